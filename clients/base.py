@@ -1,0 +1,177 @@
+"""The sans-I/O client: bytes in, ticks and bytes out. No sockets, no clock of its own, no event loop.
+
+Whoever drives it connects, moves the bytes, and says what time it is::
+
+    client.connected(now_ns)                             # the TCP connection stands
+    ticks = client.receive_data(data, arrived_ns)        # again and again
+    client.on_deadline(now_ns)                           # when client.deadline_ns is reached
+    send(client.data_to_send())                          # after each of these, if client.outbox
+"""
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import ClassVar, NamedTuple
+
+import msgspec
+
+from servers.wire import Tick, TickStamp, decode_stamps
+
+Ticks = Sequence[TickStamp | Tick]
+
+
+class Address(NamedTuple):
+    """Where the server is: ``http://host:port`` and the path of the ticks."""
+
+    host: str
+    port: int
+    path: str = "/ticks"
+
+
+class ServerError(Exception):
+    """The server answered something other than ticks, or broke the protocol; its text is a sentence."""
+
+
+class TickClient(ABC):
+    """One client of the ticker, whatever the transport.
+
+    Args:
+        address: The server.
+        after: Cursor to start from: the ``seq`` of the newest tick already held; None is from now on.
+        latest: The contract: True, only the newest tick matters and skipped ones are superseded; False, every
+            tick must come, and skipped ones are missed.
+        decode: Turns a JSON array into ticks; by default only into what a measurement needs.
+
+    Attributes:
+        ready: The connection can be used: it stands (HTTP), or its handshake is done (WebSocket).
+        ready_ns: Since when, on the bench clock.
+        wants_connection: Whether the client needs a connection now.
+        done_with_connection: The connection is to be closed, because it ends with this answer.
+        outbox: Bytes to be sent.
+        deadline_ns: When ``on_deadline`` is to be called, on the bench clock; None, never.
+        request_due_ns: When the request in the outbox should have been sent, on the bench clock.
+        stamp_shared: The last read held the end of one message and more: its arrival time is that of the
+            newest byte, an upper bound for all but the last message.
+        cursor: ``seq`` of the newest tick held; None before any.
+        messages, requests, empty_responses, polls_skipped: Counts since the start.
+        missed, superseded, duplicated, out_of_order: Ticks found so by their ``seq``.
+    """
+
+    settings: ClassVar[tuple[str, ...]] = ()
+    """The fields of a scenario that this client obeys, beyond the arguments above."""
+    pulls: ClassVar[bool] = False
+    """Whether the client asks for ticks (its requests are then counted and their lateness recorded)."""
+
+    __slots__ = (
+        "_address",
+        "_decode",
+        "_gaps",
+        "_latest",
+        "cursor",
+        "deadline_ns",
+        "done_with_connection",
+        "duplicated",
+        "empty_responses",
+        "messages",
+        "missed",
+        "out_of_order",
+        "outbox",
+        "polls_skipped",
+        "ready",
+        "ready_ns",
+        "request_due_ns",
+        "requests",
+        "stamp_shared",
+        "superseded",
+        "wants_connection",
+    )
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        after: int | None = None,
+        latest: bool = False,
+        decode: Callable[[bytes], Ticks] = decode_stamps,
+    ) -> None:
+        self._address = address
+        self._latest = latest
+        self._decode = decode
+        self._gaps: set[int] = set()
+        self.cursor = after
+        self.ready = False
+        self.ready_ns = 0
+        self.wants_connection = True
+        self.done_with_connection = False
+        self.outbox = b""
+        self.deadline_ns: int | None = None
+        self.request_due_ns = 0
+        self.stamp_shared = False
+        self.messages = self.requests = self.empty_responses = self.polls_skipped = 0
+        self.missed = self.superseded = self.duplicated = self.out_of_order = 0
+
+    @abstractmethod
+    def connected(self, now_ns: int) -> None:
+        """Begin on a new connection; after a cut, with ``after=cursor``, so nothing is lost or doubled."""
+
+    @abstractmethod
+    def receive_data(self, data: bytes, arrived_ns: int) -> Ticks:
+        """Take bytes that arrived; return the ticks that they complete.
+
+        Raises:
+            ServerError: If the server refused, or broke the protocol. The connection is then of no use.
+        """
+
+    @abstractmethod
+    def disconnected(self) -> None:
+        """Take note that the connection has ended."""
+
+    def on_deadline(self, now_ns: int) -> None:
+        """Do what was to be done at ``deadline_ns``; a client without deadlines has nothing to do."""
+        self.deadline_ns = None
+
+    def data_to_send(self) -> bytes:
+        """Return the bytes to be sent and forget them."""
+        data, self.outbox = self.outbox, b""
+        return data
+
+    def _query(self) -> str:
+        return "" if self.cursor is None else f"?after={self.cursor}"
+
+    def _read(self, array: bytes) -> Ticks:
+        """Decode a JSON array and take its ticks."""
+        try:
+            ticks = self._decode(array)
+        except msgspec.MsgspecError as error:
+            raise ServerError(f"not an array of ticks: {error}") from error
+        return self._take(ticks)
+
+    def _take(self, ticks: Ticks) -> Ticks:
+        """Move the cursor over ticks that have come, and count what is wrong with their order."""
+        cursor = self.cursor
+        for tick in ticks:
+            seq = tick.seq
+            if cursor is None or seq == cursor + 1:
+                cursor = seq
+            elif seq > cursor:
+                skipped = seq - cursor - 1
+                if self._latest:
+                    self.superseded += skipped
+                else:
+                    self.missed += skipped
+                    self._gaps.update(range(cursor + 1, seq))
+                cursor = seq
+            elif seq in self._gaps:
+                self._gaps.discard(seq)
+                self.missed -= 1
+                self.out_of_order += 1
+            else:
+                self.duplicated += 1
+        self.cursor = cursor
+        return ticks
+
+
+def load(name: str) -> type[TickClient]:
+    """Return the client class of ``clients.<name>``: by convention it is called ``Client``."""
+    client: type[TickClient] = importlib.import_module(f"clients.{name}").Client
+    return client

@@ -1,0 +1,164 @@
+"""HTTP/1.1 for the polling clients (RFC 9112): request bytes, and responses parsed by httptools.
+
+The plain case, one whole answer with none but the usual headers, is read by one regular expression; all else
+goes to httptools. The property test in tests/test_http_clients.py holds the two ways equal.
+"""
+
+import json
+import re
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import httptools
+
+from clients.base import Address, ServerError, TickClient, Ticks
+from clients.headers import header_lines
+from servers.wire import decode_stamps
+
+_PLAIN_HEADERS = rb"(?:Content-Type: application/json\r\n|Date: [^\r\n]*\r\n|Server: [^\r\n]*\r\n)*"
+_plain_answer = re.compile(
+    rb"HTTP/1\.1 200 OK\r\n" + _PLAIN_HEADERS + rb"Content-Length: (\d{1,9})\r\n" + _PLAIN_HEADERS + rb"\r\n"
+).match
+
+
+class HttpClient(TickClient):
+    """A client that asks: one request at a time on a connection that is kept (or not) between requests.
+
+    Args:
+        headers, cookie_bytes: See :func:`clients.headers.header_lines`.
+        keep_alive: False asks the server to close the connection after each answer.
+    """
+
+    settings: ClassVar[tuple[str, ...]] = ("headers", "cookie_bytes", "keep_alive")
+    pulls = True
+
+    __slots__ = (
+        "_awaiting",
+        "_body",
+        "_complete",
+        "_headers",
+        "_parser",
+        "_parsing",
+        "_request",
+        "_request_cursor",
+        "_started",
+        "_waiting_ticks",
+    )
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        headers: str = "minimal",
+        cookie_bytes: int = 0,
+        keep_alive: bool = True,
+        after: int | None = None,
+        latest: bool = False,
+        decode: Callable[[bytes], Ticks] = decode_stamps,
+    ) -> None:
+        super().__init__(address, after=after, latest=latest, decode=decode)
+        lines = header_lines(headers, address, cookie_bytes=cookie_bytes)
+        if not keep_alive:
+            lines = lines.replace("Connection: keep-alive\r\n", "") + "Connection: close\r\n"
+        self._headers = f" HTTP/1.1\r\n{lines}\r\n"
+        self._request = b""
+        self._request_cursor: int | None = -1
+        self._awaiting = False
+        self._started = False
+        self._waiting_ticks = False
+        self._complete = 0
+        self._body = b""
+        self._parser: Any = None
+        self._parsing = False
+
+    @abstractmethod
+    def _answered(self, arrived_ns: int, waiting: bool) -> None:
+        """Decide when to ask next; ``waiting`` says that the server has more to give at once."""
+
+    def connected(self, now_ns: int) -> None:
+        """Ask at once on the first connection, and on a later one if an answer is owed."""
+        self._parser = httptools.HttpResponseParser(self)
+        self._parsing = False
+        self._body = b""
+        self.done_with_connection = False
+        self.ready, self.ready_ns = True, now_ns
+        if self.outbox:  # asked for while there was no connection: now it can be sent
+            return
+        if self._awaiting or not self._started:
+            self._started = True
+            self._ask(now_ns)
+
+    def disconnected(self) -> None:
+        """Forget a half answer; if one is owed, the question is asked again on the next connection."""
+        self.ready = False
+        self.wants_connection = self._awaiting
+
+    def _ask(self, due_ns: int) -> None:
+        self._awaiting = True
+        self.wants_connection = True
+        self.requests += 1
+        self.request_due_ns = due_ns
+        if self.cursor != self._request_cursor:
+            self._request_cursor = self.cursor
+            self._request = f"GET {self._address.path}{self._query()}{self._headers}".encode()
+        self.outbox = self._request
+
+    def receive_data(self, data: bytes, arrived_ns: int) -> Ticks:
+        """Take bytes of the answer; return its ticks once it is whole."""
+        if not self._awaiting:
+            raise ServerError("an answer without a question")
+        if not self._parsing:
+            plain = _plain_answer(data)
+            if plain and plain.end() + int(plain[1]) == len(data):
+                return self._answer(data[plain.end() :], arrived_ns)
+        return self._parse(data, arrived_ns)
+
+    def _parse(self, data: bytes, arrived_ns: int) -> Ticks:
+        self._parsing = True
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            raise ServerError(f"not an HTTP answer: {error}") from error
+        if not self._complete:
+            return ()
+        if self._complete > 1:
+            raise ServerError("more answers than questions")
+        body, self._body, self._complete, self._parsing = self._body, b"", 0, False
+        status = self._parser.get_status_code()
+        if status != 200:
+            raise ServerError(_sentence(status, body))
+        return self._answer(body, arrived_ns)
+
+    def _answer(self, body: bytes, arrived_ns: int) -> Ticks:
+        self.messages += 1
+        self._awaiting = False
+        ticks = self._read(body)
+        if not ticks:
+            self.empty_responses += 1
+        waiting, self._waiting_ticks = self._waiting_ticks, False
+        self._answered(arrived_ns, waiting)
+        return ticks
+
+    # Called by the parser
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note what the server says beside the ticks."""
+        if name == b"Ticks-Waiting":
+            self._waiting_ticks = True
+
+    def on_body(self, body: bytes) -> None:
+        """Collect a piece of the body."""
+        self._body = self._body + body if self._body else body
+
+    def on_message_complete(self) -> None:
+        """Count a whole answer, and note whether the connection outlives it (RFC 9112, section 9.3)."""
+        self._complete += 1
+        self.done_with_connection = not self._parser.should_keep_alive()
+
+
+def _sentence(status: int, body: bytes) -> str:
+    try:
+        return f"HTTP {status}: {json.loads(body)['error']}"
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {status}: {body[:200].decode(errors='replace')}"

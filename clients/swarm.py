@@ -1,0 +1,386 @@
+"""The swarm: any number of sans-I/O clients on one loop.
+
+One loop on ``epoll`` reads whatever socket has something, gives the bytes to its client, and writes down when
+the kernel received them. A client costs its state machine and a socket, no task and no timer of its own.
+"""
+
+import gc
+import heapq
+import os
+import random
+import socket
+from array import array
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+
+from clients.base import ServerError, TickClient
+from clients.limits import raise_descriptor_limit, source_address
+from clients.poller import READABLE, WRITABLE, Poller, new_poller
+from clients.stamped_socket import SocketFactory, StampedSocket, WireCounts
+from servers.wire import now_ns
+
+CONNECTING_AT_ONCE = 256
+"""Connections opened but not yet answered: far below any server's accept queue, so that none overflows."""
+FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.05, 2.0
+DELIVERY_FIELDS = ("client", "seq", "due_ns", "arrived_ns", "handled_ns", "stamp_shared")
+
+
+class _Seat:
+    """One client's place in the swarm: its number, its socket, and what the poller watches it for."""
+
+    __slots__ = (
+        "backoff_s",
+        "been_ready",
+        "client",
+        "connecting_since_ns",
+        "established",
+        "number",
+        "queued",
+        "scheduled_ns",
+        "sock",
+        "unsent",
+    )
+
+    def __init__(self, number: int, client: TickClient) -> None:
+        self.number = number
+        self.client = client
+        self.sock: StampedSocket | None = None
+        self.established = False
+        self.unsent = b""
+        self.queued = True  # for a connection
+        self.connecting_since_ns = 0  # 0 when the connection has proved itself
+        self.been_ready = False
+        self.backoff_s = 0.0
+        self.scheduled_ns: int | None = None
+
+
+def stratified_phases(count: int, seed: int) -> list[float]:
+    """Return one phase in [0, 1) per client, one in each of ``count`` equal strata, in shuffled order.
+
+    Client i gets (π(i) + u_i) / count with a random permutation π and random u_i in [0, 1). Independent
+    random phases would miss the mean wait of half an interval by more than 5 % in two runs of three at
+    100 clients.
+    """
+    rng = random.Random(seed)
+    strata = list(range(count))
+    rng.shuffle(strata)
+    return [(stratum + rng.random()) / count for stratum in strata]
+
+
+class Swarm:
+    """Drives clients over sockets.
+
+    Args:
+        clients: The clients, all for one server.
+        host, port: The server.
+        offset_ns: Bench clock − CLOCK_REALTIME.
+        poller: An epoll object or its like; by default a new one of the system.
+        make_socket: Makes the sockets.
+        clock: The bench clock, in ns.
+        connecting_at_once: How many connections may be under way at once.
+
+    Attributes:
+        deliveries: A flat array of int64, six to a delivered tick: see ``DELIVERY_FIELDS``.
+        request_lags_ns: Sent − should have been sent, of each request, flat after its instant: (at, lag).
+        connect_ns: For each connection, from connect() until it can be used: after TCP's handshake (HTTP), or
+            WebSocket's.
+        ready: Clients that have been connected and answered at least once.
+        errors: What servers refused and connections broke by, and how often.
+    """
+
+    def __init__(
+        self,
+        clients: Sequence[TickClient],
+        host: str,
+        port: int,
+        *,
+        offset_ns: int,
+        poller: Poller | None = None,
+        make_socket: SocketFactory = StampedSocket,
+        clock: Callable[[], int] = now_ns,
+        mss: int | None = None,
+        congestion: str | None = None,
+        connecting_at_once: int = CONNECTING_AT_ONCE,
+    ) -> None:
+        self.deliveries = array("q")
+        self.request_lags_ns = array("q")
+        self.connect_ns = array("q")
+        self.errors: Counter[str] = Counter()
+        self.ready = 0
+        self.bytes_up = self.bytes_down = 0
+        self.user_stamped_reads = self.reads = 0
+        self.clients = clients
+        self._seats = [_Seat(number, client) for number, client in enumerate(clients)]
+        self._by_fd: dict[int, _Seat] = {}
+        self._host, self._port = host, port
+        self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._poller: Poller = poller or new_poller()
+        self._make_socket = make_socket
+        self._offset_ns, self._mss, self._congestion = offset_ns, mss, congestion
+        self._clock = clock
+        self._connecting = 0
+        self._connecting_at_once = connecting_at_once
+        self._to_connect: deque[_Seat] = deque(self._seats)
+        self._timers: list[tuple[int, int]] = []  # (deadline_ns, seat number)
+        self._retries: list[tuple[int, int]] = []  # (connect again at, seat number)
+        self._closed_counts = WireCounts()
+        self._wire_known = True
+        raise_descriptor_limit(len(clients))
+
+    # Driving
+
+    def connect(self, deadline_ns: int) -> None:
+        """Step until every client is ready, then freeze the garbage collector's work on what exists.
+
+        A full collection over 10,000 clients would stop the loop for a tenth of a second.
+
+        Raises:
+            TimeoutError: If some are not ready in time; says how many and why.
+        """
+        while self.ready < len(self._seats):
+            if self._clock() > deadline_ns:
+                reasons = "; ".join(f"{reason} ({count}×)" for reason, count in self.errors.most_common(3))
+                raise TimeoutError(
+                    f"{len(self._seats) - self.ready} of {len(self._seats)} clients did not get through "
+                    f"to the server in time{': ' + reasons if reasons else ''}"
+                )
+            self.step(wait_until_ns=deadline_ns)
+        gc.collect()
+        gc.freeze()
+
+    def next_deadline(self) -> int | None:
+        """Return when ``step`` has something to do even if no socket has, on the bench clock."""
+        if self._to_connect and self._connecting < self._connecting_at_once:
+            return 0
+        if not self._retries:
+            return self._timers[0][0] if self._timers else None
+        if not self._timers:
+            return self._retries[0][0]
+        return min(self._timers[0][0], self._retries[0][0])
+
+    def step(self, max_events: int = 256, wait_until_ns: int | None = None) -> int:
+        """Do what is due, then wait for sockets and serve up to ``max_events``; return how many there were.
+
+        Args:
+            max_events: Sockets served before timers are looked at again.
+            wait_until_ns: Wait for sockets until then at most; None is until the next deadline. An instant
+                in the past does not wait at all.
+        """
+        now = self._clock()
+        timers = self._timers
+        while timers and timers[0][0] <= now:
+            self._fire(heapq.heappop(timers))
+            now = self._clock()
+        while self._retries and self._retries[0][0] <= now:
+            self._to_connect.append(self._seats[heapq.heappop(self._retries)[1]])
+        if self._to_connect:
+            self._open_connections(now)
+        until_ns = self.next_deadline()
+        if wait_until_ns is not None and (until_ns is None or wait_until_ns < until_ns):
+            until_ns = wait_until_ns
+        timeout_s = None if until_ns is None else (until_ns - now) / 1e9 if until_ns > now else 0
+        events = self._poller.poll(timeout_s, max_events)
+        by_fd = self._by_fd
+        for fd, mask in events:
+            seat = by_fd.get(fd)
+            if seat is None:
+                continue
+            if mask & WRITABLE and not self._writable(seat):
+                continue
+            if mask != WRITABLE:
+                self._readable(seat)
+        return len(events)
+
+    def close(self) -> None:
+        """Close every connection and the poller."""
+        for seat in self._seats:
+            if seat.sock is not None:
+                self._release(seat)
+        self._poller.close()
+
+    # What the kernel counted
+
+    def wire_counts(self) -> WireCounts | None:
+        """Return the sums over all connections so far, or None where the system does not count."""
+        total = self._closed_counts
+        for seat in self._seats:
+            if seat.sock is not None and seat.established:
+                counts = seat.sock.wire_counts()
+                if counts is None:
+                    return None
+                total = total.plus(counts)
+        return total if self._wire_known else None
+
+    # One socket
+
+    def _readable(self, seat: _Seat) -> None:
+        client, sock = seat.client, seat.sock
+        assert sock is not None
+        try:
+            data, arrived_ns = sock.receive()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lose(seat, error.strerror or str(error))
+            return
+        if not data:
+            self._lose(seat, "the server ended the connection")
+            return
+        self.reads += 1
+        self.bytes_down += len(data)
+        if not sock.kernel_stamped:
+            self.user_stamped_reads += 1
+        try:
+            ticks = client.receive_data(data, arrived_ns)
+        except ServerError as error:
+            if client.outbox:
+                self._flush(seat)
+            self._lose(seat, str(error))
+            return
+        if ticks:
+            handled_ns = self._clock()
+            number, shared = seat.number, client.stamp_shared
+            extend = self.deliveries.extend
+            for tick in ticks:
+                extend((number, tick.seq, tick.due_ns, arrived_ns, handled_ns, shared))
+        if seat.connecting_since_ns:
+            self._admit(seat)
+        if client.done_with_connection or client.deadline_ns != seat.scheduled_ns:
+            self._follow(seat)
+        elif client.outbox:
+            self._flush(seat)
+
+    def _follow(self, seat: _Seat) -> None:
+        """Do what the client wants after an event: close, connect, send, be called at an instant."""
+        client = seat.client
+        if client.done_with_connection and seat.sock is not None:
+            self._disconnect(seat)
+        if seat.sock is None:
+            if client.wants_connection and not seat.queued:
+                seat.queued = True
+                self._to_connect.append(seat)
+        elif seat.established and client.outbox:
+            self._flush(seat)
+        if client.deadline_ns != seat.scheduled_ns:
+            seat.scheduled_ns = client.deadline_ns
+            if client.deadline_ns is not None:
+                heapq.heappush(self._timers, (client.deadline_ns, seat.number))
+
+    def _fire(self, timer: tuple[int, int]) -> None:
+        deadline_ns, number = timer
+        seat = self._seats[number]
+        if seat.scheduled_ns != deadline_ns:
+            return  # the client has changed its mind
+        seat.scheduled_ns = None
+        seat.client.on_deadline(self._clock())
+        self._follow(seat)
+
+    def _flush(self, seat: _Seat) -> None:
+        client, sock = seat.client, seat.sock
+        assert sock is not None
+        if client.pulls:
+            now = self._clock()
+            self.request_lags_ns.extend((now, now - client.request_due_ns))
+        data = client.data_to_send()
+        self.bytes_up += len(data)
+        if seat.unsent:
+            seat.unsent += data
+            return
+        try:
+            sent = sock.send(data)
+        except OSError:
+            return  # the read that follows tells why
+        if sent < len(data):
+            seat.unsent = data[sent:]
+            self._poller.modify(sock.fileno(), READABLE | WRITABLE)
+
+    # Connections
+
+    def _open_connections(self, now: int) -> None:
+        while self._to_connect and self._connecting < self._connecting_at_once:
+            seat = self._to_connect.popleft()
+            seat.queued = False
+            self._connecting += 1
+            seat.connecting_since_ns = now
+            seat.sock = sock = self._make_socket(
+                self._family, offset_ns=self._offset_ns, mss=self._mss, congestion=self._congestion
+            )
+            self._by_fd[sock.fileno()] = seat
+            self._poller.register(sock.fileno(), READABLE | WRITABLE)
+            try:
+                sock.connect(
+                    self._host, self._port, source_address(seat.number, len(self._seats), self._host)
+                )
+            except OSError as error:
+                self._lose(seat, error.strerror or str(error))
+            now = self._clock()
+
+    def _writable(self, seat: _Seat) -> bool:
+        """Go on with a connection that stands, or with bytes that did not fit; False if it is lost."""
+        sock = seat.sock
+        assert sock is not None
+        if not seat.established:
+            if error := sock.connect_error():
+                self._lose(seat, f"no connection: {os.strerror(error)}")
+                return False
+            seat.established = True
+            self._poller.modify(sock.fileno(), READABLE)
+            seat.client.connected(self._clock())
+            self._admit(seat)
+            self._follow(seat)
+        elif seat.unsent:
+            try:
+                seat.unsent = seat.unsent[sock.send(seat.unsent) :]
+            except OSError as error:
+                self._lose(seat, error.strerror or str(error))
+                return False
+            if not seat.unsent:
+                self._poller.modify(sock.fileno(), READABLE)
+        return seat.sock is not None
+
+    def _admit(self, seat: _Seat) -> None:
+        """Let the next one connect, if this connection has proved that the server has accepted it.
+
+        A handshake proves it, or the first answer; the kernel alone lets connections stand that the server
+        has not yet seen (its accept queue), and a queue that is full drops them.
+        """
+        client = seat.client
+        if not client.ready or (client.pulls and not client.messages):
+            return
+        self.connect_ns.append(client.ready_ns - seat.connecting_since_ns)
+        seat.connecting_since_ns = 0
+        seat.backoff_s = 0.0
+        self._connecting -= 1
+        if not seat.been_ready:
+            seat.been_ready = True
+            self.ready += 1
+
+    def _lose(self, seat: _Seat, reason: str) -> None:
+        """A connection has ended: note why, and connect again after a pause if the client wants to."""
+        self.errors[reason] += 1
+        self._disconnect(seat)
+        if seat.client.wants_connection:
+            seat.backoff_s = min(max(2 * seat.backoff_s, FIRST_BACKOFF_S), LONGEST_BACKOFF_S)
+            seat.queued = True
+            heapq.heappush(self._retries, (self._clock() + round(seat.backoff_s * 1e9), seat.number))
+
+    def _disconnect(self, seat: _Seat) -> None:
+        if seat.connecting_since_ns:
+            self._connecting -= 1
+            seat.connecting_since_ns = 0
+        self._release(seat)
+        seat.client.disconnected()
+
+    def _release(self, seat: _Seat) -> None:
+        sock = seat.sock
+        assert sock is not None
+        if seat.established:
+            counts = sock.wire_counts()
+            if counts is None:
+                self._wire_known = False
+            else:
+                self._closed_counts = self._closed_counts.plus(counts)
+        self._poller.unregister(sock.fileno())
+        del self._by_fd[sock.fileno()]
+        sock.close()
+        seat.sock, seat.established, seat.unsent = None, False, b""

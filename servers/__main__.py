@@ -1,0 +1,145 @@
+"""Serve the live ticker over one transport: ``python -m servers websocket --port 8000``.
+
+Prints one JSON line (url, pid …) when ready; stops at Ctrl-C or SIGTERM, answering whoever waits.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import platform
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from servers.base import PATH, congestion_in_force, listen, load
+from servers.feed import Feed
+from servers.market import RecordingError, random_walk, read_recording
+from servers.options import ServerOptions, add_options
+from servers.plan import due_times
+from servers.wire import now_ns
+
+
+def build_feed(options: ServerOptions, start_ns: int) -> Feed:
+    """Build the feed that the options describe, its plan counted from ``start_ns``."""
+    quotes = random_walk(options.seed)
+    offsets_ns = None
+    if options.recording is not None:
+        recording = read_recording(
+            Path(options.recording), payload_bytes=options.payload_bytes, speed=options.speed
+        )
+        quotes, offsets_ns = recording.loop(), recording.offsets_ns
+    due = due_times(
+        options.plan, rate_hz=options.rate_hz, seed=options.seed, start_ns=start_ns, offsets_ns=offsets_ns
+    )
+    return Feed(
+        due,
+        quotes,
+        payload_bytes=options.payload_bytes,
+        contract=options.contract,
+        history_ticks=options.history_ticks,
+    )
+
+
+@contextlib.asynccontextmanager
+async def serving(transport: str, options: ServerOptions) -> AsyncIterator[dict[str, Any]]:
+    """Serve a transport while the context is open; yields the line that says where and how."""
+    serve = load(transport)
+    start_ns = now_ns()
+    feed = build_feed(options, start_ns)
+    with listen(options) as listener:
+        host, port = listener.getsockname()[:2]
+        publishing = asyncio.create_task(feed.run())
+        try:
+            async with serve(feed, listener, options):
+                try:
+                    yield {
+                        "event": "ready",
+                        "transport": transport,
+                        "url": f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}",
+                        "pid": os.getpid(),
+                        "start_ns": start_ns,
+                        "loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
+                        "python": platform.python_version(),
+                        "mss": options.mss,
+                        "congestion": congestion_in_force(listener),
+                    }
+                finally:
+                    feed.close()
+        finally:
+            publishing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await publishing
+
+
+async def _until_stopped(stop_with_stdin: bool) -> None:
+    """Wait for Ctrl-C, SIGTERM or, if asked for, the end of standard input (whoever started us is gone)."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    if stop_with_stdin:
+
+        def read_stdin() -> None:
+            if not os.read(sys.stdin.fileno(), 4096):
+                stopped.set()
+
+        loop.add_reader(sys.stdin.fileno(), read_stdin)
+    await stopped.wait()
+
+
+async def _run(transport: str, options: ServerOptions) -> None:
+    async with serving(transport, options) as ready:
+        print(json.dumps(ready), flush=True)
+        await _until_stopped(options.stop_with_stdin)
+
+
+def run(transport: str, options: ServerOptions) -> None:
+    """Serve a transport until stopped; prints one JSON line when ready.
+
+    Raises:
+        RecordingError: If the recording cannot be replayed.
+        OSError: If the address cannot be listened on.
+    """
+    if options.core is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {options.core})
+    loop_factory = None
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        loop_factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(_run(transport, options))
+
+
+def transports() -> list[str]:
+    """Return the names of the server modules: those with a function ``serve``."""
+    modules = Path(__file__).parent.glob("*.py")
+    return sorted(module.stem for module in modules if "\nasync def serve(" in module.read_text("utf-8"))
+
+
+def main(arguments: list[str] | None = None, *, program: str = "python -m servers") -> int:
+    """Read the command line, run one server, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog=program, description="Serve the live ticker over one transport, until Ctrl-C."
+    )
+    parser.add_argument("transport", choices=transports())
+    add_options(parser)
+    words = vars(parser.parse_args(arguments))
+    transport = words.pop("transport")
+    try:
+        run(transport, ServerOptions(**words))
+    except (RecordingError, ValueError) as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{program}: cannot listen: {error}; choose another --host or --port", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

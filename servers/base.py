@@ -1,0 +1,143 @@
+"""What every server module provides and shares: its shape, its listening socket, and what it refuses.
+
+A server module ``servers/NAME.py`` provides one function, ``serve(feed, listener, options)``: an asynchronous
+context manager that serves the feed while it is open, and answers whoever waits when it closes.
+"""
+
+import contextlib
+import dataclasses
+import importlib
+import json
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import psutil
+
+from servers.feed import Feed
+from servers.options import ServerOptions
+from servers.wire import now_ns
+
+PATH = "/ticks"
+HEALTH_PATH = "/health"
+BACKLOG = 4096
+MAX_HOLD_S = 120.0
+DEFAULT_HOLD_S = 30.0
+"""RFC 6202, section 5.5: time-outs of 30 s are safe, and 120 s has been reported to work."""
+STALL_TIMEOUT_S = 20
+
+
+class Serve(Protocol):
+    """The function that every server module provides."""
+
+    def __call__(
+        self, feed: Feed, listener: socket.socket, options: ServerOptions
+    ) -> contextlib.AbstractAsyncContextManager[None]:
+        """Serve the feed on the listening socket while the context is open."""
+        ...
+
+
+def load(name: str) -> Serve:
+    """Return the ``serve`` function of ``servers.<name>``."""
+    serve: Serve = importlib.import_module(f"servers.{name}").serve
+    return serve
+
+
+# What a client may ask
+
+
+class BadRequest(ValueError):
+    """A request that cannot be answered; its text is the sentence that the client is told."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Query:
+    """A valid query: the client's cursor, and how long it lets its request be held (long polling)."""
+
+    cursor: int
+    hold_s: float
+
+
+def parse_query(query: Mapping[str, str], feed: Feed, *, holds: bool = False) -> Query:
+    """Read ``after`` (and ``hold``, where the transport holds requests) from a query.
+
+    ``after`` absent: from now on, beginning with the newest tick; ``after=0``: the whole history.
+
+    Raises:
+        BadRequest: If a parameter is unknown, not a number, or out of range.
+    """
+    known = ("after", "hold") if holds else ("after",)
+    for name in query:
+        if name not in known:
+            raise BadRequest(f"unknown parameter {name!r}; known here: {', '.join(known)}")
+    cursor = feed.newest_only()
+    if "after" in query:
+        text = query["after"]
+        if not (text.isascii() and text.isdigit() and len(text) <= 18):
+            raise BadRequest(
+                f"after={text!r} is not a whole number from 0; give the newest seq that you have"
+            )
+        cursor = int(text)
+        if cursor > feed.newest_seq:
+            raise BadRequest(f"after={cursor} is ahead of the newest tick, {feed.newest_seq}; start anew")
+    hold_s = DEFAULT_HOLD_S
+    if "hold" in query:
+        try:
+            hold_s = float(query["hold"])
+        except ValueError:
+            hold_s = -1.0
+        if not 0 <= hold_s <= MAX_HOLD_S:
+            raise BadRequest(f"hold={query['hold']!r} is not a number of seconds from 0 to {MAX_HOLD_S:g}")
+    return Query(cursor, hold_s)
+
+
+def health(transport: str, feed: Feed, clients: int, lags_after: str | None) -> bytes:
+    """Encode the answer of ``GET /health``: what the server knows of itself, at ``now_ns``.
+
+    With ``?lags_after=SEQ`` it includes published − due of each later tick, in ns.
+    """
+    answer: dict[str, Any] = {
+        "transport": transport,
+        "clients": clients,
+        "newest_seq": feed.newest_seq,
+        "oldest_seq": feed.oldest_seq,
+        "now_ns": now_ns(),
+        "cpu_ns": time.process_time_ns(),
+        "rss_bytes": psutil.Process().memory_info().rss,
+    }
+    if lags_after is not None and lags_after.isdigit():
+        answer["publish_lags_ns"] = feed.lags_after(int(lags_after))
+    return json.dumps(answer).encode()
+
+
+# The listening socket
+
+
+def listen(options: ServerOptions) -> socket.socket:
+    """Open the listening socket. Accepted sockets inherit its options: the same for every transport.
+
+    ``mss`` (TCP_MAXSEG) because loopback's segments of 64 KiB exist on no real network;
+    TCP_USER_TIMEOUT (RFC 5482) ends a connection whose peer has not taken a byte for 20 s.
+    """
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if options.mss:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, options.mss)
+    if options.congestion and hasattr(socket, "TCP_CONGESTION"):
+        with contextlib.suppress(OSError):  # this kernel lacks it: what is in force is recorded
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, options.congestion.encode())
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALL_TIMEOUT_S * 1000)
+    listener.bind((options.host, options.port))
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def congestion_in_force(sock: socket.socket) -> str:
+    """Return the congestion control that a socket really uses, or '' where the system does not tell."""
+    if not hasattr(socket, "TCP_CONGESTION"):
+        return ""
+    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0").decode()

@@ -1,0 +1,108 @@
+"""What the two polling servers share: an aiohttp application with one handler at ``/ticks``.
+
+A client that never reads cannot make the server's memory grow: its connection gets one answer at a time, the
+next request is not looked at before that answer was written, and after 20 s without progress the kernel ends
+the connection (TCP_USER_TIMEOUT, see :func:`servers.base.listen`).
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from servers.base import BACKLOG, HEALTH_PATH, PATH, BadRequest, health
+from servers.feed import Delivery, Feed
+from servers.options import ServerOptions
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+STOP_TIMEOUT_S = 5.0
+
+_log = logging.getLogger("servers.http")
+
+
+def _only_our_faults(record: logging.LogRecord) -> bool:
+    """Keep clients' malformed requests off the terminal: they are answered with 400, and that is enough."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+@contextlib.asynccontextmanager
+async def serve_http(
+    transport: str, feed: Feed, listener: socket.socket, options: ServerOptions, answer_ticks: Handler
+) -> AsyncIterator[None]:
+    """Serve ``GET /ticks`` by ``answer_ticks``, and ``GET /health``, while the context is open."""
+    server: web.Server
+    known_connections: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
+
+    @web.middleware
+    async def refuse_politely(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer whatever is wrong with one JSON sentence, and go on."""
+        connection = request.transport
+        if connection is not None and connection not in known_connections:
+            if (
+                len(known_connections) >= options.max_clients
+                and len(server.connections) > options.max_clients
+            ):
+                return _error(
+                    503, f"{options.max_clients} clients are connected, the most allowed; try later"
+                )
+            known_connections.add(connection)
+        if request.can_read_body:
+            return _error(413, "a request body is not read here; ask by GET with a query")
+        try:
+            return await handler(request)
+        except BadRequest as bad:
+            return _error(400, str(bad), close=False)
+        except web.HTTPNotFound:
+            return _error(404, f"there is no {request.path}; ask for {PATH} or {HEALTH_PATH}", close=False)
+        except web.HTTPMethodNotAllowed:
+            return _error(405, f"{request.method} is not answered here; use GET", close=False, allow="GET")
+
+    async def answer_health(request: web.Request) -> web.Response:
+        body = health(transport, feed, len(server.connections), request.query.get("lags_after"))
+        return web.Response(body=body, content_type="application/json")
+
+    app = web.Application(middlewares=[refuse_politely])
+    app.router.add_get(PATH, answer_ticks, allow_head=False)
+    app.router.add_get(HEALTH_PATH, answer_health)
+    runner = web.AppRunner(
+        app, access_log=None, handler_cancellation=True, shutdown_timeout=STOP_TIMEOUT_S, logger=_log
+    )
+    await runner.setup()
+    assert runner.server is not None
+    server = runner.server
+    await web.SockSite(runner, listener, backlog=BACKLOG).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+_log.addFilter(_only_our_faults)
+
+
+def ticks_response(delivery: Delivery) -> web.Response:
+    """Answer with a delivery: the JSON array, and what the client must know beside it."""
+    headers = {}
+    if delivery.missed:
+        headers["Ticks-Missed"] = str(delivery.missed)
+    if delivery.waiting:
+        headers["Ticks-Waiting"] = str(delivery.waiting)
+    return web.Response(body=delivery.body, content_type="application/json", headers=headers)
+
+
+def _error(status: int, sentence: str, *, close: bool = True, allow: str | None = None) -> web.Response:
+    response = web.Response(
+        status=status, body=json.dumps({"error": sentence}).encode(), content_type="application/json"
+    )
+    if allow:
+        response.headers["Allow"] = allow
+    if close:
+        response.force_close()
+    return response

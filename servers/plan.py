@@ -1,0 +1,86 @@
+"""When ticks are due: a plan is a pure function of its parameters and a start.
+
+Server and harness both compute it, so the harness knows every tick that should have been delivered, also one
+that no client ever saw. The process may be late; a planned instant never moves.
+"""
+
+import itertools
+import math
+import random
+from collections.abc import Iterator
+
+PLANS = ("steady", "poisson", "bursty", "replay")
+NS_PER_S = 1_000_000_000
+
+QUIET_S, QUIET_FACTOR = 4.0, 0.5
+OPENING_S, OPENING_FACTOR = 1.0, 3.0
+"""The bursty plan: 4 s of quiet market at half the rate, then an opening of 1 s at three times the rate."""
+
+
+def due_times(
+    plan: str, *, rate_hz: float, seed: int, start_ns: int, offsets_ns: list[int] | None = None
+) -> Iterator[int]:
+    """Yield ``due_ns`` of tick 1, 2, 3 …, without end. The first is due at the start.
+
+    Args:
+        plan: ``steady`` (equal gaps), ``poisson`` (independent exponential gaps), ``bursty`` (a Poisson
+            process whose rate alternates between a quiet market and openings; the mean over a cycle of 5 s
+            is ``rate_hz``), or ``replay`` (the gaps of a recording).
+        rate_hz: Mean ticks per second; not used by ``replay``.
+        seed: Seed of the random plans.
+        start_ns: Instant on the bench clock from which the plan counts.
+        offsets_ns: For ``replay``: the recording's instants, from 0, never falling. The recording starts
+            again after its end, one mean gap later.
+
+    Raises:
+        ValueError: If the plan is unknown, the rate is not positive, or a recording is missing.
+    """
+    if plan == "replay":
+        if not offsets_ns:
+            raise ValueError("the plan replay needs a recording")
+        return _replay(offsets_ns, start_ns)
+    if plan not in PLANS:
+        raise ValueError(f"unknown plan {plan!r}; there are {', '.join(PLANS)}")
+    if not rate_hz > 0:
+        raise ValueError(f"rate_hz is {rate_hz}, but must be above 0")
+    # Each plan is a way to say how many ticks' worth of time ("load") pass until the next one.
+    if plan == "steady":
+        return (start_ns + round(count / rate_hz * NS_PER_S) for count in itertools.count())
+    elapsed = _poisson_loads(seed)
+    if plan == "poisson":
+        return (start_ns + round(load / rate_hz * NS_PER_S) for load in elapsed)
+    return (start_ns + round(_bursty_seconds(load / rate_hz) * NS_PER_S) for load in elapsed)
+
+
+def _poisson_loads(seed: int) -> Iterator[float]:
+    """Yield the instants of a Poisson process of rate 1 (its gaps are exponential with mean 1)."""
+    draw = random.Random(seed).expovariate
+    return itertools.accumulate((draw(1.0) for _ in itertools.repeat(None)), initial=0.0)
+
+
+def _bursty_seconds(load_s: float) -> float:
+    """Map seconds at the mean rate to seconds of the bursty market.
+
+    A Poisson process of changing rate is one of rate 1 read through the inverse of its cumulated rate
+    (time rescaling; Çınlar, Introduction to Stochastic Processes, 1975, chapter 4.7).
+    """
+    cycle_s = QUIET_S + OPENING_S
+    cycles, load_s = divmod(load_s, QUIET_S * QUIET_FACTOR + OPENING_S * OPENING_FACTOR)
+    quiet_load_s = QUIET_S * QUIET_FACTOR
+    if load_s < quiet_load_s:
+        return cycles * cycle_s + load_s / QUIET_FACTOR
+    return cycles * cycle_s + QUIET_S + (load_s - quiet_load_s) / OPENING_FACTOR
+
+
+def _replay(offsets_ns: list[int], start_ns: int) -> Iterator[int]:
+    length_ns = recording_length_ns(offsets_ns)
+    for lap in itertools.count():
+        for offset_ns in offsets_ns:
+            yield start_ns + lap * length_ns + offset_ns
+
+
+def recording_length_ns(offsets_ns: list[int]) -> int:
+    """Return one lap of a recording: its span and one mean gap (one second if it has a single instant)."""
+    gaps = len(offsets_ns) - 1
+    span_ns = offsets_ns[-1] - offsets_ns[0]
+    return span_ns + (math.ceil(span_ns / gaps) if gaps and span_ns else NS_PER_S)

@@ -1,0 +1,151 @@
+"""WebSocket (RFC 6455): one handshake, then the server writes each tick to the open connection as it comes.
+
+Nobody asks, so the server must look after those who do not keep up. Clients that do are sent each tick by
+one broadcast. One whose kernel buffers are full drops out of the broadcast and gets a task of its own, which
+sends from the shared history as fast as the client reads (back-pressure) until it has caught up. Its memory
+here is one delivery, however long it stalls; ticks that the history has lost by then are counted to it; and
+after 20 s without progress the kernel ends the connection (TCP_USER_TIMEOUT, see servers/base.py).
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.asyncio.server import serve as serve_websockets
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+from websockets.http11 import Request, Response
+
+from servers.base import BACKLOG, HEALTH_PATH, PATH, BadRequest, health, parse_query
+from servers.feed import Feed
+from servers.options import ServerOptions
+from servers.wire import Missed
+
+MAX_MESSAGE_BYTES = 1024
+"""Clients have nothing to say here; a longer message is refused with close code 1009 (RFC 6455, 7.4.1)."""
+BAD_QUERY = 4400
+"""Close code of a bad query, after HTTP's 400: 4000–4999 are for applications (RFC 6455, 7.4.2)."""
+STOP_TIMEOUT_S = 5.0
+
+
+@contextlib.asynccontextmanager
+async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> AsyncIterator[None]:
+    """Serve the feed on the listening socket while the context is open."""
+    keeping_up: dict[ServerConnection, None] = {}
+    catching_up: dict[ServerConnection, asyncio.Task[None]] = {}
+    broadcast_seq = feed.newest_seq
+
+    def clients() -> int:
+        return len(keeping_up) + len(catching_up)
+
+    async def catch_up(connection: ServerConnection, cursor: int) -> None:
+        """Send from the history, one delivery at a time, until the client holds the newest tick."""
+        with contextlib.suppress(ConnectionClosed):
+            while cursor < feed.newest_seq:
+                delivery = feed.after(cursor)
+                if delivery.missed:
+                    await connection.send(msgspec.json.encode(Missed(delivery.missed)), text=True)
+                await connection.send(delivery.body, text=True)
+                cursor = delivery.last_seq
+            keeping_up[connection] = None
+        del catching_up[connection]
+
+    def start_catching_up(connection: ServerConnection, cursor: int) -> None:
+        catching_up[connection] = asyncio.create_task(catch_up(connection, cursor))
+
+    def publish() -> None:
+        """Send what is new to all clients that keep up; part from those that still owe the last one."""
+        nonlocal broadcast_seq
+        for connection in [c for c in keeping_up if c.transport.get_write_buffer_size()]:
+            del keeping_up[connection]
+            start_catching_up(connection, broadcast_seq)
+        while broadcast_seq < feed.newest_seq:
+            delivery = feed.after(broadcast_seq)
+            broadcast(keeping_up, delivery.body, text=True)
+            broadcast_seq = delivery.last_seq
+
+    async def answer(connection: ServerConnection) -> None:
+        """Serve one client until its connection closes."""
+        assert connection.request is not None
+        if clients() >= options.max_clients:
+            await connection.close(
+                CloseCode.TRY_AGAIN_LATER, f"{options.max_clients} clients are connected, the most allowed"
+            )
+            return
+        try:
+            query = parse_query(dict(parse_qsl(_query_of(connection.request), keep_blank_values=True)), feed)
+        except BadRequest as bad:
+            await connection.close(BAD_QUERY, _shorten(str(bad)))
+            return
+        start_catching_up(connection, query.cursor)
+        try:
+            async for _ in connection:  # nothing is expected of a client, but its pongs and its close
+                pass
+        except ConnectionClosed:
+            pass
+        finally:
+            keeping_up.pop(connection, None)
+            if connection in catching_up:
+                catching_up[connection].cancel()
+
+    def route(connection: ServerConnection, request: Request) -> Response | None:
+        """Answer what is no WebSocket handshake at /ticks; None goes on with the handshake."""
+        address = urlsplit(request.path)
+        if address.path == HEALTH_PATH:
+            lags_after = dict(parse_qsl(address.query)).get("lags_after")
+            return _json_response(connection, HTTPStatus.OK, health("websocket", feed, clients(), lags_after))
+        if address.path != PATH:
+            sentence = f"there is no {address.path}; ask for {PATH} or {HEALTH_PATH}"
+            return _json_response(connection, HTTPStatus.NOT_FOUND, json.dumps({"error": sentence}).encode())
+        return None
+
+    feed.listeners.add(publish)
+    server = await serve_websockets(
+        answer,
+        sock=listener,
+        backlog=BACKLOG,
+        process_request=route,
+        compression=None,
+        ping_interval=options.heartbeat_s,
+        ping_timeout=options.heartbeat_s,
+        max_size=MAX_MESSAGE_BYTES,
+        close_timeout=STOP_TIMEOUT_S,
+        server_header=None,
+        logger=_quiet_logger(),
+    )
+    try:
+        yield
+    finally:
+        feed.listeners.discard(publish)
+        server.close(code=CloseCode.GOING_AWAY, reason="the server is stopping")
+        await server.wait_closed()
+
+
+def _query_of(request: Request) -> str:
+    return urlsplit(request.path).query
+
+
+def _shorten(reason: str) -> str:
+    """Cut a close reason to the 123 bytes that a control frame has room for (RFC 6455, 5.5)."""
+    return reason.encode()[:123].decode(errors="ignore")
+
+
+def _json_response(connection: ServerConnection, status: HTTPStatus, body: bytes) -> Response:
+    response = connection.respond(status, body.decode())
+    del response.headers["Content-Type"]
+    response.headers["Content-Type"] = "application/json; charset=utf-8"
+    return response
+
+
+def _quiet_logger() -> logging.Logger:
+    """Return a logger that keeps clients' mistakes (a broken handshake) off the terminal."""
+    logger = logging.getLogger("servers.websocket")
+    logger.setLevel(logging.CRITICAL)
+    return logger
