@@ -4,7 +4,6 @@ One loop on ``epoll`` reads whatever socket has something, gives the bytes to it
 the kernel received them. A client costs its state machine and a socket, no task and no timer of its own.
 """
 
-import gc
 import heapq
 import os
 import random
@@ -130,9 +129,7 @@ class Swarm:
     # Driving
 
     def connect(self, deadline_ns: int) -> None:
-        """Step until every client is ready, then freeze the garbage collector's work on what exists.
-
-        A full collection over 10,000 clients would stop the loop for a tenth of a second.
+        """Step until every client has been connected and answered.
 
         Raises:
             TimeoutError: If some are not ready in time; says how many and why.
@@ -145,8 +142,6 @@ class Swarm:
                     f"to the server in time{': ' + reasons if reasons else ''}"
                 )
             self.step(wait_until_ns=deadline_ns)
-        gc.collect()
-        gc.freeze()
 
     def next_deadline(self) -> int | None:
         """Return when ``step`` has something to do even if no socket has, on the bench clock."""

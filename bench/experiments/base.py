@@ -1,0 +1,80 @@
+"""What an experiment is: a question, a design, a prediction, and a sentence computed from the answer."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from bench.scenario import Profile, Scenario
+from bench.statistics import Interval, interval
+
+
+@dataclasses.dataclass(frozen=True)
+class Design:
+    """Scenarios that answer a question: all combinations of the axes, with the fixed fields, per transport.
+
+    Scenarios that differ only in fields that their transport does not know are one: the push transports are
+    measured once beside a whole axis of polling intervals.
+    """
+
+    fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    axes: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
+    transports: Sequence[str] | None = None
+
+    def scenarios(self, transports: Sequence[str], overrides: Mapping[str, Sequence[Any]]) -> list[Scenario]:
+        """Return the distinct scenarios; an override replaces a fixed field or a whole axis.
+
+        Args:
+            transports: The transports asked for; of these, those of the design are taken.
+            overrides: Values by field.
+
+        Raises:
+            ScenarioError: If a combination cannot be measured.
+        """
+        axes = {**{name: [value] for name, value in self.fixed.items()}, **self.axes, **overrides}
+        distinct = dict.fromkeys(
+            Scenario(transport, **dict(zip(axes, values, strict=True)))
+            for transport in transports
+            if self.transports is None or transport in self.transports
+            for values in itertools.product(*axes.values())
+        )
+        return list(distinct)
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """One question.
+
+    Attributes:
+        name, question: What ``bench list`` shows.
+        designs: The scenarios, for a profile.
+        columns: The figures that its table shows.
+        finding: The sentence at the end, computed from the experiment's trials.
+        predict: What theory says of a figure, by its column, for a row of the summary; see bench/models.py.
+    """
+
+    name: str
+    question: str
+    designs: Callable[[Profile], Sequence[Design]]
+    columns: Sequence[str]
+    finding: Callable[[pd.DataFrame], str]
+    predict: Callable[[pd.DataFrame], pd.Series] | None = None
+
+
+VARIED = ("transport", "clients", "rate_hz", "payload_bytes", "poll_interval_s", "poll_pause_s", "contract")
+
+
+def estimate(trials: pd.DataFrame, column: str, **where: Any) -> Interval:
+    """Estimate a figure over the valid trials that match, with its 95 % interval.
+
+    Args:
+        trials: Trials of an experiment.
+        column: The figure.
+        where: Values of scenario columns to match.
+    """
+    chosen = trials[trials["verdict"] != "invalid"]
+    for name, value in where.items():
+        chosen = chosen[chosen[name] == value]
+    return interval([float(figure) for figure in chosen[column] if figure is not None])

@@ -1,0 +1,200 @@
+"""The two processes of a trial, a server and a swarm: started fresh, talked to by lines, always stopped.
+
+Both end by themselves when their standard input ends, so even ``kill -9`` of the harness leaves none behind.
+"""
+
+import contextlib
+import json
+import queue
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from clients import orders
+from servers.options import ServerOptions
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 10.0
+
+
+class TrialFailed(Exception):
+    """A process died, refused or did not answer in time; the text is a sentence."""
+
+
+class Process:
+    """A Python module run as a process, its output read line by line with a time limit."""
+
+    def __init__(self, name: str, module: str, *arguments: str) -> None:
+        self.name = name
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is the harness's to handle
+        )
+        self._lines: queue.Queue[bytes] = queue.Queue()
+        self._complaints: list[bytes] = []
+        for target in (self._read_lines, self._read_complaints):
+            threading.Thread(target=target, daemon=True).start()
+
+    def _read_lines(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put(b"")
+
+    def _read_complaints(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._complaints = [*self._complaints[-19:], line]
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def read_line(self, timeout_s: float) -> bytes:
+        """Return the next line that the process prints.
+
+        Raises:
+            TrialFailed: If it prints none in time, or has died; with what it complained of.
+        """
+        try:
+            line = self._lines.get(timeout=timeout_s)
+        except queue.Empty:
+            raise TrialFailed(f"the {self.name} did not answer within {timeout_s:g} s") from None
+        if not line:
+            raise TrialFailed(f"the {self.name} died ({self.how_it_ended()})")
+        return line
+
+    def write_line(self, line: bytes) -> None:
+        """Write one line to the process's standard input.
+
+        Raises:
+            TrialFailed: If it has died.
+        """
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line + b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            raise TrialFailed(f"the {self.name} died ({self.how_it_ended()})") from None
+
+    def how_it_ended(self) -> str:
+        """Return the exit code or signal, and the last line of what the process complained of."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_TIMEOUT_S)
+        code = self._process.returncode
+        how = f"by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        last = b"".join(self._complaints).decode(errors="replace").strip().rpartition("\n")[2]
+        return f"{how}: {last}" if last else how
+
+    def is_running(self) -> bool:
+        """Return whether the process lives."""
+        return self._process.poll() is None
+
+    def stop(self) -> int:
+        """End the process's standard input, which stops it; kill it if that takes too long.
+
+        Returns:
+            Its exit code, negative for a signal.
+        """
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        try:
+            return self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            return self.kill()
+
+    def kill(self) -> int:
+        """Kill the process and return its exit code."""
+        self._process.kill()
+        return self._process.wait()
+
+
+class Server(Process):
+    """A running server. ``ready`` is the line that it printed: url, pid, start_ns and so on."""
+
+    def __init__(self, transport: str, options: ServerOptions) -> None:
+        super().__init__("server", "servers", transport, *options.arguments(), "--stop-with-stdin")
+        try:
+            self.ready: dict[str, Any] = json.loads(self.read_line(START_TIMEOUT_S))
+        except BaseException:
+            self.kill()
+            raise
+        self.url: str = self.ready["url"]
+        address = urlsplit(self.url)
+        self.host, self.port, self.path = address.hostname or "", address.port or 0, address.path
+
+    def health(self, *, lags_after: int | None = None, timeout_s: float = 30.0) -> dict[str, Any]:
+        """Ask the server how it is.
+
+        Raises:
+            TrialFailed: If it does not answer.
+        """
+        query = "" if lags_after is None else f"?lags_after={lags_after}"
+        try:
+            with urllib.request.urlopen(
+                f"{self.url.removesuffix(self.path)}/health{query}", None, timeout_s
+            ) as answer:
+                health: dict[str, Any] = json.load(answer)
+                return health
+        except (OSError, ValueError) as error:
+            if not self.is_running():
+                raise TrialFailed(f"the server died ({self.how_it_ended()})") from None
+            raise TrialFailed(f"the server did not tell its health: {error}") from None
+
+
+class SwarmProcess(Process):
+    """A swarm in a process of its own, given its order."""
+
+    def __init__(self) -> None:
+        super().__init__("swarm", "clients")
+
+    def tell(self, message: orders.Message) -> None:
+        """Give an order."""
+        self.write_line(orders.encode(message))
+
+    def hear(self, timeout_s: float) -> orders.Message:
+        """Return what the swarm answers.
+
+        Raises:
+            TrialFailed: If it failed, died, or does not answer in time.
+        """
+        line = self.read_line(timeout_s)
+        try:
+            message = orders.decode(line)
+        except msgspec.MsgspecError:
+            raise TrialFailed(f"the swarm said something unexpected: {line[:200]!r}") from None
+        if isinstance(message, orders.Failed):
+            raise TrialFailed(f"the swarm: {message.reason}")
+        return message
+
+
+@contextlib.contextmanager
+def running_server(transport: str, options: ServerOptions) -> Iterator[Server]:
+    """Run a server while the context is open."""
+    server = Server(transport, options)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def running_swarm() -> Iterator[SwarmProcess]:
+    """Run a swarm process while the context is open."""
+    swarm = SwarmProcess()
+    try:
+        yield swarm
+    finally:
+        swarm.stop()

@@ -1,0 +1,165 @@
+"""What a person reads in the terminal: one table per experiment, and one sentence computed from it."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.experiments import EXPERIMENTS
+from bench.experiments.base import Experiment, estimate
+from bench.results import Run
+from bench.statistics import Interval
+from bench.transports import TRANSPORTS
+
+NAMES = {
+    "transport": "transport",
+    "clients": "clients",
+    "rate_hz": "rate\nHz",
+    "payload_bytes": "payload\nB",
+    "poll_interval_s": "interval\ns",
+    "poll_pause_s": "pause\ns",
+    "contract": "contract",
+    "latency_p50_ms": "latency\np50 ms",
+    "latency_p90_ms": "latency\np90 ms",
+    "latency_p99_ms": "latency\np99 ms",
+    "latency_mean_ms": "latency\nmean ms",
+    "aoi_mean_ms": "age of\ninformation\nmean ms",
+    "requests_per_tick": "requests\nper tick",
+    "app_bytes_per_tick_down": "HTTP or\nframe bytes\ndown per tick",
+    "wire_bytes_per_tick_up": "wire bytes\nup\nper tick",
+    "wire_bytes_per_tick_down": "wire bytes\ndown\nper tick",
+    "server_cpu_ratio": "server\ncore used",
+    "server_cpu_us_per_tick": "server CPU\nµs per\ndelivery",
+    "server_rss_mb": "server\nmemory MB",
+}
+"""Headings of the columns; a column that is not here is headed by its own name."""
+
+AXES = ["clients", "rate_hz", "payload_bytes", "poll_interval_s", "poll_pause_s", "contract"]
+
+
+def summarise(trials: pd.DataFrame, columns: Iterable[str]) -> list[dict[str, Any]]:
+    """Return one dictionary per distinct scenario: its fields, its figures as intervals, its worst verdict."""
+    summary = []
+    order = {name: place for place, name in enumerate(TRANSPORTS)}
+    for key, group in trials.groupby(["transport", *AXES], dropna=False, sort=False):
+        row: dict[str, Any] = dict(zip(["transport", *AXES], key, strict=True))
+        row |= {column: estimate(group, column) for column in columns}
+        row["verdicts"] = group["verdict"].tolist()
+        row["limits"] = sorted({limit for limit in group["limit"] if isinstance(limit, str) and limit})
+        summary.append(row)
+    return sorted(
+        summary,
+        key=lambda row: (order.get(row["transport"], 99), *(_sortable(row[axis]) for axis in AXES)),
+    )
+
+
+def experiment_table(experiment: Experiment, trials: pd.DataFrame, *, provisional: bool = False) -> Table:
+    """Build the table of an experiment: what varies, then each figure with its 95 % interval."""
+    summary = summarise(trials, experiment.columns)
+    varied = [
+        axis for axis in AXES if len({_sortable(row[axis]) for row in summary if _is_set(row[axis])}) > 1
+    ]
+    mark = " · provisional, after one block" if provisional else ""
+    table = Table(
+        title=f"{experiment.name}: {experiment.question}{mark}", title_justify="left", title_style="bold"
+    )
+    for name in ["transport", *varied, *experiment.columns]:
+        table.add_column(NAMES.get(name, name), justify="left" if name == "transport" else "right")
+    predicted = None
+    if experiment.predict is not None:
+        flat = pd.DataFrame(
+            [
+                {
+                    name: value.estimate if isinstance(value, Interval) else value
+                    for name, value in row.items()
+                }
+                for row in summary
+            ]
+        )
+        predicted = list(experiment.predict(flat))
+        table.add_column("theory\np50 ms", justify="right", style="dim")
+    for index, row in enumerate(summary):
+        cells = [Text(TRANSPORTS[row["transport"]].label, style=TRANSPORTS[row["transport"]].colour)]
+        cells += [Text(_plain(row[axis])) for axis in varied]
+        cells += [
+            Text(_figure(row[column]) + _mark(row["verdicts"], column)) for column in experiment.columns
+        ]
+        if predicted is not None:
+            cells.append(Text(_number(predicted[index])))
+        table.add_row(*cells)
+    return table
+
+
+def print_run(run: Run, console: Console, *, provisional: bool = False) -> None:
+    """Print every experiment of a run: its table, its sentence, and what is doubtful."""
+    for name in run.facts["experiments"]:
+        trials = run.trials_of(name)
+        if not len(trials):
+            continue
+        experiment = EXPERIMENTS[name]
+        console.print()
+        console.print(experiment_table(experiment, trials, provisional=provisional))
+        if sentence := experiment.finding(trials[trials["verdict"] != "invalid"]):
+            console.print(f"→ {sentence}", highlight=False)
+    for line in doubts(run):
+        console.print(line, style="yellow", highlight=False)
+
+
+def doubts(run: Run) -> list[str]:
+    """Return a line for each trial whose figures are suspect or invalid."""
+    return [
+        f"{'?' if row['verdict'] == 'suspect' else '✗'} trial {row['order']} "
+        f"({row['transport']}, {row['clients']} clients, repeat {row['repeat']}) is {row['verdict']}: "
+        f"{row['verdict_reason']}"
+        for row in run.rows
+        if row["verdict"] != "ok"
+    ]
+
+
+def spread(run: Run, experiment: Experiment) -> float:
+    """Return the median relative half-width of the intervals of an experiment's first figure, or NaN."""
+    widths = [
+        (row[experiment.columns[0]].high / row[experiment.columns[0]].low) ** 0.5 - 1
+        for row in summarise(run.trials_of(experiment.name), experiment.columns[:1])
+        if row[experiment.columns[0]].low > 0
+    ]
+    return float(pd.Series(widths, dtype=float).median()) if widths else math.nan
+
+
+def _mark(verdicts: list[str], column: str) -> str:
+    return "?" if "suspect" in verdicts and column.startswith(("latency", "aoi")) else ""
+
+
+def _figure(figure: Interval) -> str:
+    if math.isnan(figure.estimate):
+        return "–"
+    if math.isnan(figure.low) or _number(figure.low) == _number(figure.high):
+        return _number(figure.estimate)
+    return f"{_number(figure.estimate)} ({_number(figure.low)}–{_number(figure.high)})"
+
+
+def _number(value: float) -> str:
+    """Return a number with three significant digits, never in powers of ten."""
+    if value is None or math.isnan(value):
+        return "–"
+    if value == 0 or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.1g}"
+
+
+def _plain(value: Any) -> str:
+    if not _is_set(value):
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _is_set(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and math.isnan(value))
+
+
+def _sortable(value: Any) -> Any:
+    return value if _is_set(value) else -1.0

@@ -1,0 +1,238 @@
+"""A scenario: everything that is chosen about one trial before it runs; and the profiles that size a run."""
+
+import dataclasses
+import math
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from bench.transports import TRANSPORTS
+from clients.headers import HEADER_SETS
+from servers.base import DEFAULT_HOLD_S, MAX_HOLD_S
+from servers.market import read_recording
+from servers.options import ServerOptions
+from servers.wire import MAX_BATCH_TICKS
+
+DEFAULT_POLL_INTERVAL_S = 0.5
+LONGEST_WINDOW_FACTOR = 4
+
+
+class ScenarioError(ValueError):
+    """A scenario that cannot be run; its text says what to change."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """How much time a run may take: repeats of each scenario, and how experiments choose windows and axes."""
+
+    name: str
+    repeats: int
+
+
+PROFILES = {
+    profile.name: profile for profile in (Profile("quick", 1), Profile("standard", 5), Profile("full", 10))
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    """What one trial measures. Fields that its transport does not know are None, whatever was asked for.
+
+    Fields:
+        transport: A name of the registry.
+        clients: Number of clients.
+        rate_hz: Mean ticks per second.
+        plan, recording, speed: When ticks are due, see servers/plan.py and servers/market.py.
+        payload_bytes: Exact size of a tick.
+        contract: every or latest.
+        poll_interval_s: Short polling: fixed interval (open loop).
+        poll_pause_s: Short polling: pause after each answer (closed loop); replaces the interval.
+        hold_s: Long polling: longest hold of a request.
+        heartbeat_s: WebSocket: seconds between pings.
+        headers, cookie_bytes: Header set of the requests.
+        keep_alive: HTTP: keep connections between requests.
+        mss, congestion: TCP's segment size in bytes and its congestion control.
+        warmup_s: Time between connecting and the window.
+        window_s: Length of the window asked for; rounded up so that it holds whole intervals and ticks.
+    """
+
+    transport: str
+    clients: int = 100
+    rate_hz: float = 10.0
+    plan: str = "steady"
+    recording: str | None = None
+    speed: float | None = None
+    payload_bytes: int = 128
+    contract: str = "every"
+    poll_interval_s: float | None = None
+    poll_pause_s: float | None = None
+    hold_s: float | None = None
+    heartbeat_s: float | None = None
+    headers: str = "minimal"
+    cookie_bytes: int = 0
+    keep_alive: bool | None = None
+    mss: int | None = 1460
+    congestion: str | None = "cubic"
+    warmup_s: float = 0.5
+    window_s: float = 4.0
+
+    def __post_init__(self) -> None:
+        """Fill in what depends on the transport, and refuse what cannot be measured (ScenarioError)."""
+        if self.transport not in TRANSPORTS:
+            raise ScenarioError(f"there is no transport {self.transport!r}; see bench list")
+        self._fit_transport()
+        self._fit_plan()
+        for problem, sentence in (
+            (self.clients < 1, f"clients is {self.clients}; at least 1 is needed"),
+            (
+                self.headers not in HEADER_SETS,
+                f"headers is {self.headers!r}; choose {' or '.join(HEADER_SETS)}",
+            ),
+            (
+                not 0 <= self.cookie_bytes <= 4096,
+                f"cookie_bytes is {self.cookie_bytes}; browsers keep 0 to 4096 (RFC 6265, 6.1)",
+            ),
+            (not 0 < self.window_s <= 3600, f"window_s is {self.window_s:g}; it must be above 0, up to 3600"),
+            (not 0 <= self.warmup_s <= 600, f"warmup_s is {self.warmup_s:g}; it must be from 0 to 600"),
+            (not 0 < (self.poll_interval_s or 1) <= 600, "poll_interval_s must be above 0, up to 600"),
+            (not 0 <= (self.poll_pause_s or 0) <= 600, "poll_pause_s must be from 0 to 600"),
+            (
+                not 0 < (self.hold_s or 1) <= MAX_HOLD_S,
+                f"hold_s must be above 0, up to {MAX_HOLD_S:g}",
+            ),
+            (
+                self.contract == "every" and self._ticks_per_poll > MAX_BATCH_TICKS * 10,
+                "more than 10,000 ticks come between two polls; lower rate_hz or the interval",
+            ),
+        ):
+            if problem:
+                raise ScenarioError(sentence)
+        try:
+            self.server_options()
+        except ValueError as error:
+            raise ScenarioError(str(error)) from error
+
+    def _fit_transport(self) -> None:
+        known = TRANSPORTS[self.transport].client_class.settings
+        defaults: dict[str, Any] = {"hold_s": DEFAULT_HOLD_S, "keep_alive": True}
+        if self.poll_pause_s is None:
+            defaults["poll_interval_s"] = DEFAULT_POLL_INTERVAL_S
+        for name in ("poll_interval_s", "poll_pause_s", "hold_s", "keep_alive"):
+            if name not in known:
+                self._set(name, None)
+            elif getattr(self, name) is None:
+                self._set(name, defaults.get(name))
+        if self.poll_pause_s is not None:
+            self._set("poll_interval_s", None)
+        if TRANSPORTS[self.transport].family != "push":
+            self._set("heartbeat_s", None)
+
+    def _fit_plan(self) -> None:
+        if self.plan != "replay":
+            self._set("recording", None)
+            self._set("speed", None)
+        elif self.recording is not None:
+            self._set("speed", self.speed or 1.0)
+            recording = read_recording(
+                Path(self.recording), payload_bytes=self.payload_bytes, speed=self.speed or 1.0
+            )
+            self._set("rate_hz", recording.rate_hz)
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def pause_s(self) -> float:
+        """The longest time between two questions of a client that is not late: interval, pause, or 0."""
+        return self.poll_interval_s or self.poll_pause_s or 0.0
+
+    @property
+    def _ticks_per_poll(self) -> float:
+        return self.rate_hz * self.pause_s
+
+    @property
+    def exact_window_s(self) -> Fraction:
+        """The window: at least ``window_s``, and whole multiples of the interval and of the tick period.
+
+        Where their common multiple is too long (over four times the window), whole intervals only.
+        """
+        steps = []
+        if self.poll_interval_s:
+            steps.append(Fraction(str(self.poll_interval_s)))
+        if self.plan == "steady":
+            steps.append(1 / Fraction(str(self.rate_hz)))
+        asked_s = Fraction(str(self.window_s))
+        if not steps:
+            return asked_s
+        step_s = steps[0]
+        for other_s in steps[1:]:
+            common_s = _least_common_multiple(step_s, other_s)
+            if common_s <= LONGEST_WINDOW_FACTOR * max(asked_s, step_s):
+                step_s = common_s
+        return math.ceil(asked_s / step_s) * step_s
+
+    @property
+    def drain_s(self) -> float:
+        """How long to wait at most, after the window, for clients to get its last tick."""
+        return self.pause_s + (self.hold_s or 0) + 5.0
+
+    @property
+    def planned_s(self) -> float:
+        """How long the trial should take, for progress and budgets: measured on two cores, rounded up."""
+        connect_s = 0.05 + self.clients * 0.0006
+        return 1.0 + connect_s + self.warmup_s + float(self.exact_window_s) + self.pause_s + 0.3
+
+    def server_options(self, **more: Any) -> ServerOptions:
+        """Return the options of the server: its history holds what the slowest honest client needs.
+
+        Raises:
+            ValueError: If the server could not keep that history, or another option is impossible.
+        """
+        needed_s = 2 * self.pause_s + (self.hold_s or 0) + 5
+        return ServerOptions(
+            rate_hz=self.rate_hz,
+            plan=self.plan,
+            recording=self.recording,
+            speed=self.speed or 1.0,
+            payload_bytes=self.payload_bytes,
+            contract=self.contract,
+            history_ticks=math.ceil(self.rate_hz * needed_s) + 1,
+            max_clients=self.clients + 16,
+            heartbeat_s=self.heartbeat_s,
+            mss=self.mss,
+            congestion=self.congestion,
+            **more,
+        )
+
+    def client_settings(self) -> dict[str, Any]:
+        """Return the settings of the clients: the fields that this transport's client knows."""
+        known = TRANSPORTS[self.transport].client_class.settings
+        return {name: getattr(self, name) for name in known}
+
+
+def _least_common_multiple(a: Fraction, b: Fraction) -> Fraction:
+    return Fraction(math.lcm(a.numerator, b.numerator), math.gcd(a.denominator, b.denominator))
+
+
+FIELDS = {field.name: field for field in dataclasses.fields(Scenario) if field.name != "transport"}
+
+
+def parse_value(name: str, text: str) -> Any:
+    """Read the value of a scenario field from the command line; ``none`` is None where that is possible.
+
+    Raises:
+        ScenarioError: If it is not of the field's type.
+    """
+    annotation = str(FIELDS[name].type)
+    if text.lower() == "none" and "None" in annotation:
+        return None
+    if "bool" in annotation:
+        if text.lower() in ("true", "yes", "on", "1", "false", "no", "off", "0"):
+            return text.lower() in ("true", "yes", "on", "1")
+        raise ScenarioError(f"{name} is yes or no, not {text!r}")
+    kind = next(kind for kind in (int, float, str) if kind.__name__ in annotation)
+    try:
+        return kind(text)
+    except ValueError:
+        article = {int: "a whole number", float: "a number"}[kind]
+        raise ScenarioError(f"{name} is {article}, not {text!r}") from None

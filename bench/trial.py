@@ -1,0 +1,207 @@
+"""One trial: a fresh server, a fresh swarm, a window, a drain, the counters, and what they say.
+
+server up → clients connect → warm-up → window (chosen by due_ns) → drain → counters → both stopped
+"""
+
+import dataclasses
+import itertools
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bench import metrics
+from bench.machine import Cores, listen_overflows, steal_ratio_since, steal_times
+from bench.metrics import Deliveries, WindowTicks
+from bench.processes import Server, SwarmProcess, TrialFailed, running_server, running_swarm
+from bench.scenario import Scenario
+from bench.transports import TRANSPORTS
+from bench.verdict import judge
+from clients.orders import Connected, Order, Report, Window
+from clients.swarm import DELIVERY_FIELDS
+from servers.market import read_recording
+from servers.options import ServerOptions
+from servers.plan import due_times
+from servers.wire import now_ns
+
+COUNTERS_LEAD_S = 0.3
+"""The first counters are read this long before the window: with 10,000 sockets that takes a while."""
+CONNECT_S_PER_CLIENT = 0.02
+BUSY_CPU_RATIO = 0.75
+
+
+class Trial(NamedTuple):
+    """A finished trial: its row of trials.csv, and its raw deliveries (see bench/metrics.py)."""
+
+    row: dict[str, Any]
+    deliveries: Deliveries
+
+
+def choose_window(
+    scenario: Scenario, seed: int, plan_start_ns: int, earliest_ns: int, offsets_ns: list[int] | None = None
+) -> WindowTicks:
+    """Choose the ticks to be measured: the first due at or after ``earliest_ns`` begins the window."""
+    due = due_times(
+        scenario.plan, rate_hz=scenario.rate_hz, seed=seed, start_ns=plan_start_ns, offsets_ns=offsets_ns
+    )
+    ticks = itertools.dropwhile(lambda tick: tick[1] < earliest_ns, enumerate(due, start=1))
+    first_seq, start_ns = next(ticks)
+    end_ns = start_ns + round(scenario.exact_window_s * 10**9)
+    last_seq = first_seq
+    for seq, due_ns in ticks:
+        if due_ns >= end_ns:
+            break
+        last_seq = seq
+    return WindowTicks(first_seq, last_seq, start_ns, end_ns)
+
+
+def run_trial(
+    scenario: Scenario,
+    *,
+    seed: int,
+    cores: Cores = Cores(None, None),
+    clock: Callable[[], int] = now_ns,
+    sleep: Callable[[float], None] = time.sleep,
+    start_server: Callable[[str, ServerOptions], AbstractContextManager[Server]] = running_server,
+    start_swarm: Callable[[], AbstractContextManager[SwarmProcess]] = running_swarm,
+) -> Trial:
+    """Run one trial and judge it. The clock and the processes can be replaced, for tests.
+
+    Raises:
+        TrialFailed: If a process died or did not do its part in time. Both are stopped in any case.
+    """
+    transport = TRANSPORTS[scenario.transport]
+    stolen = steal_times()
+    overflows = listen_overflows()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        swarm = stack.enter_context(start_swarm())
+        options = scenario.server_options(seed=seed, core=cores.server)
+        server = stack.enter_context(start_server(transport.server, options))
+
+        empty = server.health()
+        swarm.tell(
+            Order(
+                client=transport.client,
+                host=server.host,
+                port=server.port,
+                path=server.path,
+                clients=scenario.clients,
+                folder=str(folder),
+                latest=scenario.contract == "latest",
+                settings=scenario.client_settings(),
+                seed=seed,
+                mss=scenario.mss,
+                congestion=scenario.congestion,
+                core=cores.swarm,
+                connect_timeout_s=30 + scenario.clients * CONNECT_S_PER_CLIENT,
+            )
+        )
+        connected = swarm.hear(60 + scenario.clients * CONNECT_S_PER_CLIENT)
+        assert isinstance(connected, Connected)
+        full = server.health()
+
+        window = choose_window(
+            scenario,
+            seed,
+            server.ready["start_ns"],
+            clock() + round((max(scenario.warmup_s, scenario.pause_s) + COUNTERS_LEAD_S) * 1e9),
+            _offsets(scenario),
+        )
+        drain_until_ns = window.end_ns + round(scenario.drain_s * 1e9)
+        swarm.tell(
+            Window(
+                counters_at_ns=window.start_ns - round(COUNTERS_LEAD_S * 1e9),
+                last_seq=window.last_seq,
+                end_ns=window.end_ns,
+                until_ns=drain_until_ns,
+            )
+        )
+        _sleep_until(window.start_ns, clock, sleep)
+        at_start = server.health()
+        _sleep_until(window.end_ns, clock, sleep)
+        at_end = server.health(lags_after=window.first_seq - 1)
+        report = swarm.hear(timeout_s=(drain_until_ns - clock()) / 1e9 + 60)
+        assert isinstance(report, Report)
+        if not server.is_running():
+            raise TrialFailed(f"the server died ({server.how_it_ended()})")
+
+        deliveries = _read_samples(folder / "deliveries.int64", len(DELIVERY_FIELDS))
+        own = metrics.in_window(deliveries, window)
+        request_lags = _read_samples(folder / "request_lags.int64", 2)
+        request_lags = request_lags[
+            (request_lags[:, 0] >= window.start_ns) & (request_lags[:, 0] < window.end_ns)
+        ]
+        connects_ms = _read_samples(folder / "connects.int64", 1)[:, 0] / metrics.NS_PER_MS
+
+    seconds = (at_end["now_ns"] - at_start["now_ns"]) / 1e9
+    ticks = metrics.delivered_between(deliveries, at_start["now_ns"], at_end["now_ns"])
+    server_cpu_s = (at_end["cpu_ns"] - at_start["cpu_ns"]) / 1e9
+    connect_cpu_ratio = (full["cpu_ns"] - empty["cpu_ns"]) / max(full["now_ns"] - empty["now_ns"], 1)
+    before, after = report.before, report.after
+    row: dict[str, Any] = {
+        **dataclasses.asdict(scenario),
+        "seed": seed,
+        "window_s": float(scenario.exact_window_s),
+        **metrics.delivery_counts(deliveries, window, scenario.clients, scenario.contract),
+        **(metrics.latency_figures(deliveries, window) if scenario.contract == "every" else {}),
+        "aoi_mean_ms": metrics.age_of_information_ms(deliveries, window),
+        "stamp_shared_ratio": metrics.stamp_shared_ratio(deliveries, window),
+        **metrics.traffic_figures(before, after, scenario.payload_bytes),
+        "connect_p50_ms": float(np.quantile(connects_ms, 0.5)),
+        "connect_p99_ms": float(np.quantile(connects_ms, 0.99)),
+        "connect_all_s": connected.connect_s,
+        "connect_limit": _connect_limit(connect_cpu_ratio, connected.connect_cpu_ratio),
+        "listen_overflows": listen_overflows() - overflows,
+        "server_cpu_us_per_tick": server_cpu_s * 1e6 / ticks if ticks else math.nan,
+        "server_cpu_ratio": server_cpu_s / seconds,
+        "server_rss_mb": at_end["rss_bytes"] / 1e6,
+        "server_rss_kb_per_client": (at_end["rss_bytes"] - empty["rss_bytes"]) / 1e3 / scenario.clients,
+        "publish_lag_p99_ms": metrics.lag_p99_ms(np.array(at_end.get("publish_lags_ns", [])[: window.ticks])),
+        "generator_cpu_ratio": (after.cpu_ns - before.cpu_ns) / max(after.at_ns - before.at_ns, 1),
+        "generator_cpu_us_per_tick": (after.cpu_ns - before.cpu_ns)
+        / 1e3
+        / max(after.delivered - before.delivered, 1),
+        "generator_rss_mb": after.rss_bytes / 1e6,
+        "generator_lag_p99_ms": metrics.lag_p99_ms(own[:, metrics.HANDLED_NS] - own[:, metrics.ARRIVED_NS]),
+        "request_lag_p99_ms": metrics.lag_p99_ms(request_lags[:, 1]),
+        "drained": report.drained,
+        "clock_shift_ns": report.clock_shift_ns,
+        "steal_ratio": steal_ratio_since(stolen),
+        "stamps": "user" if after.user_stamped_reads > before.user_stamped_reads else "kernel",
+        "connection_errors": "; ".join(f"{reason} ({n}×)" for reason, n in report.errors.items()),
+        "event_loop": server.ready["loop"],
+        "congestion": server.ready["congestion"],
+    }
+    row["verdict"], row["verdict_reason"], row["limit"] = judge(row)
+    return Trial(row, own)
+
+
+def _offsets(scenario: Scenario) -> list[int] | None:
+    if scenario.recording is None:
+        return None
+    recording = read_recording(
+        Path(scenario.recording), payload_bytes=scenario.payload_bytes, speed=scenario.speed or 1.0
+    )
+    return recording.offsets_ns
+
+
+def _sleep_until(at_ns: int, clock: Callable[[], int], sleep: Callable[[float], None]) -> None:
+    while (left_ns := at_ns - clock()) > 0:
+        sleep(left_ns / 1e9)
+
+
+def _read_samples(path: Path, columns: int) -> Deliveries:
+    return np.fromfile(path, dtype=np.int64).reshape(-1, columns)
+
+
+def _connect_limit(server_cpu_ratio: float, swarm_cpu_ratio: float) -> str:
+    """Return which side connecting kept busy; neither: it was waiting for the other, or too short to tell."""
+    if max(server_cpu_ratio, swarm_cpu_ratio) < BUSY_CPU_RATIO:
+        return ""
+    return "server_cpu" if server_cpu_ratio >= swarm_cpu_ratio else "generator_cpu"

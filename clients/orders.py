@@ -1,0 +1,102 @@
+"""What a harness and a swarm process say to each other: one JSON object a line, over stdin and stdout.
+
+Order → Connected → Window → Report; Failed in place of an answer. The raw samples go to files.
+"""
+
+from typing import Any
+
+import msgspec
+
+
+class Order(msgspec.Struct, frozen=True, tag="order", forbid_unknown_fields=True):
+    """Connect so many clients to this server. ``settings`` are the client's own, such as poll_interval_s."""
+
+    client: str
+    host: str
+    port: int
+    path: str
+    clients: int
+    folder: str
+    latest: bool = False
+    settings: dict[str, Any] = {}
+    seed: int = 0
+    mss: int | None = None
+    congestion: str | None = None
+    core: int | None = None
+    connect_timeout_s: float = 60.0
+
+
+class Connected(msgspec.Struct, frozen=True, tag="connected"):
+    """All clients are connected and answered; how long it took, and the share of a core it took here."""
+
+    connect_s: float
+    connect_cpu_ratio: float
+
+
+class Window(msgspec.Struct, frozen=True, tag="window"):
+    """What to watch: read the counters at an instant, then go on until every client has ``last_seq``.
+
+    All instants are on the bench clock, in ns. ``until_ns`` bounds the drain; nothing ends before ``end_ns``.
+    """
+
+    counters_at_ns: int
+    last_seq: int
+    end_ns: int
+    until_ns: int
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """All counters at one instant: sums over all clients since the start. ``wire`` as in WireCounts."""
+
+    at_ns: int
+    cpu_ns: int
+    rss_bytes: int
+    bytes_up: int
+    bytes_down: int
+    delivered: int
+    connections: int
+    requests: int
+    empty_responses: int
+    polls_skipped: int
+    missed: int
+    superseded: int
+    duplicated: int
+    out_of_order: int
+    reads: int
+    user_stamped_reads: int
+    wire: list[int] | None
+
+
+class Report(msgspec.Struct, frozen=True, tag="report"):
+    """The end: the counters before the window and after the drain, and whether the drain was complete.
+
+    The files ``deliveries.int64``, ``request_lags.int64`` and ``connects.int64`` in the ordered folder hold
+    the raw samples: see the attributes of :class:`clients.swarm.Swarm` of the same names.
+    """
+
+    before: Reading
+    after: Reading
+    drained: bool
+    clock_shift_ns: int
+    clock_bracket_ns: int
+    errors: dict[str, int]
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """It could not be done; ``reason`` is a sentence."""
+
+    reason: str
+
+
+Message = Order | Connected | Window | Report | Failed
+encode = msgspec.json.encode
+
+
+def decode(line: bytes) -> Message:
+    """Read one line.
+
+    Raises:
+        msgspec.MsgspecError: If it is no message.
+    """
+    message: Message = msgspec.json.decode(line, type=Message)
+    return message
