@@ -28,6 +28,7 @@ from clients.stream import stream
 from servers.__main__ import main as serve_main
 from servers.market import RecordingError
 
+PIPED_WIDTH = 110
 DONE, FAILED, USAGE, SUSPECT, INTERRUPTED = 0, 1, 2, 3, 130
 
 app = typer.Typer(
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-out = Console()
+out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True)
 
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the runs.")]
@@ -162,9 +163,13 @@ def measure(measured: Run, planned: Sequence[Planned], *, quiet: bool) -> int:
         highlight=False,
     )
     progress = Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]} left"),
-        console=err, refresh_per_second=1,
-    )  # fmt: skip
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[left]} left"),
+        console=err,
+        refresh_per_second=1,
+    )
     task = progress.add_task("starting", total=len(planned), completed=len(measured.rows), left="")
     try:
         with progress if err.is_terminal else nullcontext():

@@ -102,6 +102,8 @@ def age_of_information_ms(deliveries: Deliveries, window: WindowTicks) -> float:
         held_due[first:last] = np.maximum.accumulate(held_due[first:last])
     ends = np.append(begins[1:], float(length_ns))
     ends[client_begins[1:] - 1] = length_ns
+    if not (ends > begins).any():
+        return float("nan")
     areas = (ends**2 - begins**2) / 2 - held_due * (ends - begins)
     return float(areas.sum() / (ends - begins).sum() / NS_PER_MS)
 

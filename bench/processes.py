@@ -42,19 +42,25 @@ class Process:
         )
         self._lines: queue.Queue[bytes] = queue.Queue()
         self._complaints: list[bytes] = []
-        for target in (self._read_lines, self._read_complaints):
-            threading.Thread(target=target, daemon=True).start()
+        self._readers = [
+            threading.Thread(target=target, daemon=True)
+            for target in (self._read_lines, self._read_complaints)
+        ]
+        for reader in self._readers:
+            reader.start()
 
     def _read_lines(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.put(line)
+        with self._process.stdout:
+            for line in self._process.stdout:
+                self._lines.put(line)
         self._lines.put(b"")
 
     def _read_complaints(self) -> None:
         assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self._complaints = [*self._complaints[-19:], line]
+        with self._process.stderr:
+            for line in self._process.stderr:
+                self._complaints = [*self._complaints[-19:], line]
 
     @property
     def pid(self) -> int:
@@ -110,15 +116,17 @@ class Process:
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
-        try:
-            return self._process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            return self.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_TIMEOUT_S)
+        return self.kill()
 
     def kill(self) -> int:
-        """Kill the process and return its exit code."""
+        """Kill the process, if it still runs, and return its exit code."""
         self._process.kill()
-        return self._process.wait()
+        code = self._process.wait()
+        for reader in self._readers:
+            reader.join(STOP_TIMEOUT_S)
+        return code
 
 
 class Server(Process):

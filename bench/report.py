@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from bench.experiments import EXPERIMENTS
-from bench.experiments.base import Experiment, estimate
+from bench.experiments.base import Experiment, estimate, number
 from bench.results import Run
 from bench.statistics import Interval
 from bench.transports import TRANSPORTS
@@ -42,7 +42,7 @@ AXES = ["clients", "rate_hz", "payload_bytes", "poll_interval_s", "poll_pause_s"
 
 
 def summarise(trials: pd.DataFrame, columns: Iterable[str]) -> list[dict[str, Any]]:
-    """Return one dictionary per distinct scenario: its fields, its figures as intervals, its worst verdict."""
+    """Return one dictionary per distinct scenario: its fields, its figures as intervals, its verdicts."""
     summary = []
     order = {name: place for place, name in enumerate(TRANSPORTS)}
     for key, group in trials.groupby(["transport", *AXES], dropna=False, sort=False):
@@ -63,12 +63,13 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, *, provisiona
     varied = [
         axis for axis in AXES if len({_sortable(row[axis]) for row in summary if _is_set(row[axis])}) > 1
     ]
-    mark = " · provisional, after one block" if provisional else ""
+    note = " · provisional, after one block" if provisional else ""
     table = Table(
-        title=f"{experiment.name}: {experiment.question}{mark}", title_justify="left", title_style="bold"
+        title=f"{experiment.name}: {experiment.question}{note}", title_justify="left", title_style="bold"
     )
     for name in ["transport", *varied, *experiment.columns]:
-        table.add_column(NAMES.get(name, name), justify="left" if name == "transport" else "right")
+        justify: JustifyMethod = "left" if name == "transport" else "right"
+        table.add_column(NAMES.get(name, name), justify=justify, no_wrap=True)
     predicted = None
     if experiment.predict is not None:
         flat = pd.DataFrame(
@@ -85,11 +86,10 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, *, provisiona
     for index, row in enumerate(summary):
         cells = [Text(TRANSPORTS[row["transport"]].label, style=TRANSPORTS[row["transport"]].colour)]
         cells += [Text(_plain(row[axis])) for axis in varied]
-        cells += [
-            Text(_figure(row[column]) + _mark(row["verdicts"], column)) for column in experiment.columns
-        ]
+        mark = "?" if "suspect" in row["verdicts"] else ""
+        cells += [Text(_figure(row[column], mark)) for column in experiment.columns]
         if predicted is not None:
-            cells.append(Text(_number(predicted[index])))
+            cells.append(Text(number(predicted[index])))
         table.add_row(*cells)
     return table
 
@@ -130,25 +130,12 @@ def spread(run: Run, experiment: Experiment) -> float:
     return float(pd.Series(widths, dtype=float).median()) if widths else math.nan
 
 
-def _mark(verdicts: list[str], column: str) -> str:
-    return "?" if "suspect" in verdicts and column.startswith(("latency", "aoi")) else ""
-
-
-def _figure(figure: Interval) -> str:
+def _figure(figure: Interval, mark: str) -> str:
     if math.isnan(figure.estimate):
         return "–"
-    if math.isnan(figure.low) or _number(figure.low) == _number(figure.high):
-        return _number(figure.estimate)
-    return f"{_number(figure.estimate)} ({_number(figure.low)}–{_number(figure.high)})"
-
-
-def _number(value: float) -> str:
-    """Return a number with three significant digits, never in powers of ten."""
-    if value is None or math.isnan(value):
-        return "–"
-    if value == 0 or abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.1g}"
+    if math.isnan(figure.low) or number(figure.low) == number(figure.high):
+        return number(figure.estimate) + mark
+    return f"{number(figure.estimate)} ({number(figure.low)}–{number(figure.high)}){mark}"
 
 
 def _plain(value: Any) -> str:

@@ -42,16 +42,20 @@ class Scenario:
         transport: A name of the registry.
         clients: Number of clients.
         rate_hz: Mean ticks per second.
-        plan, recording, speed: When ticks are due, see servers/plan.py and servers/market.py.
-        payload_bytes: Exact size of a tick.
-        contract: every or latest.
+        plan: When ticks are due: steady, poisson, bursty, replay.
+        recording: CSV of time, symbol, price for the plan replay.
+        speed: Replay so many times as fast.
+        payload_bytes: Exact size of a tick, 96 to 65536.
+        contract: every (each tick once, in order) or latest (the newest only).
         poll_interval_s: Short polling: fixed interval (open loop).
         poll_pause_s: Short polling: pause after each answer (closed loop); replaces the interval.
         hold_s: Long polling: longest hold of a request.
         heartbeat_s: WebSocket: seconds between pings.
-        headers, cookie_bytes: Header set of the requests.
-        keep_alive: HTTP: keep connections between requests.
-        mss, congestion: TCP's segment size in bytes and its congestion control.
+        headers: Header set of the requests: minimal or browser.
+        cookie_bytes: Length of the cookie in each request.
+        keep_alive: Polling: keep connections between requests.
+        mss: TCP's largest segment in bytes; none leaves it to the system.
+        congestion: TCP's congestion control; none leaves it to the system.
         warmup_s: Time between connecting and the window.
         window_s: Length of the window asked for; rounded up so that it holds whole intervals and ticks.
     """

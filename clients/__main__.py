@@ -15,8 +15,9 @@ import psutil
 
 from clients.base import Address, TickClient, load
 from clients.orders import Connected, Failed, Message, Order, Reading, Report, Window, decode, encode
+from clients.short_polling import stratified_phases
 from clients.stamped_socket import measure_clock_offset
-from clients.swarm import DELIVERY_FIELDS, Swarm, stratified_phases
+from clients.swarm import DELIVERY_FIELDS, Swarm
 from servers.wire import now_ns
 
 LOOK_NS = 20_000_000

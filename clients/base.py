@@ -29,7 +29,12 @@ class Address(NamedTuple):
 
 
 class ServerError(Exception):
-    """The server answered something other than ticks, or broke the protocol; its text is a sentence."""
+    """The server answered something other than ticks, or broke the protocol; its text is a sentence.
+
+    ``ticks`` are those that the same read completed before: they have come, and count.
+    """
+
+    ticks: "Ticks" = ()
 
 
 class TickClient(ABC):
@@ -149,6 +154,9 @@ class TickClient(ABC):
     def _take(self, ticks: Ticks) -> Ticks:
         """Move the cursor over ticks that have come, and count what is wrong with their order."""
         cursor = self.cursor
+        if len(ticks) == 1 and ticks[0].seq - 1 == cursor:  # nearly always
+            self.cursor = ticks[0].seq
+            return ticks
         for tick in ticks:
             seq = tick.seq
             if cursor is None or seq == cursor + 1:

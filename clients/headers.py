@@ -55,6 +55,8 @@ def websocket_headers(headers: str, address: Address, *, cookie_bytes: int = 0) 
 
     Compression is not offered, unlike by Chrome, because the servers leave it off.
     """
+    if headers not in HEADER_SETS:
+        raise ValueError(f"headers is {headers!r}; choose one of {', '.join(HEADER_SETS)}")
     lines: list[tuple[str, str]] = []
     if headers == "browser":
         lines = [

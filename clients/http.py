@@ -79,8 +79,8 @@ class HttpClient(TickClient):
     def connected(self, now_ns: int) -> None:
         """Ask at once on the first connection, and on a later one if an answer is owed."""
         self._parser = httptools.HttpResponseParser(self)
-        self._parsing = False
-        self._body = b""
+        self._parsing = self._waiting_ticks = False
+        self._complete, self._body = 0, b""
         self.done_with_connection = False
         self.ready, self.ready_ns = True, now_ns
         if self.outbox:  # asked for while there was no connection: now it can be sent
@@ -118,7 +118,7 @@ class HttpClient(TickClient):
         self._parsing = True
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             raise ServerError(f"not an HTTP answer: {error}") from error
         if not self._complete:
             return ()
@@ -131,9 +131,9 @@ class HttpClient(TickClient):
         return self._answer(body, arrived_ns)
 
     def _answer(self, body: bytes, arrived_ns: int) -> Ticks:
+        ticks = self._read(body)
         self.messages += 1
         self._awaiting = False
-        ticks = self._read(body)
         if not ticks:
             self.empty_responses += 1
         waiting, self._waiting_ticks = self._waiting_ticks, False
@@ -144,7 +144,7 @@ class HttpClient(TickClient):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note what the server says beside the ticks."""
-        if name == b"Ticks-Waiting":
+        if name.lower() == b"ticks-waiting":
             self._waiting_ticks = True
 
     def on_body(self, body: bytes) -> None:

@@ -25,10 +25,9 @@ def raise_descriptor_limit(connections: int) -> None:
     """
     needed = connections + SPARE_DESCRIPTORS
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard == resource.RLIM_INFINITY:
-        hard = max(needed, 65_536)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if needed > hard:
+    soft = max(needed, 65_536) if hard == resource.RLIM_INFINITY else hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if needed > soft:
         raise OSError(
             f"{connections} connections need {needed} file descriptors, but the hard limit is {hard}; "
             f"raise it with 'ulimit -Hn {needed}' as root (or in limits.conf), or use fewer clients"

@@ -21,6 +21,7 @@ from servers.wire import Missed, Tick, TickStamp, decode_stamps
 
 WHOLE_TEXT_FRAME = 0x81  # FIN and opcode 1 (RFC 6455, section 5.2)
 LARGEST_FRAME_BYTES = 2**20
+LONGEST_HEADER_BYTES = 10
 
 
 class Client(TickClient):
@@ -80,7 +81,7 @@ class Client(TickClient):
                 return ()
         # One whole short frame and nothing else: a tick of up to 125 bytes, or up to 64 KiB.
         length = len(data)
-        if data[0] == WHOLE_TEXT_FRAME and not self._fragments:
+        if length > 1 and data[0] == WHOLE_TEXT_FRAME and not self._fragments:
             if data[1] == length - 2 < 126:
                 self.stamp_shared = False
                 return self._take_message(data[2:])
@@ -93,22 +94,33 @@ class Client(TickClient):
         """Cut bytes into frames, keep a part of one for later, and take the whole ones."""
         ticks: list[TickStamp | Tick] = []
         messages = self.messages
-        start, end = 0, len(data)
+        start, end, message_end = 0, len(data), 0
         while start < end:
             frame_end = frame_length(data, start) + start
-            if frame_end - start > LARGEST_FRAME_BYTES:
+            oversized = frame_end - start > LARGEST_FRAME_BYTES + LONGEST_HEADER_BYTES
+            if oversized:
                 frame_end = end  # ClientProtocol refuses it by its header
             elif frame_end > end or frame_end == start:
                 break
-            if data[start] == WHOLE_TEXT_FRAME and data[start + 1] < 0x80 and not self._fragments:
-                header_bytes = {126: 4, 127: 10}.get(data[start + 1], 2)
-                ticks.extend(self._take_message(data[start + header_bytes : frame_end]))
-            else:
-                ticks.extend(self._take_unusual(data[start:frame_end]))
+            taken = self.messages
+            try:
+                ticks.extend(self._take_frame(data[start:frame_end], oversized))
+            except ServerError as error:
+                error.ticks = ticks
+                raise
+            if self.messages > taken:
+                message_end = frame_end
             start = frame_end
         self._buffer = data[start:]
-        self.stamp_shared = self.messages - messages > 1 or (self.messages > messages and start < end)
+        completed = self.messages - messages
+        self.stamp_shared = completed > 1 or (completed == 1 and message_end < end)
         return ticks
+
+    def _take_frame(self, frame: bytes, oversized: bool) -> Ticks:
+        """Take one frame, by the short way if it is a plain one."""
+        if frame[0] == WHOLE_TEXT_FRAME and frame[1] < 0x80 and not self._fragments and not oversized:
+            return self._take_message(frame[{126: 4, 127: 10}.get(frame[1], 2) :])
+        return self._take_unusual(frame)
 
     def _take_message(self, message: bytes) -> Ticks:
         self.messages += 1

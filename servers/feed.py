@@ -147,7 +147,7 @@ class Feed:
             return Delivery(encode_array([self._history[-1]]), self.newest_seq)
         first_seq = max(cursor + 1, self.oldest_seq)
         ticks: list[bytes] = []
-        room_bytes = MAX_BATCH_BYTES
+        room_bytes = MAX_BATCH_BYTES - 1  # for the closing bracket; the others go with the ticks
         for seq in range(first_seq, min(first_seq + MAX_BATCH_TICKS, self.newest_seq + 1)):
             tick = self._history[seq - self.oldest_seq]
             room_bytes -= len(tick) + 1

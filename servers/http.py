@@ -44,7 +44,7 @@ async def serve_http(
     async def refuse_politely(request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer whatever is wrong with one JSON sentence, and go on."""
         connection = request.transport
-        if connection is not None and connection not in known_connections:
+        if connection is not None and connection not in known_connections and request.path != HEALTH_PATH:
             if (
                 len(known_connections) >= options.max_clients
                 and len(server.connections) > options.max_clients

@@ -5,7 +5,7 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 
@@ -102,7 +102,8 @@ def _seconds(text: str | None, where: str) -> float:
         seconds = float(text or "")
     except ValueError:
         try:
-            seconds = datetime.fromisoformat(text or "").timestamp()
+            instant = datetime.fromisoformat(text or "")
+            seconds = (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
         except ValueError:
             raise RecordingError(f"{where}: time {text!r} is neither seconds nor ISO 8601") from None
     if not math.isfinite(seconds):

@@ -36,6 +36,7 @@ class ServerOptions:
     def __post_init__(self) -> None:
         """Refuse impossible values, with one sentence (ValueError)."""
         for problem, sentence in (
+            (not 0 <= self.port <= 65_535, f"port is {self.port}; it must be from 0 to 65535"),
             (self.plan not in PLANS, f"plan is {self.plan!r}; choose one of {', '.join(PLANS)}"),
             (
                 self.contract not in ("every", "latest"),
@@ -48,7 +49,8 @@ class ServerOptions:
             (not self.speed > 0, f"speed is {self.speed:g}; it must be above 0"),
             (
                 not MIN_PAYLOAD_BYTES <= self.payload_bytes <= MAX_PAYLOAD_BYTES,
-                f"payload_bytes is {self.payload_bytes}; from {MIN_PAYLOAD_BYTES} to {MAX_PAYLOAD_BYTES}",
+                f"payload_bytes is {self.payload_bytes}; "
+                f"it must be from {MIN_PAYLOAD_BYTES} to {MAX_PAYLOAD_BYTES}",
             ),
             (self.history_ticks < 1, f"history_ticks is {self.history_ticks}; it must be 1 or more"),
             (
@@ -76,7 +78,7 @@ class ServerOptions:
             value = getattr(self, field.name)
             if value != field.default:
                 flag = "--" + field.name.replace("_", "-")
-                words += [flag] if value is True else [flag, "none" if value is None else str(value)]
+                words.append(flag if value is True else f"{flag}={'none' if value is None else value}")
         return words
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -63,7 +64,13 @@ class Experiment:
     predict: Callable[[pd.DataFrame], pd.Series] | None = None
 
 
-VARIED = ("transport", "clients", "rate_hz", "payload_bytes", "poll_interval_s", "poll_pause_s", "contract")
+def number(value: float) -> str:
+    """Return a number for people: three significant digits, never in powers of ten; – for none."""
+    if math.isnan(value):
+        return "–"
+    if value == 0 or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.1g}"
 
 
 def estimate(trials: pd.DataFrame, column: str, **where: Any) -> Interval:

@@ -6,7 +6,7 @@ that core has no time left.
 
 import pandas as pd
 
-from bench.experiments.base import Design, Experiment, estimate
+from bench.experiments.base import Design, Experiment, estimate, number
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
 
@@ -33,7 +33,7 @@ def finding(trials: pd.DataFrame) -> str:
     costs = {name: cost for name, cost in sorted(costs.items(), key=lambda item: item[1]) if cost > 0}
     if not costs:
         return ""
-    told = ", ".join(f"{TRANSPORTS[name].label} {cost:.3g} µs" for name, cost in costs.items())
+    told = ", ".join(f"{TRANSPORTS[name].label} {number(cost)} µs" for name, cost in costs.items())
     saturated = trials[(trials["clients"] == most) & (trials["limit"] == "server_cpu")]["transport"].unique()
     sentence = f"With {most} clients a delivered tick costs the server's core: {told} (with these libraries)"
     if len(saturated):

@@ -6,7 +6,7 @@ ticks a second for 8 s, because a 99th percentile needs 368 ticks.
 
 import pandas as pd
 
-from bench.experiments.base import Design, Experiment, estimate
+from bench.experiments.base import Design, Experiment, estimate, number
 from bench.models import polling_wait_ms
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
@@ -37,13 +37,13 @@ def finding(trials: pd.DataFrame) -> str:
     if len(medians) < 2:
         return ""
     fastest = min(medians, key=lambda name: medians[name])
-    others = ", ".join(
-        f"{TRANSPORTS[name].label} {median:.3g} ms ({median / medians[fastest]:.2g}×)"
+    others = " and ".join(
+        f"{number(median)} ms by {TRANSPORTS[name].label} ({number(median / medians[fastest])}×)"
         for name, median in sorted(medians.items(), key=lambda item: item[1])
         if name != fastest
     )
-    first = f"{medians[fastest]:.3g} ms by {TRANSPORTS[fastest].label}"
-    return f"Half of the ticks arrive within {first}; within {others}."
+    first = f"{number(medians[fastest])} ms by {TRANSPORTS[fastest].label}"
+    return f"Half of the ticks arrive within {first}, {others}."
 
 
 EXPERIMENT = Experiment(

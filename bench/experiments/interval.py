@@ -7,7 +7,7 @@ bought with bytes.
 import pandas as pd
 
 from bench.experiments import freshness
-from bench.experiments.base import Design, Experiment, estimate
+from bench.experiments.base import Design, Experiment, estimate, number
 from bench.scenario import Profile
 
 
@@ -27,33 +27,29 @@ def designs(profile: Profile) -> list[Design]:
     return [polls, *freshness.designs(profile)]
 
 
+def wire_bytes(trials: pd.DataFrame) -> float:
+    """Estimate the wire bytes per tick, both ways together."""
+    up = estimate(trials, "wire_bytes_per_tick_up").estimate
+    return up + estimate(trials, "wire_bytes_per_tick_down").estimate
+
+
 def finding(trials: pd.DataFrame) -> str:
-    """Say what halving the wait costs, and where push stands."""
+    """Say what polling more often buys and costs, and where push stands."""
     polls = trials[trials["transport"] == "short_polling"]
-    intervals_s = sorted(interval for interval in polls["poll_interval_s"].unique() if interval)
+    intervals_s = sorted(interval_s for interval_s in polls["poll_interval_s"].unique() if interval_s)
     if len(intervals_s) < 2:
         return ""
-    (fast, fast_bytes), (slow, slow_bytes) = (
-        (
-            estimate(polls, "latency_p50_ms", poll_interval_s=interval_s).estimate,
-            estimate(polls, "wire_bytes_per_tick_down", poll_interval_s=interval_s).estimate
-            + estimate(polls, "wire_bytes_per_tick_up", poll_interval_s=interval_s).estimate,
-        )
-        for interval_s in (intervals_s[0], intervals_s[-1])
-    )
+    often, seldom = (polls[polls["poll_interval_s"] == end] for end in (intervals_s[0], intervals_s[-1]))
+    fresh_ms, stale_ms = (estimate(ends, "latency_p50_ms").estimate for ends in (often, seldom))
     sentence = (
-        f"Polling every {intervals_s[0]:g} s instead of {intervals_s[-1]:g} s brings the median age from "
-        f"{slow:.3g} to {fast:.3g} ms, at {fast_bytes:.0f} instead of {slow_bytes:.0f} wire bytes a tick"
+        f"Polling every {intervals_s[0]:g} s instead of {intervals_s[-1]:g} s brings the median latency from "
+        f"{number(stale_ms)} to {number(fresh_ms)} ms, at {number(wire_bytes(often))} instead of "
+        f"{number(wire_bytes(seldom))} wire bytes a tick"
     )
     push = trials[trials["transport"] == "websocket"]
     if len(push):
-        push_bytes = (
-            estimate(push, "wire_bytes_per_tick_down").estimate
-            + estimate(push, "wire_bytes_per_tick_up").estimate
-        )
-        sentence += (
-            f"; WebSocket takes {estimate(push, 'latency_p50_ms').estimate:.3g} ms and {push_bytes:.0f} bytes"
-        )
+        push_ms = estimate(push, "latency_p50_ms").estimate
+        sentence += f"; WebSocket takes {number(push_ms)} ms and {number(wire_bytes(push))} bytes"
     return sentence + "."
 
 

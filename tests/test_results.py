@@ -1,0 +1,186 @@
+"""Runs on disk: whole or not at all, readable with plain pandas, and resumable."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench import results
+from bench.processes import TrialFailed
+from bench.results import COLUMNS, ResultsError, Run, export, find_run
+from bench.schedule import execute, plan_run
+from bench.trial import Trial
+
+FACTS: dict[str, Any] = {
+    "profile": "quick", "seed": 3, "experiments": ["freshness"], "transports": ["websocket"], "overrides": {},
+}  # fmt: skip
+
+
+def fake_deliveries(count: int = 500) -> np.ndarray[Any, Any]:
+    due = np.arange(count) * 20_000_000
+    zeros = np.zeros(count, dtype=np.int64)
+    return np.column_stack([zeros, np.arange(1, count + 1), due, due + 3_000_000, due + 3_100_000, zeros])
+
+
+def fake_row(order: int, **fields: Any) -> dict[str, Any]:
+    return {
+        "experiment": "freshness", "transport": "websocket", "order": order, "repeat": 1, "verdict": "ok",
+        "latency_p50_ms": 3.0, "latency_p99_ms": float("nan"), "keep_alive": None, **fields,
+    }  # fmt: skip
+
+
+def test_a_run_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, FACTS)
+    run.add(fake_row(1), fake_deliveries())
+    again = Run.open(run.folder)
+    assert again.facts["seed"] == 3
+    assert again.rows[0]["latency_p50_ms"] == 3
+    assert again.rows[0]["latency_p99_ms"] is None
+    assert list(again.trials.columns) == COLUMNS
+
+
+def test_files_open_with_plain_pandas(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, FACTS)
+    run.add(fake_row(1), fake_deliveries())
+    assert pd.read_csv(run.folder / "trials.csv")["latency_p50_ms"].tolist() == [3.0]
+    (path,) = (run.folder / "deliveries").glob("*.parquet")
+    deliveries = pd.read_parquet(path)
+    assert list(deliveries.columns) == ["client", "seq", "due_ns", "arrived_ns", "handled_ns", "stamp_shared"]
+    assert (deliveries["arrived_ns"] - deliveries["due_ns"] == 3_000_000).all()
+
+
+def test_rows_are_in_the_order_of_the_run_and_written_after_each(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, FACTS)
+    for order in (1, 2, 3):
+        run.add(fake_row(order))
+        assert pd.read_csv(run.folder / "trials.csv")["order"].tolist() == list(range(1, order + 1))
+
+
+def test_a_shared_trial_belongs_to_each_of_its_experiments(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, FACTS)
+    run.add(fake_row(1, experiment="freshness interval"))
+    run.add(fake_row(2, experiment="interval"))
+    assert run.trials_of("freshness")["order"].tolist() == [1]
+    assert run.trials_of("interval")["order"].tolist() == [1, 2]
+
+
+def test_a_half_written_file_is_never_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run.create(tmp_path, FACTS)
+    run.add(fake_row(1))
+
+    def full_disk(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full_disk)
+    with pytest.raises(ResultsError, match="No space left"):
+        run.add(fake_row(2))
+    monkeypatch.undo()
+    assert [row["order"] for row in Run.open(run.folder).rows] == [1]
+    assert not [path for path in run.folder.rglob("*") if path.name.startswith(".")]
+
+
+def test_another_schema_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, FACTS)
+    facts = json.loads((run.folder / "run.json").read_text())
+    (run.folder / "run.json").write_text(json.dumps(facts | {"schema": 0}))
+    with pytest.raises(ResultsError, match="schema 0"):
+        Run.open(run.folder)
+
+
+def test_what_is_no_run_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="no run"):
+        Run.open(tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    (tmp_path / "trials.csv").write_text("")
+    with pytest.raises(ResultsError, match="cannot be read"):
+        Run.open(tmp_path)
+
+
+def test_results_that_cannot_be_written_say_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResultsError, match="--results"):
+        Run.create(tmp_path / "file", FACTS)
+
+
+def test_the_newest_run_is_found_and_the_reference_when_there_is_none(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="bench run all"):
+        find_run(tmp_path, None)
+    old = Run.create(tmp_path, FACTS)
+    shutil.copytree(old.folder, tmp_path / results.REFERENCE)
+    assert find_run(tmp_path, None) == old.folder
+    assert find_run(tmp_path, "reference") == tmp_path / "reference"
+    shutil.rmtree(old.folder)
+    assert find_run(tmp_path, None) == tmp_path / "reference"
+    with pytest.raises(ResultsError, match="there is no run 'other'"):
+        find_run(tmp_path, "other")
+
+
+def test_an_export_keeps_trials_quantiles_and_some_deliveries(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, FACTS)
+    for order in (1, 2):
+        run.add(fake_row(order), fake_deliveries())
+    small = export(run, tmp_path / "reference", keep_orders=[1])
+    again = Run.open(small.folder)
+    assert len(again.rows) == 2
+    first, second = again.rows
+    assert again.deliveries(first) is not None
+    assert again.deliveries(second) is None
+    assert again.latency_quantiles(second).iloc[50] == pytest.approx(3.0)
+    assert again.latency_quantiles(first).iloc[50] == pytest.approx(3.0)
+
+
+# The schedule that fills a run
+
+
+PLANNED = plan_run(["freshness"], ["websocket", "long_polling"], "standard", 1, {"window_s": [0.1]})
+
+
+def fake_trial(scenario: Any, **_: Any) -> Trial:
+    return Trial({"transport": scenario.transport, "verdict": "ok"}, fake_deliveries(10))
+
+
+def test_execute_runs_everything_in_order_and_tells_of_blocks(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, FACTS)
+    steps = list(execute(run, PLANNED, trial=fake_trial))
+    assert [row["order"] for row in Run.open(run.folder).rows] == [each.order for each in PLANNED]
+    assert sum(step.block_done for step in steps) == 5
+    lefts = [step.left_s for step in steps]
+    assert lefts == sorted(lefts, reverse=True)
+    assert lefts[-1] == pytest.approx(0)
+
+
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, FACTS)
+    calls: list[Any] = []
+
+    def interrupted(scenario: Any, **options: Any) -> Trial:
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        calls.append(scenario)
+        return fake_trial(scenario)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(execute(run, PLANNED, trial=interrupted))
+    again = Run.open(run.folder)
+    assert len(again.rows) == 3
+    list(execute(again, PLANNED, trial=fake_trial))
+    assert [row["order"] for row in Run.open(run.folder).rows] == [each.order for each in PLANNED]
+
+
+def test_a_failed_trial_is_kept_as_invalid_and_the_run_goes_on(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, FACTS)
+
+    def sometimes(scenario: Any, **options: Any) -> Trial:
+        if scenario.transport == "websocket":
+            raise TrialFailed("the server died (by signal 9)")
+        return fake_trial(scenario)
+
+    list(execute(run, PLANNED, trial=sometimes))
+    trials = Run.open(run.folder).trials
+    assert len(trials) == len(PLANNED)
+    assert set(trials.loc[trials["transport"] == "websocket", "verdict"]) == {"invalid"}
+    assert set(trials.loc[trials["transport"] == "long_polling", "verdict"]) == {"ok"}

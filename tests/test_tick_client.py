@@ -1,0 +1,214 @@
+"""What every client counts by ``seq`` (gaps, duplicates, disorder), and when those that poll ask."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from clients import long_polling, short_polling
+from clients.base import Address, ServerError, TickClient, load
+from clients.http import HttpClient
+from clients.websocket import Client as WebSocketClient
+from servers.wire import TickStamp, encode_array, encode_tick
+
+ADDRESS = Address("127.0.0.1", 8000)
+MS = 1_000_000
+
+
+class Bare(TickClient):
+    """A client without a transport: each piece of data is one JSON array."""
+
+    def connected(self, now_ns):
+        self.ready = True
+
+    def receive_data(self, data, arrived_ns):
+        return self._read(data)
+
+    def disconnected(self):
+        self.ready = False
+
+
+def client_of(arrays: list[list[int]], **options) -> Bare:
+    """Return a client that has received arrays of ticks with these seqs."""
+    client = Bare(ADDRESS, **options)
+    for seqs in arrays:
+        ticks = [encode_tick(seq, 1_000 + seq, "ACME", 1.0, 96) for seq in seqs]
+        received = client.receive_data(encode_array(ticks), 0)
+        assert received == [TickStamp(seq, 1_000 + seq) for seq in seqs]
+    return client
+
+
+def naive_counts(start: int, seqs: list[int]) -> dict[str, int]:
+    """Count the same by looking at the whole list again for each tick."""
+    newest, out_of_order, duplicated = start, 0, 0
+    for place, seq in enumerate(seqs):
+        if seq in seqs[:place] or seq <= start:
+            duplicated += 1
+        elif seq < newest:
+            out_of_order += 1
+        newest = max(newest, seq)
+    missed = len(set(range(start + 1, newest + 1)) - set(seqs))
+    return {"cursor": newest, "missed": missed, "out_of_order": out_of_order, "duplicated": duplicated}
+
+
+def counts(client: TickClient) -> dict[str, int]:
+    return {name: getattr(client, name) for name in ("cursor", "missed", "out_of_order", "duplicated")}
+
+
+@given(start=st.integers(0, 5), arrays=st.lists(st.lists(st.integers(1, 15), max_size=5), max_size=8))
+@example(start=0, arrays=[[1, 2, 5], [3], [4]])
+@example(start=0, arrays=[[3], [1], [1], [2, 2]])
+def test_the_counts_are_those_of_a_naive_model(start, arrays):
+    client = client_of(arrays, after=start)
+    assert counts(client) == naive_counts(start, [seq for seqs in arrays for seq in seqs])
+    assert client.superseded == 0
+
+
+def test_ticks_in_order_count_nothing():
+    client = client_of([[1, 2], [], [3]], after=0)
+    assert counts(client) == {"cursor": 3, "missed": 0, "out_of_order": 0, "duplicated": 0}
+
+
+def test_without_a_cursor_the_first_tick_is_no_gap():
+    assert counts(client_of([[41, 42]])) == {"cursor": 42, "missed": 0, "out_of_order": 0, "duplicated": 0}
+
+
+def test_a_late_tick_is_not_missed_any_more():
+    assert (client_of([[1, 4]], after=0).missed, client_of([[1, 4], [2]], after=0).missed) == (2, 1)
+
+
+@given(st.lists(st.integers(1, 100), unique=True, min_size=1))
+def test_under_contract_latest_skipped_ticks_are_superseded_and_none_is_missed(seqs):
+    client = client_of([sorted(seqs)], after=0, latest=True)
+    assert (client.superseded, client.missed) == (max(seqs) - len(seqs), 0)
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b"[", b'[{"seq":1}]', b"\xff", b"null"])
+def test_what_is_no_array_of_ticks_is_a_servers_error(data):
+    with pytest.raises(ServerError, match="not an array of ticks"):
+        client_of([]).receive_data(data, 0)
+
+
+def test_data_to_send_is_given_once():
+    client = client_of([])
+    client.outbox = b"hello"
+    assert (client.data_to_send(), client.data_to_send()) == (b"hello", b"")
+
+
+def test_a_transport_is_found_by_its_name():
+    assert load("websocket") is WebSocketClient
+    assert issubclass(load("long_polling"), HttpClient)
+
+
+# When those that poll ask
+
+
+def array(*seqs: int) -> bytes:
+    return encode_array([encode_tick(seq, seq * MS, "ACME", 1.0, 96) for seq in seqs])
+
+
+def answer(body: bytes, header: str = "Server: test") -> bytes:
+    return f"HTTP/1.1 200 OK\r\n{header}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def long_poller(**options) -> long_polling.Client:
+    return long_polling.Client(ADDRESS, after=0, **options)
+
+
+def closed_poller(**options) -> short_polling.Client:
+    return short_polling.Client(ADDRESS, after=0, poll_pause_s=1.0, phase=0.5, **options)
+
+
+def open_poller(**options) -> short_polling.Client:
+    return short_polling.Client(
+        ADDRESS, after=0, poll_interval_s=0.1, epoch_ns=1_000 * MS, phase=0.25, **options
+    )
+
+
+def connect(client, now_ns: int = 0) -> bytes:
+    client.connected(now_ns)
+    return client.data_to_send()
+
+
+def address_asked(client) -> str:
+    """Take what is to be sent; return the address that it asks for, '' if it asks nothing."""
+    data = client.data_to_send().decode()
+    return data.split(" ")[1] if data else ""
+
+
+@pytest.mark.parametrize(
+    ("make", "address"), [(open_poller, "/ticks?after=0"), (long_poller, "/ticks?after=0&hold=30")]
+)
+def test_the_first_question_comes_with_the_connection(make, address):
+    client = make()
+    client.connected(1_010 * MS)
+    assert (address_asked(client), client.request_due_ns, client.requests) == (address, 1_010 * MS, 1)
+
+
+def test_without_a_cursor_the_question_has_none():
+    client = short_polling.Client(ADDRESS, poll_pause_s=1)
+    client.connected(0)
+    assert address_asked(client) == "/ticks"
+
+
+def test_the_cursor_follows_the_ticks():
+    client = long_poller(hold_s=2.5)
+    connect(client)
+    client.receive_data(answer(array(1, 2, 3)), 0)
+    assert address_asked(client) == "/ticks?after=3&hold=2.5"
+
+
+def test_open_loop_polls_are_due_at_exact_instants_however_late_the_loop_is():
+    client, due = open_poller(), []
+    connect(client, 1_000 * MS)
+    for late_ns in (0, 7, 99 * MS, 0):
+        client.receive_data(answer(b"[]"), client.deadline_ns - 1)
+        client.on_deadline(client.deadline_ns + late_ns)
+        assert address_asked(client)
+        due.append(client.request_due_ns)
+    assert due == [1_025 * MS, 1_125 * MS, 1_225 * MS, 1_325 * MS]
+    assert (client.polls_skipped, client.empty_responses) == (0, 4)
+
+
+def test_open_loop_skips_and_counts_the_polls_while_an_answer_is_out():
+    client = open_poller()
+    connect(client, 1_000 * MS)
+    for _ in range(3):
+        client.on_deadline(client.deadline_ns)
+        assert not client.outbox
+    client.receive_data(answer(array(1)), 1_300 * MS)
+    client.on_deadline(client.deadline_ns)
+    assert (client.polls_skipped, client.requests, client.request_due_ns) == (3, 2, 1_325 * MS)
+
+
+def test_closed_loop_asks_a_pause_after_each_answer_the_first_time_after_a_part_of_it():
+    client = closed_poller()
+    connect(client)
+    for arrived_ns, pause_ns in ((10 * MS, 500 * MS), (900 * MS, 1_000 * MS), (3_000 * MS, 1_000 * MS)):
+        client.receive_data(answer(b"[]"), arrived_ns)
+        assert (client.outbox, client.deadline_ns) == (b"", arrived_ns + pause_ns)
+        client.on_deadline(client.deadline_ns + 5)
+        assert (client.request_due_ns, client.deadline_ns) == (arrived_ns + pause_ns, None)
+        assert address_asked(client)
+
+
+@pytest.mark.parametrize("make", [open_poller, closed_poller, long_poller])
+@pytest.mark.parametrize("header", ["Ticks-Waiting: 5", "ticks-waiting: 5"])
+def test_when_more_is_waiting_every_client_asks_at_once(make, header):
+    client = make()
+    connect(client)
+    client.receive_data(answer(array(1), header), 1_010 * MS)
+    assert (address_asked(client).split("&")[0], client.request_due_ns) == ("/ticks?after=1", 1_010 * MS)
+
+
+def test_long_polling_asks_at_once_after_an_empty_answer_too():
+    client = long_poller()
+    connect(client)
+    client.receive_data(answer(b"[]"), 30_000 * MS)
+    assert (address_asked(client), client.request_due_ns) == ("/ticks?after=0&hold=30", 30_000 * MS)
+    assert client.empty_responses == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"poll_interval_s": 1, "poll_pause_s": 1}])
+def test_short_polling_needs_either_an_interval_or_a_pause(options):
+    with pytest.raises(ValueError, match="either poll_interval_s or poll_pause_s"):
+        short_polling.Client(ADDRESS, **options)

@@ -1,0 +1,192 @@
+"""A trial with a fake clock, a fake server and a fake swarm: what is asked when, and what comes of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.processes import TrialFailed
+from bench.scenario import Scenario
+from bench.trial import choose_window, run_trial
+from bench.verdict import judge
+from clients.orders import Connected, Message, Order, Reading, Report, Window
+
+S = 1_000_000_000
+START_NS = 1_000 * S
+
+
+class FakeWorld:
+    """Time that passes only by sleeping, and the two processes of a trial."""
+
+    def __init__(self, *, swarm_dies: bool = False, lose: int | None = None) -> None:
+        self.now_ns = START_NS
+        self.swarm_dies, self.lose = swarm_dies, lose
+        self.told: list[Message] = []
+        self.health_at_ns: list[int] = []
+        self.stopped: list[str] = []
+
+    def clock(self) -> int:
+        return self.now_ns
+
+    def sleep(self, seconds: float) -> None:
+        self.now_ns += round(seconds * 1e9) + 1
+
+    @contextmanager
+    def start_server(self, transport: str, options: Any) -> Iterator[Any]:
+        self.options = options
+        self.ready = {"start_ns": START_NS, "loop": "fake", "congestion": "cubic"}
+        self.host, self.port, self.path = "127.0.0.1", 1, "/ticks"
+        yield self
+        self.stopped.append("server")
+
+    @contextmanager
+    def start_swarm(self) -> Iterator[Any]:
+        try:
+            yield self
+        finally:
+            self.stopped.append("swarm")
+
+    # The server's side
+
+    def health(self, lags_after: int | None = None) -> dict[str, Any]:
+        self.health_at_ns.append(self.now_ns)
+        cpu_ns = (self.now_ns - START_NS) // 10
+        return {"now_ns": self.now_ns, "cpu_ns": cpu_ns, "rss_bytes": 10**7, "publish_lags_ns": [1000] * 50}
+
+    def is_running(self) -> bool:
+        return True
+
+    # The swarm's side
+
+    def tell(self, message: Message) -> None:
+        self.told.append(message)
+
+    def hear(self, timeout_s: float) -> Message:
+        order = self.told[0]
+        assert isinstance(order, Order)
+        if isinstance(self.told[-1], Order):
+            self.sleep(0.25)
+            return Connected(connect_s=0.25, connect_cpu_ratio=0.5)
+        if self.swarm_dies:
+            raise TrialFailed("the swarm died (by signal 9)")
+        window = self.told[-1]
+        assert isinstance(window, Window)
+        self.write_samples(Path(order.folder), order.clients, window)
+        reading = {name: 0 for name in Reading.__struct_fields__} | {"wire": None}
+        return Report(
+            before=Reading(**reading),
+            after=Reading(**reading | {"at_ns": S, "cpu_ns": S // 5, "delivered": 10}),
+            drained=True, clock_shift_ns=3, clock_bracket_ns=100, errors={},
+        )  # fmt: skip
+
+    def write_samples(self, folder: Path, clients: int, window: Window) -> None:
+        """Deliver every tick of 10 Hz to every client after 7 ms, but for one that is lost."""
+        ticks = [
+            (client, seq, due, due + 7_000_000, due + 8_000_000, 0)
+            for seq in range(1, window.last_seq + 3)
+            for client in range(clients)
+            if seq != self.lose
+            for due in [START_NS + (seq - 1) * S // 10]
+        ]
+        np.array(ticks, dtype=np.int64).tofile(folder / "deliveries.int64")
+        np.array([[window.end_ns - S, 5_000]], dtype=np.int64).tofile(folder / "request_lags.int64")
+        np.array([1_000_000] * clients, dtype=np.int64).tofile(folder / "connects.int64")
+
+    def run(self, scenario: Scenario) -> Any:
+        return run_trial(
+            scenario, seed=1, clock=self.clock, sleep=self.sleep,
+            start_server=self.start_server, start_swarm=self.start_swarm,
+        )  # fmt: skip
+
+
+SCENARIO = Scenario("websocket", clients=3, rate_hz=10, window_s=1.0, warmup_s=0.5)
+
+
+def test_a_whole_trial() -> None:
+    world = FakeWorld()
+    row, deliveries = world.run(SCENARIO)
+    assert (row["expected"], row["delivered"], row["missed"]) == (30, 30, 0)
+    assert row["latency_p50_ms"] == pytest.approx(7)
+    assert row["generator_lag_p99_ms"] == pytest.approx(1)
+    assert row["server_cpu_ratio"] == pytest.approx(0.1, rel=0.01)
+    assert row["verdict"] == "ok"
+    assert deliveries.shape == (30, 6)
+    assert sorted(world.stopped) == ["server", "swarm"]
+
+
+def test_the_window_begins_after_connecting_and_warming_up() -> None:
+    world = FakeWorld()
+    world.run(SCENARIO)
+    window = world.told[1]
+    assert isinstance(window, Window)
+    begins_ns = window.end_ns - S
+    assert begins_ns >= START_NS + round((0.25 + 0.5) * S)
+    assert window.counters_at_ns < begins_ns
+    assert window.until_ns == window.end_ns + round(SCENARIO.drain_s * S)
+    assert begins_ns <= world.health_at_ns[2] < window.end_ns <= world.health_at_ns[3]
+
+
+def test_a_lost_tick_makes_the_trial_invalid() -> None:
+    world = FakeWorld()
+    world.run(SCENARIO)
+    window = world.told[1]
+    assert isinstance(window, Window)
+    row, _ = FakeWorld(lose=window.last_seq - 2).run(SCENARIO)
+    assert row["missed"] == 3
+    assert row["verdict"] == "invalid"
+    assert "3 missed" in row["verdict_reason"]
+
+
+def test_a_dead_swarm_fails_the_trial_and_both_are_stopped() -> None:
+    world = FakeWorld(swarm_dies=True)
+    with pytest.raises(TrialFailed, match="signal 9"):
+        world.run(SCENARIO)
+    assert "swarm" in world.stopped
+
+
+@pytest.mark.parametrize("plan", ["steady", "poisson", "bursty"])
+def test_the_window_is_chosen_by_due_ns(plan: str) -> None:
+    scenario = Scenario("websocket", rate_hz=20, plan=plan, window_s=2.0)
+    window = choose_window(scenario, seed=7, plan_start_ns=START_NS, earliest_ns=START_NS + 3 * S)
+    assert window.start_ns >= START_NS + 3 * S
+    assert window.end_ns - window.start_ns == 2 * S
+    if plan == "steady":
+        assert window.ticks == 40
+        assert window.first_seq == 61
+
+
+# Verdicts
+
+
+GOOD = {
+    "expected": 10, "missed": 0, "duplicated": 0, "out_of_order": 0, "clock_shift_ns": 0, "stamps": "kernel",
+    "generator_cpu_ratio": 0.1, "server_cpu_ratio": 0.1, "stamp_shared_ratio": 0.0, "drained": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "word"),
+    [
+        ({}, "ok", ""),
+        ({"missed": 1}, "invalid", "1 missed"),
+        ({"duplicated": 2}, "invalid", "2 duplicated"),
+        ({"out_of_order": 3}, "invalid", "3 out of order"),
+        ({"clock_shift_ns": -60_000}, "invalid", "clock"),
+        ({"generator_cpu_ratio": 0.85}, "suspect", "swarm"),
+        ({"stamp_shared_ratio": 0.02}, "suspect", "upper bounds"),
+        ({"stamps": "user"}, "suspect", "user space"),
+        ({"drained": False}, "suspect", "last tick"),
+    ],
+)
+def test_verdicts(change: dict[str, Any], verdict: str, word: str) -> None:
+    judged = judge({**GOOD, **change})
+    assert judged.verdict == verdict
+    assert word in judged.reason
+
+
+def test_a_saturated_server_is_a_finding_a_saturated_swarm_a_fault() -> None:
+    assert judge({**GOOD, "server_cpu_ratio": 0.99})[::2] == ("ok", "server_cpu")
+    assert judge({**GOOD, "generator_cpu_ratio": 0.99})[::2] == ("suspect", "generator_cpu")
