@@ -49,7 +49,8 @@ FIGURE_COLUMNS = """
     connections_opened connect_p50_ms connect_p99_ms connect_all_s connect_limit listen_overflows
     connection_errors
     server_cpu_us_per_tick server_cpu_ratio server_rss_mb server_rss_kb_per_client publish_lag_p99_ms
-    generator_cpu_ratio generator_cpu_us_per_tick generator_rss_mb generator_lag_p99_ms request_lag_p99_ms
+    generator_cpu_ratio generator_cpu_us_per_tick generator_rss_mb generator_rss_kb_per_client
+    generator_lag_p99_ms request_lag_p99_ms
     drained clock_shift_ns steal_ratio stamps event_loop
 """.split()
 COLUMNS = SCENARIO_COLUMNS + FIGURE_COLUMNS

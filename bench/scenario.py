@@ -15,6 +15,7 @@ from servers.wire import MAX_BATCH_TICKS
 
 DEFAULT_POLL_INTERVAL_S = 0.5
 LONGEST_WINDOW_FACTOR = 4
+CONNECT_S_PER_CLIENT = 0.0005
 
 
 class ScenarioError(ValueError):
@@ -181,10 +182,14 @@ class Scenario:
         return self.pause_s + (self.hold_s or 0) + 5.0
 
     @property
+    def connect_s(self) -> float:
+        """How long connecting all clients should take; the market opens only then."""
+        return 0.05 + self.clients * CONNECT_S_PER_CLIENT
+
+    @property
     def planned_s(self) -> float:
         """How long the trial should take, for progress and budgets: measured on two cores, rounded up."""
-        connect_s = 0.05 + self.clients * 0.0006
-        return 1.0 + connect_s + self.warmup_s + float(self.exact_window_s) + self.pause_s + 0.3
+        return 1.0 + self.connect_s + self.warmup_s + float(self.exact_window_s) + self.pause_s + 0.3
 
     def server_options(self, **more: Any) -> ServerOptions:
         """Return the options of the server: its history holds what the slowest honest client needs.
@@ -195,6 +200,7 @@ class Scenario:
         needed_s = 2 * self.pause_s + (self.hold_s or 0) + 5
         return ServerOptions(
             rate_hz=self.rate_hz,
+            open_after_s=self.connect_s,
             plan=self.plan,
             recording=self.recording,
             speed=self.speed or 1.0,

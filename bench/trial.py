@@ -31,7 +31,7 @@ from servers.wire import now_ns
 
 COUNTERS_LEAD_S = 0.3
 """The first counters are read this long before the window: with 10,000 sockets that takes a while."""
-CONNECT_S_PER_CLIENT = 0.02
+CONNECT_PATIENCE_S_PER_CLIENT = 0.02
 BUSY_CPU_RATIO = 0.75
 
 
@@ -47,7 +47,12 @@ def choose_window(
 ) -> WindowTicks:
     """Choose the ticks to be measured: the first due at or after ``earliest_ns`` begins the window."""
     due = due_times(
-        scenario.plan, rate_hz=scenario.rate_hz, seed=seed, start_ns=plan_start_ns, offsets_ns=offsets_ns
+        scenario.plan,
+        rate_hz=scenario.rate_hz,
+        seed=seed,
+        start_ns=plan_start_ns,
+        open_after_s=scenario.connect_s,
+        offsets_ns=offsets_ns,
     )
     ticks = itertools.dropwhile(lambda tick: tick[1] < earliest_ns, enumerate(due, start=1))
     first_seq, start_ns = next(ticks)
@@ -99,10 +104,10 @@ def run_trial(
                 mss=scenario.mss,
                 congestion=scenario.congestion,
                 core=cores.swarm,
-                connect_timeout_s=30 + scenario.clients * CONNECT_S_PER_CLIENT,
+                connect_timeout_s=30 + scenario.clients * CONNECT_PATIENCE_S_PER_CLIENT,
             )
         )
-        connected = swarm.hear(60 + scenario.clients * CONNECT_S_PER_CLIENT)
+        connected = swarm.hear(60 + scenario.clients * CONNECT_PATIENCE_S_PER_CLIENT)
         assert isinstance(connected, Connected)
         full = server.health()
 
@@ -110,7 +115,8 @@ def run_trial(
             scenario,
             seed,
             server.ready["start_ns"],
-            clock() + round((max(scenario.warmup_s, scenario.pause_s) + COUNTERS_LEAD_S) * 1e9),
+            max(clock(), server.ready["start_ns"] + round(scenario.connect_s * 1e9))
+            + round((max(scenario.warmup_s, scenario.pause_s) + COUNTERS_LEAD_S) * 1e9),
             _offsets(scenario),
         )
         drain_until_ns = window.end_ns + round(scenario.drain_s * 1e9)
@@ -168,6 +174,7 @@ def run_trial(
         / 1e3
         / max(after.delivered - before.delivered, 1),
         "generator_rss_mb": after.rss_bytes / 1e6,
+        "generator_rss_kb_per_client": (after.rss_bytes - connected.empty_rss_bytes) / 1e3 / scenario.clients,
         "generator_lag_p99_ms": metrics.lag_p99_ms(own[:, metrics.HANDLED_NS] - own[:, metrics.ARRIVED_NS]),
         "request_lag_p99_ms": metrics.lag_p99_ms(request_lags[:, 1]),
         "drained": report.drained,

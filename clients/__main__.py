@@ -130,6 +130,7 @@ def run(order: Order, orders: Orders) -> Report:
         EOFError: If whoever gives the orders is gone.
     """
     start = measure_clock_offset()
+    empty_rss_bytes = psutil.Process().memory_info().rss
     swarm = Swarm(
         build_clients(order),
         order.host,
@@ -145,7 +146,8 @@ def run(order: Order, orders: Orders) -> Report:
         # A full collection over 10,000 clients stops the loop for a tenth of a second: spare it that.
         gc.collect()
         gc.freeze()
-        say(Connected(connect_ns / 1e9, (time.process_time_ns() - began_cpu_ns) / connect_ns))
+        cpu_ratio = (time.process_time_ns() - began_cpu_ns) / connect_ns
+        say(Connected(connect_ns / 1e9, cpu_ratio, empty_rss_bytes))
         while (window := orders.look()) is None:
             swarm.step(wait_until_ns=now_ns() + LOOK_NS // 4)
         if not isinstance(window, Window):

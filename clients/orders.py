@@ -27,10 +27,14 @@ class Order(msgspec.Struct, frozen=True, tag="order", forbid_unknown_fields=True
 
 
 class Connected(msgspec.Struct, frozen=True, tag="connected"):
-    """All clients are connected and answered; how long it took, and the share of a core it took here."""
+    """All clients are connected and answered; how long it took, and what share of a core here.
+
+    ``empty_rss_bytes`` is the memory of the process before it had clients.
+    """
 
     connect_s: float
     connect_cpu_ratio: float
+    empty_rss_bytes: int
 
 
 class Window(msgspec.Struct, frozen=True, tag="window"):

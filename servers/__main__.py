@@ -33,7 +33,12 @@ def build_feed(options: ServerOptions, start_ns: int) -> Feed:
         )
         quotes, offsets_ns = recording.loop(), recording.offsets_ns
     due = due_times(
-        options.plan, rate_hz=options.rate_hz, seed=options.seed, start_ns=start_ns, offsets_ns=offsets_ns
+        options.plan,
+        rate_hz=options.rate_hz,
+        seed=options.seed,
+        start_ns=start_ns,
+        open_after_s=options.open_after_s,
+        offsets_ns=offsets_ns,
     )
     return Feed(
         due,

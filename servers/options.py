@@ -23,6 +23,7 @@ class ServerOptions:
     recording: str | None = None
     speed: float = 1.0
     seed: int = 0
+    open_after_s: float = 0.0
     payload_bytes: int = 128
     contract: str = "every"
     history_ticks: int = 1_000
@@ -46,6 +47,7 @@ class ServerOptions:
                 not 0 < self.rate_hz <= 10_000,
                 f"rate_hz is {self.rate_hz:g}; it must be above 0, up to 10,000",
             ),
+            (not self.open_after_s >= 0, f"open_after_s is {self.open_after_s:g}; it must be 0 or more"),
             (not self.speed > 0, f"speed is {self.speed:g}; it must be above 0"),
             (
                 not MIN_PAYLOAD_BYTES <= self.payload_bytes <= MAX_PAYLOAD_BYTES,
@@ -89,6 +91,7 @@ OPTION_HELP = {
     "plan": "when ticks are due: " + ", ".join(PLANS),
     "recording": "CSV of time, symbol, price for --plan replay",
     "speed": "replay this many times as fast",
+    "open_after_s": "tick 1 is there at once, the others when the market opens, so many seconds later",
     "seed": "seed of the plan and of the prices",
     "payload_bytes": "exact size of a tick, 96 to 65536",
     "contract": "every (each tick once, in order) or latest (the newest only)",

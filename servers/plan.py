@@ -18,9 +18,18 @@ OPENING_S, OPENING_FACTOR = 1.0, 3.0
 
 
 def due_times(
-    plan: str, *, rate_hz: float, seed: int, start_ns: int, offsets_ns: list[int] | None = None
+    plan: str,
+    *,
+    rate_hz: float,
+    seed: int,
+    start_ns: int,
+    open_after_s: float = 0.0,
+    offsets_ns: list[int] | None = None,
 ) -> Iterator[int]:
-    """Yield ``due_ns`` of tick 1, 2, 3 …, without end. The first is due at the start.
+    """Yield ``due_ns`` of tick 1, 2, 3 …, without end.
+
+    Tick 1 is due at the start: whoever comes has something to be told. The others follow when the market
+    opens, so that many clients can connect to a server that is not yet busy.
 
     Args:
         plan: ``steady`` (equal gaps), ``poisson`` (independent exponential gaps), ``bursty`` (a Poisson
@@ -28,28 +37,33 @@ def due_times(
             is ``rate_hz``), or ``replay`` (the gaps of a recording).
         rate_hz: Mean ticks per second; not used by ``replay``.
         seed: Seed of the random plans.
-        start_ns: Instant on the bench clock from which the plan counts.
+        start_ns: Instant on the bench clock at which tick 1 is due.
+        open_after_s: Seconds after the start at which the market opens; tick 2 is due one gap later.
         offsets_ns: For ``replay``: the recording's instants, from 0, never falling. The recording starts
             again after its end, one mean gap later.
 
     Raises:
         ValueError: If the plan is unknown, the rate is not positive, or a recording is missing.
     """
-    if plan == "replay":
-        if not offsets_ns:
-            raise ValueError("the plan replay needs a recording")
-        return _replay(offsets_ns, start_ns)
     if plan not in PLANS:
         raise ValueError(f"unknown plan {plan!r}; there are {', '.join(PLANS)}")
+    if plan == "replay" and not offsets_ns:
+        raise ValueError("the plan replay needs a recording")
     if not rate_hz > 0:
         raise ValueError(f"rate_hz is {rate_hz}, but must be above 0")
-    # Each plan is a way to say how many ticks' worth of time ("load") pass until the next one.
+    offsets = _replay(offsets_ns) if offsets_ns else _offsets(plan, rate_hz, seed)
+    open_ns = start_ns + round(open_after_s * NS_PER_S)
+    return itertools.chain([start_ns + next(offsets)], (open_ns + offset for offset in offsets))
+
+
+def _offsets(plan: str, rate_hz: float, seed: int) -> Iterator[int]:
+    """Yield the ns since the opening: each plan is a way to say when so many ticks' worth of time is over."""
     if plan == "steady":
-        return (start_ns + round(count / rate_hz * NS_PER_S) for count in itertools.count())
+        return (round(count / rate_hz * NS_PER_S) for count in itertools.count())
     elapsed = _poisson_loads(seed)
     if plan == "poisson":
-        return (start_ns + round(load / rate_hz * NS_PER_S) for load in elapsed)
-    return (start_ns + round(_bursty_seconds(load / rate_hz) * NS_PER_S) for load in elapsed)
+        return (round(load / rate_hz * NS_PER_S) for load in elapsed)
+    return (round(_bursty_seconds(load / rate_hz) * NS_PER_S) for load in elapsed)
 
 
 def _poisson_loads(seed: int) -> Iterator[float]:
@@ -72,11 +86,11 @@ def _bursty_seconds(load_s: float) -> float:
     return cycles * cycle_s + QUIET_S + (load_s - quiet_load_s) / OPENING_FACTOR
 
 
-def _replay(offsets_ns: list[int], start_ns: int) -> Iterator[int]:
+def _replay(offsets_ns: list[int]) -> Iterator[int]:
     length_ns = recording_length_ns(offsets_ns)
     for lap in itertools.count():
         for offset_ns in offsets_ns:
-            yield start_ns + lap * length_ns + offset_ns
+            yield lap * length_ns + offset_ns
 
 
 def recording_length_ns(offsets_ns: list[int]) -> int:

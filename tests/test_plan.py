@@ -114,3 +114,12 @@ def test_a_recording_of_one_instant_is_replayed_every_second(offsets_ns):
 def test_what_cannot_be_planned_is_refused_at_once(plan, rate_hz, sentence):
     with pytest.raises(ValueError, match=sentence):
         due_times(plan, rate_hz=rate_hz, seed=0, start_ns=0)
+
+
+@pytest.mark.parametrize("plan", ["steady", "poisson", "bursty"])
+def test_the_market_opens_later_but_tick_1_is_there_at_once(plan: str) -> None:
+    at_once = first(100, plan)
+    due = due_times(plan, rate_hz=10.0, seed=0, start_ns=START_NS, open_after_s=2.5)
+    later = list(itertools.islice(due, 100))
+    assert later[0] == at_once[0] == START_NS
+    assert [late - early for late, early in zip(later[1:], at_once[1:], strict=True)] == [2_500_000_000] * 99

@@ -69,7 +69,7 @@ class FakeWorld:
         assert isinstance(order, Order)
         if isinstance(self.told[-1], Order):
             self.sleep(0.25)
-            return Connected(connect_s=0.25, connect_cpu_ratio=0.5)
+            return Connected(connect_s=0.25, connect_cpu_ratio=0.5, empty_rss_bytes=0)
         if self.swarm_dies:
             raise TrialFailed("the swarm died (by signal 9)")
         window = self.told[-1]
@@ -155,7 +155,8 @@ def test_the_window_is_chosen_by_due_ns(plan: str) -> None:
     assert window.end_ns - window.start_ns == 2 * S
     if plan == "steady":
         assert window.ticks == 40
-        assert window.first_seq == 61
+        opened_s = 3 - scenario.connect_s
+        assert window.first_seq == 1 + round(opened_s * 20)
 
 
 # Verdicts
