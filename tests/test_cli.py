@@ -1,0 +1,173 @@
+"""The command line as its users meet it: right words, wrong words, Ctrl-C, and kill -9."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.results import Run
+from tests.conftest import LIMIT_S
+
+FAST = ["--quick", "--set", "window_s=0.4", "--set", "clients=3", "--set", "warmup_s=0"]
+
+
+def bench(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments], capture_output=True, text=True, timeout=100, cwd=cwd
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "frshness"], "did you mean freshness?"),
+        (["run", "all", "websockets"], "did you mean websocket?"),
+        (["run", "all", "--set", "client=3"], "did you mean clients?"),
+        (["run", "all", "--set", "clients=many"], "clients is a whole number, not 'many'"),
+        (["run", "all", "--set", "clients"], "--set takes field=value"),
+        (["run", "all", "--set", "payload_bytes=10"], "payload_bytes is 10"),
+        (["run", "all", "--set", "plan=replay", "--set", "recording=none.csv"], "none.csv"),
+        (["run", "all", "--quick", "--full"], "choose one"),
+        (["run"], "bench run all"),
+        (["watch", "websockt"], "did you mean websocket?"),
+        (["serve", "websocket", "--rate-hz", "0"], "rate_hz is 0"),
+    ],
+)
+def test_wrong_words_get_one_sentence_and_exit_code_2(
+    arguments: list[str], said: str, tmp_path: Path
+) -> None:
+    done = bench(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 3
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [["show"], ["show", "nothing"], ["run", "--resume", "nothing"]])
+def test_a_run_that_is_not_there_is_exit_code_1(arguments: list[str], tmp_path: Path) -> None:
+    done = bench(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "there is no run" in done.stderr
+
+
+def test_list_names_everything_that_run_takes() -> None:
+    done = bench("list")
+    assert done.returncode == 0
+    for word in ("freshness", "interval", "clients", "short_polling", "long_polling", "websocket", "rate_hz"):
+        assert word in done.stdout
+
+
+def test_a_run_measures_writes_and_tells(tmp_path: Path) -> None:
+    done = bench("run", "all", *FAST, "--seed", "5", cwd=tmp_path)
+    assert done.returncode in (0, 3), done.stderr
+    for word in ("freshness", "interval", "clients", "→", "WebSocket"):
+        assert word in done.stdout
+    (folder,) = (tmp_path / "results").iterdir()
+    run = Run.open(folder)
+    assert run.facts["seed"] == 5
+    assert run.facts["environment"]["libraries"]["websockets"]
+    trials = run.trials
+    assert (trials["delivered"] == trials["expected"]).all()
+    assert (trials[["missed", "duplicated", "out_of_order"]] == 0).all(axis=None)
+    assert (trials["verdict"] != "invalid").all()
+    assert all(run.deliveries(row) is not None for row in run.rows)
+    shown = bench("show", cwd=tmp_path)
+    assert shown.returncode == 0
+    assert "freshness" in shown.stdout
+    assert len(json.loads(bench("show", "--json", cwd=tmp_path).stdout)) == len(trials)
+
+
+def test_polling_waits_half_an_interval_longer_than_push(tmp_path: Path) -> None:
+    done = bench(
+        "run", "freshness", "short_polling", "websocket", "--quick",
+        "--set", "rate_hz=50", "--set", "window_s=2", "--set", "poll_interval_s=0.4", "--json", cwd=tmp_path,
+    )  # fmt: skip
+    trials = {trial["transport"]: trial for trial in json.loads(done.stdout)}
+    push_ms = trials["websocket"]["latency_p50_ms"]
+    assert trials["short_polling"]["latency_p50_ms"] == pytest.approx(200 + push_ms, rel=0.05)
+    frame_bytes = 128 + 2 + 4  # the tick, brackets, a header of 4 B above 125 B (RFC 6455, 5.2)
+    assert trials["websocket"]["app_bytes_per_tick_down"] == pytest.approx(frame_bytes, rel=0.01)
+
+
+def test_ctrl_c_keeps_what_is_measured_and_resume_goes_on(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", "all", *FAST],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    wait_for_trials(tmp_path, 2)
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 130
+    assert "bench run --resume" in complaint
+    assert "Traceback" not in complaint
+    (folder,) = (tmp_path / "results").iterdir()
+    kept = len(Run.open(folder).rows)
+    assert kept >= 2
+    resumed = bench("run", "--resume", folder.name, cwd=tmp_path)
+    assert resumed.returncode in (0, 3)
+    orders = [row["order"] for row in Run.open(folder).rows]
+    assert orders == list(range(1, len(orders) + 1))
+    assert len(orders) > kept
+
+
+def test_kill_9_leaves_readable_trials_and_no_process(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", "all", *FAST],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path,
+    )  # fmt: skip
+    wait_for_trials(tmp_path, 1)
+    children = []
+    while not children:
+        children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(children, timeout=LIMIT_S)
+    assert not alive
+    (folder,) = (tmp_path / "results").iterdir()
+    assert Run.open(folder).rows
+
+
+def wait_for_trials(folder: Path, count: int) -> None:
+    deadline_s = time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline_s:
+        tables = list(folder.glob("results/*/trials.csv"))
+        if tables and len(tables[0].read_text().splitlines()) > count:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no {count} trials in time")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX systems")
+def test_serve_stops_at_ctrl_c_with_code_0() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", "serve", "short_polling"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        assert json.loads(process.stdout.readline())["url"].startswith("http://127.0.0.1:")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(LIMIT_S) == 0
+
+
+def test_watch_shows_ticks_with_age_bytes_and_carrier() -> None:
+    done = bench("watch", "short_polling", "--ticks", "3", "--set", "rate_hz=20")
+    assert done.returncode == 0
+    assert "answer 1" in done.stdout
+    assert " ms " in done.stdout
+    done = bench("watch", "websocket", "--ticks", "3", "--set", "rate_hz=20")
+    assert "frame 3" in done.stdout
+
+
+def test_watch_of_nothing_says_so() -> None:
+    done = bench("watch", "websocket", "--url", "http://127.0.0.1:9/ticks")
+    assert done.returncode == 1
+    assert "Connection refused" in done.stderr
+    assert "Traceback" not in done.stderr
