@@ -57,16 +57,13 @@ def summarise(trials: pd.DataFrame, columns: Iterable[str]) -> list[dict[str, An
     )
 
 
-def experiment_table(experiment: Experiment, trials: pd.DataFrame, *, provisional: bool = False) -> Table:
+def experiment_table(experiment: Experiment, trials: pd.DataFrame) -> Table:
     """Build the table of an experiment: what varies, then each figure with its 95 % interval."""
     summary = summarise(trials, experiment.columns)
     varied = [
         axis for axis in AXES if len({_sortable(row[axis]) for row in summary if _is_set(row[axis])}) > 1
     ]
-    note = " · provisional, after one block" if provisional else ""
-    table = Table(
-        title=f"{experiment.name}: {experiment.question}{note}", title_justify="left", title_style="bold"
-    )
+    table = Table()
     for name in ["transport", *varied, *experiment.columns]:
         justify: JustifyMethod = "left" if name == "transport" else "right"
         table.add_column(NAMES.get(name, name), justify=justify, no_wrap=True)
@@ -87,7 +84,7 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, *, provisiona
         cells = [Text(TRANSPORTS[row["transport"]].label, style=TRANSPORTS[row["transport"]].colour)]
         cells += [Text(_plain(row[axis])) for axis in varied]
         mark = "?" if "suspect" in row["verdicts"] else ""
-        cells += [Text(_figure(row[column], mark)) for column in experiment.columns]
+        cells += [Text(_figure(column, row[column], mark)) for column in experiment.columns]
         if predicted is not None:
             cells.append(Text(number(predicted[index])))
         table.add_row(*cells)
@@ -101,8 +98,9 @@ def print_run(run: Run, console: Console, *, provisional: bool = False) -> None:
         if not len(trials):
             continue
         experiment = EXPERIMENTS[name]
-        console.print()
-        console.print(experiment_table(experiment, trials, provisional=provisional))
+        note = " (provisional, after one block)" if provisional else ""
+        console.print(f"\n[bold]{name}: {experiment.question}[/]{note}", highlight=False)
+        console.print(experiment_table(experiment, trials))
         if sentence := experiment.finding(trials[trials["verdict"] != "invalid"]):
             console.print(f"→ {sentence}", highlight=False)
     for line in doubts(run):
@@ -130,12 +128,20 @@ def spread(run: Run, experiment: Experiment) -> float:
     return float(pd.Series(widths, dtype=float).median()) if widths else math.nan
 
 
-def _figure(figure: Interval, mark: str) -> str:
+def _figure(column: str, figure: Interval, mark: str) -> str:
+    """Write an estimate and its 95 % interval: ± as a percentage, × where it reaches beyond double or half."""
     if math.isnan(figure.estimate):
         return "–"
-    if math.isnan(figure.low) or number(figure.low) == number(figure.high):
-        return number(figure.estimate) + mark
-    return f"{number(figure.estimate)} ({number(figure.low)}–{number(figure.high)}){mark}"
+    told = f"{number(figure.estimate * 100)}%" if column.endswith("_ratio") else number(figure.estimate)
+    if figure.low > 0 and figure.high > figure.low:
+        factor = math.sqrt(figure.high / figure.low)
+        told += f" ×{number(factor)}" if factor > 2 else f" ±{number_of_percent(factor - 1)}%"
+    return told + mark
+
+
+def number_of_percent(share: float) -> str:
+    """Return a share in percent, with one digit after the point below ten."""
+    return f"{share * 100:.0f}" if share >= 0.095 else f"{share * 100:.1f}"
 
 
 def _plain(value: Any) -> str:

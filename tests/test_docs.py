@@ -1,0 +1,69 @@
+"""The documents, held against the program. ``python -m tests.test_docs`` renews the README's figures."""
+
+import itertools
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.cli import app
+from bench.scenario import FIELDS
+from bench.transports import TRANSPORTS
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+QUOTE = re.compile(r"(<!-- from bench show reference -->\n```\n)(.*?)(```)", re.DOTALL)
+
+
+def reference_as_shown() -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "show", "reference"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines()) + "\n"
+
+
+def test_readme_quotes_the_reference_run() -> None:
+    quoted = QUOTE.search(README.read_text())
+    assert quoted is not None
+    assert quoted[2] == reference_as_shown()
+
+
+def commands() -> list[str]:
+    text = README.read_text()
+    lines = [line.split("#")[0].strip() for line in text.splitlines() if line.startswith("    ")]
+    return [
+        line.removeprefix(".venv/bin/")
+        for line in lines
+        if line.removeprefix(".venv/bin/").startswith("bench ")
+    ]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_readme_commands_have_words_that_exist(command: str) -> None:
+    words = shlex.split(command)[1:]
+    assert words[0] in {
+        info.name or info.callback.__name__ for info in app.registered_commands if info.callback
+    }
+    for before, word in itertools.pairwise(words):
+        if before == "--set":
+            assert word.partition("=")[0] in FIELDS
+    if words[0] in ("watch", "serve"):
+        assert words[1] in TRANSPORTS
+
+
+def test_every_transport_is_in_the_readme() -> None:
+    text = README.read_text()
+    for transport in TRANSPORTS.values():
+        assert f"servers/{transport.server}.py" in text
+
+
+if __name__ == "__main__":
+    shown = reference_as_shown()
+    README.write_text(QUOTE.sub(lambda match: match[1] + shown + match[3], README.read_text()))
