@@ -20,6 +20,8 @@ import msgspec
 from clients import orders
 from servers.options import ServerOptions
 
+GENERATORS = {"swarm": "clients", "asyncio": "clients.peers"}
+"""Load generators and their modules: the swarm, and ordinary asyncio clients to hold it against."""
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 
@@ -163,10 +165,10 @@ class Server(Process):
 
 
 class SwarmProcess(Process):
-    """A swarm in a process of its own, given its order."""
+    """A load generator in a process of its own, told what to do by orders (clients/orders.py)."""
 
-    def __init__(self) -> None:
-        super().__init__("swarm", "clients")
+    def __init__(self, generator: str) -> None:
+        super().__init__("swarm", GENERATORS[generator])
 
     def tell(self, message: orders.Message) -> None:
         """Give an order."""
@@ -199,9 +201,9 @@ def running_server(transport: str, options: ServerOptions) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def running_swarm() -> Iterator[SwarmProcess]:
-    """Run a swarm process while the context is open."""
-    swarm = SwarmProcess()
+def running_swarm(generator: str) -> Iterator[SwarmProcess]:
+    """Run a load generator while the context is open."""
+    swarm = SwarmProcess(generator)
     try:
         yield swarm
     finally:

@@ -23,6 +23,7 @@ NAMES = {
     "poll_interval_s": "interval\ns",
     "poll_pause_s": "pause\ns",
     "contract": "contract",
+    "generator": "load\ngenerator",
     "latency_p50_ms": "latency\np50 ms",
     "latency_p90_ms": "latency\np90 ms",
     "latency_p99_ms": "latency\np99 ms",
@@ -38,7 +39,7 @@ NAMES = {
 }
 """Headings of the columns; a column that is not here is headed by its own name."""
 
-AXES = ["clients", "rate_hz", "payload_bytes", "poll_interval_s", "poll_pause_s", "contract"]
+AXES = ["clients", "rate_hz", "payload_bytes", "poll_interval_s", "poll_pause_s", "contract", "generator"]
 
 
 def summarise(trials: pd.DataFrame, columns: Iterable[str]) -> list[dict[str, Any]]:
@@ -129,17 +130,17 @@ def spread(run: Run, experiment: Experiment) -> float:
 
 
 def _figure(column: str, figure: Interval, mark: str) -> str:
-    """Write an estimate and its 95 % interval: ± as a percentage, × where it reaches beyond double or half."""
+    """Write an estimate and its 95 % interval: ± in percent, × where it reaches beyond double."""
     if math.isnan(figure.estimate):
         return "–"
     told = f"{number(figure.estimate * 100)}%" if column.endswith("_ratio") else number(figure.estimate)
-    if figure.low > 0 and figure.high > figure.low:
-        factor = math.sqrt(figure.high / figure.low)
-        told += f" ×{number(factor)}" if factor > 2 else f" ±{number_of_percent(factor - 1)}%"
+    factor = math.sqrt(figure.high / figure.low) if figure.low > 0 else 1.0
+    if factor >= 1.0005:
+        told += f" ×{number(factor)}" if factor > 2 else f" ±{_percent(factor - 1)}%"
     return told + mark
 
 
-def number_of_percent(share: float) -> str:
+def _percent(share: float) -> str:
     """Return a share in percent, with one digit after the point below ten."""
     return f"{share * 100:.0f}" if share >= 0.095 else f"{share * 100:.1f}"
 

@@ -73,7 +73,7 @@ def run_trial(
     clock: Callable[[], int] = now_ns,
     sleep: Callable[[float], None] = time.sleep,
     start_server: Callable[[str, ServerOptions], AbstractContextManager[Server]] = running_server,
-    start_swarm: Callable[[], AbstractContextManager[SwarmProcess]] = running_swarm,
+    start_swarm: Callable[[str], AbstractContextManager[SwarmProcess]] = running_swarm,
 ) -> Trial:
     """Run one trial and judge it. The clock and the processes can be replaced, for tests.
 
@@ -85,7 +85,7 @@ def run_trial(
     overflows = listen_overflows()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        swarm = stack.enter_context(start_swarm())
+        swarm = stack.enter_context(start_swarm(scenario.generator))
         options = scenario.server_options(seed=seed, core=cores.server)
         server = stack.enter_context(start_server(transport.server, options))
 

@@ -43,7 +43,7 @@ class FakeWorld:
         self.stopped.append("server")
 
     @contextmanager
-    def start_swarm(self) -> Iterator[Any]:
+    def start_swarm(self, generator: str) -> Iterator[Any]:
         try:
             yield self
         finally:
