@@ -41,6 +41,7 @@ SCENARIO_COLUMNS = [
 FIGURE_COLUMNS = """
     verdict verdict_reason limit
     latency_p50_ms latency_p90_ms latency_p99_ms latency_p999_ms latency_max_ms latency_mean_ms
+    handled_p50_ms handled_p99_ms
     stamp_shared_ratio aoi_mean_ms
     expected delivered missed duplicated out_of_order superseded
     requests requests_per_tick empty_responses polls_skipped

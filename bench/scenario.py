@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from bench.processes import GENERATORS
 from bench.transports import TRANSPORTS
 from clients.headers import HEADER_SETS
 from servers.base import DEFAULT_HOLD_S, MAX_HOLD_S
@@ -57,6 +58,7 @@ class Scenario:
         keep_alive: Polling: keep connections between requests.
         mss: TCP's largest segment in bytes; none leaves it to the system.
         congestion: TCP's congestion control; none leaves it to the system.
+        generator: What loads the server: swarm, or asyncio (ordinary clients, for comparison).
         warmup_s: Time between connecting and the window.
         window_s: Length of the window asked for; rounded up so that it holds whole intervals and ticks.
     """
@@ -78,6 +80,7 @@ class Scenario:
     keep_alive: bool | None = None
     mss: int | None = 1460
     congestion: str | None = "cubic"
+    generator: str = "swarm"
     warmup_s: float = 0.5
     window_s: float = 4.0
 
@@ -89,6 +92,10 @@ class Scenario:
         self._fit_plan()
         for problem, sentence in (
             (self.clients < 1, f"clients is {self.clients}; at least 1 is needed"),
+            (
+                self.generator not in GENERATORS,
+                f"generator is {self.generator!r}; choose {' or '.join(GENERATORS)}",
+            ),
             (
                 self.headers not in HEADER_SETS,
                 f"headers is {self.headers!r}; choose {' or '.join(HEADER_SETS)}",
