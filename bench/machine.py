@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +43,9 @@ def describe() -> dict[str, Any]:
         "clock_source": _read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
         "descriptors": _descriptor_limit(),
         "accept_queue": _read("/proc/sys/net/core/somaxconn"),
+        "ephemeral_ports": _read("/proc/sys/net/ipv4/ip_local_port_range").split(),
+        "congestion_available": _read("/proc/sys/net/ipv4/tcp_available_congestion_control").split(),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
         "kernel_stamps": KERNEL_STAMPS,
         "python": platform.python_version(),
         "libraries": {name: _version(name) for name in LIBRARIES},
@@ -49,17 +53,36 @@ def describe() -> dict[str, Any]:
     }
 
 
-def steal_ratio_since(before: "tuple[float, float]") -> float:
-    """Return the share of all cores that the hypervisor took since :func:`steal_times`."""
-    stolen_s, total_s = steal_times()
-    elapsed_s = total_s - before[1]
-    return (stolen_s - before[0]) / elapsed_s if elapsed_s > 0 else 0.0
+class CoreTimes(NamedTuple):
+    """Seconds since boot, summed over some cores: in all, with work of this machine, and stolen from it."""
+
+    total_s: float
+    busy_s: float
+    stolen_s: float
+
+    def since(self, before: "CoreTimes") -> "CoreTimes":
+        """Return the difference."""
+        return CoreTimes(*(now - then for now, then in zip(self, before, strict=True)))
 
 
-def steal_times() -> tuple[float, float]:
-    """Return the seconds stolen by the hypervisor and the seconds in all, summed over all cores."""
-    times = psutil.cpu_times()
-    return getattr(times, "steal", 0.0), sum(times[:8])
+def core_times(cores: Iterable[int | None] = ()) -> CoreTimes:
+    """Read how some cores have spent their time; without any named, all cores."""
+    named = {core for core in cores if core is not None}
+    total_s = busy_s = stolen_s = 0.0
+    for core, times in enumerate(psutil.cpu_times(percpu=True)):
+        if named and core not in named:
+            continue
+        stolen = getattr(times, "steal", 0.0)
+        idle = times.idle + getattr(times, "iowait", 0.0)
+        total = (
+            times.user
+            + times.system
+            + idle
+            + stolen
+            + sum(getattr(times, name, 0.0) for name in ("nice", "irq", "softirq"))
+        )
+        total_s, stolen_s, busy_s = total_s + total, stolen_s + stolen, busy_s + total - idle - stolen
+    return CoreTimes(total_s, busy_s, stolen_s)
 
 
 def listen_overflows() -> int:

@@ -106,16 +106,20 @@ def print_run(run: Run, console: Console, *, provisional: bool = False) -> None:
             console.print(f"→ {sentence}", highlight=False)
     for line in doubts(run):
         console.print(line, style="yellow", highlight=False)
+    for row in run.rows:
+        if row["replaced"]:
+            again = f"trial {row['order']} was measured again, because at first: {row['verdict_reason']}"
+            console.print(again, style="dim", highlight=False)
 
 
 def doubts(run: Run) -> list[str]:
-    """Return a line for each trial whose figures are suspect or invalid."""
+    """Return a line for each trial whose figures are suspect or invalid, and was not measured again."""
     return [
         f"{'?' if row['verdict'] == 'suspect' else '✗'} trial {row['order']} "
         f"({row['transport']}, {row['clients']} clients, repeat {row['repeat']}) is {row['verdict']}: "
         f"{row['verdict_reason']}"
         for row in run.rows
-        if row["verdict"] != "ok"
+        if row["verdict"] != "ok" and not row["replaced"]
     ]
 
 

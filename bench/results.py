@@ -28,7 +28,9 @@ from bench.metrics import Deliveries
 from bench.scenario import Scenario
 from clients.swarm import DELIVERY_FIELDS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+SINCE_SCHEMA_2: dict[str, Any] = {"attempt": 1, "replaced": False, "generator": "swarm"}
+"""Columns that runs of schema 1 lack, and what they would say; figures that they lack are empty."""
 REFERENCE = "reference"
 
 SCENARIO_COLUMNS = [
@@ -36,10 +38,11 @@ SCENARIO_COLUMNS = [
     *(field.name for field in dataclasses.fields(Scenario)),
     "repeat",
     "order",
+    "attempt",
     "seed",
 ]
 FIGURE_COLUMNS = """
-    verdict verdict_reason limit
+    verdict verdict_reason limit replaced
     latency_p50_ms latency_p90_ms latency_p99_ms latency_p999_ms latency_max_ms latency_mean_ms
     handled_p50_ms handled_p99_ms
     stamp_shared_ratio aoi_mean_ms
@@ -49,10 +52,11 @@ FIGURE_COLUMNS = """
     wire_bytes_per_tick_up wire_bytes_per_tick_down packets_per_tick_up packets_per_tick_down retransmits
     connections_opened connect_p50_ms connect_p99_ms connect_all_s connect_limit listen_overflows
     connection_errors
-    server_cpu_us_per_tick server_cpu_ratio server_rss_mb server_rss_kb_per_client publish_lag_p99_ms
+    server_cpu_us_per_tick server_cpu_ratio server_rss_mb server_rss_kb_per_client
+    publish_lag_p99_ms loop_lag_p99_ms
     generator_cpu_ratio generator_cpu_us_per_tick generator_rss_mb generator_rss_kb_per_client
     generator_lag_p99_ms request_lag_p99_ms
-    drained clock_shift_ns steal_ratio stamps event_loop
+    drained clock_shift_ns steal_ratio others_cpu_ratio stamps event_loop
 """.split()
 COLUMNS = SCENARIO_COLUMNS + FIGURE_COLUMNS
 QUANTILES_KEPT = [0.001, 0.01, *(step / 100 for step in range(2, 99)), 0.99, 0.999]
@@ -99,6 +103,8 @@ class Run:
     def add(self, row: Mapping[str, Any], deliveries: Deliveries | None = None) -> None:
         """Add a finished trial: its deliveries first, so that a row never lacks them.
 
+        An earlier attempt at the same trial is kept, and marked as replaced.
+
         Raises:
             ResultsError: If they cannot be written; what was written before stays readable.
         """
@@ -115,6 +121,9 @@ class Run:
                 column_encoding=dict.fromkeys(DELIVERY_FIELDS, "DELTA_BINARY_PACKED"),
             )
             _write(self.deliveries_path(row), buffer.getvalue())
+        for earlier in self.rows:
+            if earlier["order"] == row["order"]:
+                earlier["replaced"] = True
         self.rows.append(dict(row))
         self.write_trials()
 
@@ -127,7 +136,7 @@ class Run:
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()
-        for row in sorted(self.rows, key=lambda row: row["order"]):
+        for row in sorted(self.rows, key=lambda row: (row["order"], row["attempt"])):
             writer.writerow({name: _cell(row.get(name)) for name in COLUMNS})
         _write(self.folder / "trials.csv", text.getvalue().encode())
 
@@ -149,6 +158,10 @@ class Run:
             ) from None
         except (OSError, ValueError) as error:
             raise ResultsError(f"the run in {folder} cannot be read: {error}") from error
+        if facts.get("schema") == 1:
+            facts["schema"] = SCHEMA_VERSION
+            for name, value in SINCE_SCHEMA_2.items():
+                trials[name] = value
         if facts.get("schema") != SCHEMA_VERSION:
             raise ResultsError(
                 f"the run in {folder} has schema {facts.get('schema')}, and this program reads schema "
@@ -163,13 +176,18 @@ class Run:
         return pd.DataFrame(self.rows, columns=COLUMNS).infer_objects()
 
     def trials_of(self, experiment: str) -> pd.DataFrame:
-        """Return the trials of one experiment; a trial that several share belongs to each."""
+        """Return the trials of one experiment, without those that were measured again.
+
+        A trial that several experiments share belongs to each.
+        """
         trials = self.trials
-        return trials[[experiment in names.split() for names in trials["experiment"]]]
+        own = trials["experiment"].map(lambda names: experiment in names.split())
+        return trials[own & ~trials["replaced"].astype(bool)]
 
     def deliveries_path(self, row: Mapping[str, Any]) -> Path:
         """Return where a trial's deliveries are (or would be)."""
-        return self.folder / "deliveries" / f"{row['order']:04d}_{row['transport']}.parquet"
+        again = "" if row["attempt"] == 1 else f"_{row['attempt']}"
+        return self.folder / "deliveries" / f"{row['order']:04d}_{row['transport']}{again}.parquet"
 
     def deliveries(self, row: Mapping[str, Any]) -> pd.DataFrame | None:
         """Return the deliveries of a trial's window, a row each, or None if they were not kept."""

@@ -12,6 +12,8 @@ from bench.results import Run
 from bench.scenario import PROFILES, Scenario
 from bench.trial import Trial, run_trial
 
+ATTEMPTS = 2
+
 
 class Planned(NamedTuple):
     """A trial to be run: its place in the run, its block, and which experiments it is for."""
@@ -77,7 +79,8 @@ def execute(
 ) -> Iterator[Step]:
     """Run the planned trials that the run does not have yet; write each; yield before and after each.
 
-    A trial that fails is written too, as invalid, with the reason; the run goes on.
+    A trial that fails is written too, as invalid, with the reason, and the run goes on. One with a fault that
+    may pass (a process that died, a stolen core) is tried once more; both attempts are kept.
 
     Raises:
         ResultsError: If a result cannot be written.
@@ -87,18 +90,28 @@ def execute(
     left_s = planned_s(todo)
     for index, each in enumerate(todo):
         yield Step(each, left_s, False, None)
-        head = {
-            "experiment": " ".join(each.experiments),
-            "repeat": each.repeat,
-            "order": each.order,
-            "seed": each.seed,
-        }
-        try:
-            finished = trial(each.scenario, seed=each.seed, cores=cores or choose_cores())
-            run.add({**finished.row, **head}, finished.deliveries)
-        except TrialFailed as failure:
-            row = dataclasses.asdict(each.scenario)
-            run.add({**row, **head, "verdict": "invalid", "verdict_reason": str(failure)})
+        for attempt in range(1, ATTEMPTS + 1):
+            finished = _attempt(each, attempt, cores or choose_cores(), trial)
+            run.add(finished.row, finished.deliveries)
+            if not finished.passing:
+                break
         left_s -= each.scenario.planned_s
         block_done = index + 1 == len(todo) or todo[index + 1].repeat != each.repeat
         yield Step(each, left_s, block_done, run.rows[-1])
+
+
+def _attempt(each: Planned, attempt: int, cores: Cores, trial: Callable[..., Trial]) -> Trial:
+    try:
+        finished = trial(each.scenario, seed=each.seed, cores=cores)
+    except TrialFailed as failure:
+        failed = {"verdict": "invalid", "verdict_reason": str(failure)}
+        finished = Trial({**dataclasses.asdict(each.scenario), **failed}, None, passing=True)
+    place = {
+        "experiment": " ".join(each.experiments),
+        "repeat": each.repeat,
+        "order": each.order,
+        "attempt": attempt,
+        "seed": each.seed,
+        "replaced": False,
+    }
+    return finished._replace(row={**finished.row, **place})

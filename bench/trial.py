@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench import metrics
-from bench.machine import Cores, listen_overflows, steal_ratio_since, steal_times
+from bench.machine import Cores, CoreTimes, core_times, listen_overflows
 from bench.metrics import Deliveries, WindowTicks
 from bench.processes import Server, SwarmProcess, TrialFailed, running_server, running_swarm
 from bench.scenario import Scenario
@@ -36,10 +36,14 @@ BUSY_CPU_RATIO = 0.75
 
 
 class Trial(NamedTuple):
-    """A finished trial: its row of trials.csv, and its raw deliveries (see bench/metrics.py)."""
+    """A finished trial: its row of trials.csv, and its raw deliveries (see bench/metrics.py).
+
+    ``passing`` says that something is wrong with it which may be gone at another try.
+    """
 
     row: dict[str, Any]
-    deliveries: Deliveries
+    deliveries: Deliveries | None
+    passing: bool = False
 
 
 def choose_window(
@@ -81,7 +85,6 @@ def run_trial(
         TrialFailed: If a process died or did not do its part in time. Both are stopped in any case.
     """
     transport = TRANSPORTS[scenario.transport]
-    stolen = steal_times()
     overflows = listen_overflows()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
@@ -129,9 +132,10 @@ def run_trial(
             )
         )
         _sleep_until(window.start_ns, clock, sleep)
-        at_start = server.health()
+        at_start, cores_at_start = server.health(), core_times(cores)
         _sleep_until(window.end_ns, clock, sleep)
         at_end = server.health(lags_after=window.first_seq - 1)
+        cores_used = core_times(cores).since(cores_at_start)
         report = swarm.hear(timeout_s=(drain_until_ns - clock()) / 1e9 + 60)
         assert isinstance(report, Report)
         if not server.is_running():
@@ -150,6 +154,7 @@ def run_trial(
     server_cpu_s = (at_end["cpu_ns"] - at_start["cpu_ns"]) / 1e9
     connect_cpu_ratio = (full["cpu_ns"] - empty["cpu_ns"]) / max(full["now_ns"] - empty["now_ns"], 1)
     before, after = report.before, report.after
+    generator_cpu_ratio = (after.cpu_ns - before.cpu_ns) / max(after.at_ns - before.at_ns, 1)
     row: dict[str, Any] = {
         **dataclasses.asdict(scenario),
         "seed": seed,
@@ -168,8 +173,9 @@ def run_trial(
         "server_cpu_ratio": server_cpu_s / seconds,
         "server_rss_mb": at_end["rss_bytes"] / 1e6,
         "server_rss_kb_per_client": (at_end["rss_bytes"] - empty["rss_bytes"]) / 1e3 / scenario.clients,
-        "publish_lag_p99_ms": metrics.lag_p99_ms(np.array(at_end.get("publish_lags_ns", [])[: window.ticks])),
-        "generator_cpu_ratio": (after.cpu_ns - before.cpu_ns) / max(after.at_ns - before.at_ns, 1),
+        "publish_lag_p99_ms": metrics.lag_p99_ms(np.array(at_end["publish_lags_ns"][: window.ticks])),
+        "loop_lag_p99_ms": metrics.lag_p99_ms(np.array(at_end["loop_lags_ns"][: window.ticks])),
+        "generator_cpu_ratio": generator_cpu_ratio,
         "generator_cpu_us_per_tick": (after.cpu_ns - before.cpu_ns)
         / 1e3
         / max(after.delivered - before.delivered, 1),
@@ -179,14 +185,16 @@ def run_trial(
         "request_lag_p99_ms": metrics.lag_p99_ms(request_lags[:, 1]),
         "drained": report.drained,
         "clock_shift_ns": report.clock_shift_ns,
-        "steal_ratio": steal_ratio_since(stolen),
+        "steal_ratio": cores_used.stolen_s / max(cores_used.total_s, 1e-9),
+        "others_cpu_ratio": _others_cpu_ratio(cores_used, server_cpu_s + generator_cpu_ratio * seconds),
         "stamps": "user" if after.user_stamped_reads > before.user_stamped_reads else "kernel",
         "connection_errors": "; ".join(f"{reason} ({n}×)" for reason, n in report.errors.items()),
         "event_loop": server.ready["loop"],
         "congestion": server.ready["congestion"],
     }
-    row["verdict"], row["verdict_reason"], row["limit"] = judge(row)
-    return Trial(row, own)
+    verdict = judge(row)
+    row |= {"verdict": verdict.verdict, "verdict_reason": verdict.reason, "limit": verdict.limit}
+    return Trial(row, own, verdict.passing)
 
 
 def _offsets(scenario: Scenario) -> list[int] | None:
@@ -205,6 +213,11 @@ def _sleep_until(at_ns: int, clock: Callable[[], int], sleep: Callable[[float], 
 
 def _read_samples(path: Path, columns: int) -> Deliveries:
     return np.fromfile(path, dtype=np.int64).reshape(-1, columns)
+
+
+def _others_cpu_ratio(used: CoreTimes, own_cpu_s: float) -> float:
+    """Return the share of the cores that went to other processes; the kernel counts in steps of 10 ms."""
+    return max(used.busy_s - own_cpu_s, 0.0) / max(used.total_s, 1e-9)
 
 
 def _connect_limit(server_cpu_ratio: float, swarm_cpu_ratio: float) -> str:

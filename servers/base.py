@@ -95,7 +95,7 @@ def parse_query(query: Mapping[str, str], feed: Feed, *, holds: bool = False) ->
 def health(transport: str, feed: Feed, clients: int, lags_after: str | None) -> bytes:
     """Encode the answer of ``GET /health``: what the server knows of itself, at ``now_ns``.
 
-    With ``?lags_after=SEQ`` it includes published − due of each later tick, in ns.
+    With ``?lags_after=SEQ`` it includes the lags of each later tick, see Feed.lags_after.
     """
     answer: dict[str, Any] = {
         "transport": transport,
@@ -107,7 +107,7 @@ def health(transport: str, feed: Feed, clients: int, lags_after: str | None) -> 
         "rss_bytes": psutil.Process().memory_info().rss,
     }
     if lags_after is not None and lags_after.isdigit():
-        answer["publish_lags_ns"] = feed.lags_after(int(lags_after))
+        answer["publish_lags_ns"], answer["loop_lags_ns"] = feed.lags_after(int(lags_after))
     return json.dumps(answer).encode()
 
 

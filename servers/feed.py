@@ -6,9 +6,9 @@ slow client, a late one and one that was cut off are the same case, and none of 
 
 import asyncio
 import threading
-from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from servers.wire import MAX_BATCH_BYTES, MAX_BATCH_TICKS, encode_array, encode_tick, now_ns
@@ -60,7 +60,8 @@ class Feed:
         self._quotes = quotes
         self._payload_bytes = payload_bytes
         self._history: deque[bytes] = deque(maxlen=history_ticks)
-        self._lags: deque[int] = deque(maxlen=LAGS_KEPT)
+        self._lags_ns: deque[int] = deque(maxlen=LAGS_KEPT)
+        self._loop_lags_ns: deque[int] = deque(maxlen=LAGS_KEPT)
         self._clock = clock
         self._deliveries: dict[int, Delivery] = {}
         self._waiting: set[asyncio.Future[None]] = set()
@@ -77,15 +78,15 @@ class Feed:
         loop = asyncio.get_running_loop()
         stopped, published = threading.Event(), threading.Event()
 
-        def publish() -> None:
-            self.publish_due()
+        def publish(woken_ns: int) -> None:
+            self.publish_due(woken_ns)
             published.set()
 
         def sleep_and_wake() -> None:
             while not stopped.is_set():
                 if not stopped.wait(max(self.next_due_ns - self._clock(), 0) / 1e9):
                     published.clear()
-                    loop.call_soon_threadsafe(publish)
+                    loop.call_soon_threadsafe(publish, self._clock())
                     published.wait()
 
         sleeper = threading.Thread(target=sleep_and_wake, name="feed", daemon=True)
@@ -97,8 +98,11 @@ class Feed:
             published.set()
             sleeper.join()
 
-    def publish_due(self) -> int:
-        """Publish all ticks that are due, wake whoever waits, and return how many ticks it was."""
+    def publish_due(self, woken_ns: int | None = None) -> int:
+        """Publish all ticks that are due, wake whoever waits, and return how many ticks it was.
+
+        ``woken_ns`` is when the event loop was told to: what has passed since is the lag of the loop.
+        """
         now = self._clock()
         count = 0
         while self.next_due_ns <= now:
@@ -107,7 +111,8 @@ class Feed:
             self._history.append(
                 encode_tick(self.newest_seq, self.next_due_ns, symbol, price, self._payload_bytes)
             )
-            self._lags.append(now - self.next_due_ns)
+            self._lags_ns.append(now - self.next_due_ns)
+            self._loop_lags_ns.append(0 if woken_ns is None else now - woken_ns)
             self.next_due_ns = next(self._due)
             count += 1
         if count:
@@ -115,10 +120,14 @@ class Feed:
             self._wake()
         return count
 
-    def lags_after(self, seq: int) -> list[int]:
-        """Return published − due in ns of the ticks after ``seq``, as far as they are kept (100,000)."""
-        count = min(self.newest_seq - seq, len(self._lags))
-        return list(array("q", self._lags)[-count:]) if count > 0 else []
+    def lags_after(self, seq: int) -> tuple[list[int], list[int]]:
+        """Return, for each tick after ``seq`` (of the last 100,000), two lags in ns.
+
+        Published − due; and how long the event loop took to turn to it, a part of the former.
+        """
+        count = max(min(self.newest_seq - seq, len(self._lags_ns)), 0)
+        first = len(self._lags_ns) - count
+        return list(islice(self._lags_ns, first, None)), list(islice(self._loop_lags_ns, first, None))
 
     # Reading
 

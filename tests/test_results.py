@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ def fake_deliveries(count: int = 500) -> np.ndarray[Any, Any]:
 
 def fake_row(order: int, **fields: Any) -> dict[str, Any]:
     return {
-        "experiment": "freshness", "transport": "websocket", "order": order, "repeat": 1, "verdict": "ok",
-        "latency_p50_ms": 3.0, "latency_p99_ms": float("nan"), "keep_alive": None, **fields,
+        "experiment": "freshness", "transport": "websocket", "order": order, "repeat": 1, "attempt": 1,
+        "replaced": False, "verdict": "ok", "latency_p50_ms": 3.0, "latency_p99_ms": float("nan"),
+        "keep_alive": None, **fields,
     }  # fmt: skip
 
 
@@ -181,6 +183,89 @@ def test_a_failed_trial_is_kept_as_invalid_and_the_run_goes_on(tmp_path: Path) -
 
     list(execute(run, PLANNED, trial=sometimes))
     trials = Run.open(run.folder).trials
-    assert len(trials) == len(PLANNED)
+    assert set(trials["order"]) == {each.order for each in PLANNED}
     assert set(trials.loc[trials["transport"] == "websocket", "verdict"]) == {"invalid"}
     assert set(trials.loc[trials["transport"] == "long_polling", "verdict"]) == {"ok"}
+
+
+def test_a_fault_that_may_pass_gets_one_more_try_and_both_are_kept(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, FACTS)
+    tries: list[str] = []
+
+    def unlucky_at_first(scenario: Any, **options: Any) -> Trial:
+        tries.append(scenario.transport)
+        row, deliveries, _ = fake_trial(scenario)
+        if tries.count(scenario.transport) == 1:
+            return Trial({**row, "verdict": "suspect", "verdict_reason": "steal"}, deliveries, passing=True)
+        return Trial(row, deliveries)
+
+    list(execute(run, PLANNED, trial=unlucky_at_first))
+    again = Run.open(run.folder)
+    assert len(again.trials) == len(PLANNED) + 2
+    replaced = again.trials[again.trials["replaced"].astype(bool)]
+    assert set(replaced["verdict"]) == {"suspect"}
+    assert set(replaced["attempt"]) == {1}
+    assert len(again.trials_of("freshness")) == len(PLANNED)
+    assert set(again.trials_of("freshness")["verdict"]) == {"ok"}
+    assert all(again.deliveries(row) is not None for row in again.rows)
+
+
+def test_a_fault_that_stays_is_not_tried_for_ever(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, FACTS)
+
+    def unlucky(scenario: Any, **options: Any) -> Trial:
+        row, deliveries, _ = fake_trial(scenario)
+        return Trial({**row, "verdict": "suspect", "verdict_reason": "steal"}, deliveries, passing=True)
+
+    list(execute(run, PLANNED[:1], trial=unlucky))
+    assert [(row["attempt"], row["replaced"]) for row in run.rows] == [(1, True), (2, False)]
+
+
+def test_a_run_of_the_schema_before_is_read(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, FACTS)
+    run.add(fake_row(1))
+    table = pd.read_csv(run.folder / "trials.csv").drop(columns=["attempt", "replaced", "generator"])
+    table.to_csv(run.folder / "trials.csv", index=False)
+    facts = json.loads((run.folder / "run.json").read_text())
+    (run.folder / "run.json").write_text(json.dumps(facts | {"schema": 1}))
+    again = Run.open(run.folder)
+    assert again.rows[0]["attempt"] == 1
+    assert len(again.trials_of("freshness")) == 1
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Any:
+    """A file system of 200 KiB, where this user may mount one."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)], capture_output=True
+    )
+    if mount.returncode:
+        pytest.skip("mounting a small file system is not permitted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_one_sentence_and_what_was_finished_stays(tiny_disk: Path) -> None:
+    run = Run.create(tiny_disk, FACTS)
+    rng = np.random.default_rng(1)
+
+    def fill() -> None:
+        for order in range(1, 100):
+            run.add(fake_row(order), rng.integers(0, 2**62, (500, 6)))
+
+    with pytest.raises(ResultsError, match="No space left on device; what was written before is whole"):
+        fill()
+    again = Run.open(run.folder)
+    assert 0 < len(again.rows) < 99
+    for row in again.rows:
+        deliveries = again.deliveries(row)
+        assert deliveries is not None
+        assert len(deliveries) == 500
+
+
+def test_a_read_only_folder_is_one_sentence(tiny_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(tiny_disk)], check=True)
+    with pytest.raises(ResultsError, match="Read-only file system; choose another folder with --results"):
+        Run.create(tiny_disk, FACTS)

@@ -1,5 +1,6 @@
 """A trial with a fake clock, a fake server and a fake swarm: what is asked when, and what comes of it."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,7 +55,13 @@ class FakeWorld:
     def health(self, lags_after: int | None = None) -> dict[str, Any]:
         self.health_at_ns.append(self.now_ns)
         cpu_ns = (self.now_ns - START_NS) // 10
-        return {"now_ns": self.now_ns, "cpu_ns": cpu_ns, "rss_bytes": 10**7, "publish_lags_ns": [1000] * 50}
+        return {
+            "now_ns": self.now_ns,
+            "cpu_ns": cpu_ns,
+            "rss_bytes": 10**7,
+            "publish_lags_ns": [1000] * 50,
+            "loop_lags_ns": [500] * 50,
+        }
 
     def is_running(self) -> bool:
         return True
@@ -107,12 +114,13 @@ SCENARIO = Scenario("websocket", clients=3, rate_hz=10, window_s=1.0, warmup_s=0
 
 def test_a_whole_trial() -> None:
     world = FakeWorld()
-    row, deliveries = world.run(SCENARIO)
+    row, deliveries, _ = world.run(SCENARIO)
     assert (row["expected"], row["delivered"], row["missed"]) == (30, 30, 0)
     assert row["latency_p50_ms"] == pytest.approx(7)
     assert row["generator_lag_p99_ms"] == pytest.approx(1)
     assert row["server_cpu_ratio"] == pytest.approx(0.1, rel=0.01)
-    assert row["verdict"] == "ok"
+    assert row["loop_lag_p99_ms"] == pytest.approx(0.0005)
+    assert row["verdict"] in ("ok", "suspect")  # suspect of the real machine: its cores may be taken
     assert deliveries.shape == (30, 6)
     assert sorted(world.stopped) == ["server", "swarm"]
 
@@ -134,10 +142,11 @@ def test_a_lost_tick_makes_the_trial_invalid() -> None:
     world.run(SCENARIO)
     window = world.told[1]
     assert isinstance(window, Window)
-    row, _ = FakeWorld(lose=window.last_seq - 2).run(SCENARIO)
+    row, _, passing = FakeWorld(lose=window.last_seq - 2).run(SCENARIO)
     assert row["missed"] == 3
     assert row["verdict"] == "invalid"
     assert "3 missed" in row["verdict_reason"]
+    assert not passing
 
 
 def test_a_dead_swarm_fails_the_trial_and_both_are_stopped() -> None:
@@ -165,29 +174,41 @@ def test_the_window_is_chosen_by_due_ns(plan: str) -> None:
 GOOD = {
     "expected": 10, "missed": 0, "duplicated": 0, "out_of_order": 0, "clock_shift_ns": 0, "stamps": "kernel",
     "generator_cpu_ratio": 0.1, "server_cpu_ratio": 0.1, "stamp_shared_ratio": 0.0, "drained": True,
+    "generator_lag_p99_ms": 1.0, "request_lag_p99_ms": math.nan, "publish_lag_p99_ms": 1.0,
+    "steal_ratio": 0.0, "others_cpu_ratio": 0.0,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("change", "verdict", "word"),
+    ("change", "verdict", "word", "passing"),
     [
-        ({}, "ok", ""),
-        ({"missed": 1}, "invalid", "1 missed"),
-        ({"duplicated": 2}, "invalid", "2 duplicated"),
-        ({"out_of_order": 3}, "invalid", "3 out of order"),
-        ({"clock_shift_ns": -60_000}, "invalid", "clock"),
-        ({"generator_cpu_ratio": 0.85}, "suspect", "swarm"),
-        ({"stamp_shared_ratio": 0.02}, "suspect", "upper bounds"),
-        ({"stamps": "user"}, "suspect", "user space"),
-        ({"drained": False}, "suspect", "last tick"),
+        ({}, "ok", "", False),
+        ({"missed": 1}, "invalid", "1 missed", False),
+        ({"duplicated": 2}, "invalid", "2 duplicated", False),
+        ({"out_of_order": 3}, "invalid", "3 out of order", False),
+        ({"clock_shift_ns": -60_000}, "invalid", "clock", True),
+        ({"generator_cpu_ratio": 0.85}, "suspect", "load generator used 85%", False),
+        ({"generator_lag_p99_ms": 50.0}, "suspect", "handled arrivals 50 ms late", True),
+        ({"request_lag_p99_ms": 50.0}, "suspect", "sent requests 50 ms late", True),
+        ({"stamp_shared_ratio": 0.02}, "suspect", "upper bounds", True),
+        ({"stamps": "user"}, "suspect", "user space", False),
+        ({"drained": False}, "suspect", "last tick", True),
+        ({"steal_ratio": 0.2}, "suspect", "hypervisor took 20%", True),
+        ({"others_cpu_ratio": 0.3}, "suspect", "other processes took 30%", True),
+        ({"publish_lag_p99_ms": 40.0}, "suspect", "published 40 ms late", True),
+        ({"publish_lag_p99_ms": 40.0, "server_cpu_ratio": 0.7}, "ok", "", False),
+        ({"missed": 1, "steal_ratio": 0.2}, "invalid", "hypervisor", False),
     ],
 )
-def test_verdicts(change: dict[str, Any], verdict: str, word: str) -> None:
+def test_verdicts(change: dict[str, Any], verdict: str, word: str, passing: bool) -> None:
     judged = judge({**GOOD, **change})
     assert judged.verdict == verdict
     assert word in judged.reason
+    assert judged.passing == passing
 
 
-def test_a_saturated_server_is_a_finding_a_saturated_swarm_a_fault() -> None:
-    assert judge({**GOOD, "server_cpu_ratio": 0.99})[::2] == ("ok", "server_cpu")
-    assert judge({**GOOD, "generator_cpu_ratio": 0.99})[::2] == ("suspect", "generator_cpu")
+def test_a_saturated_server_is_a_finding_a_saturated_generator_a_fault() -> None:
+    server = judge({**GOOD, "server_cpu_ratio": 0.99})
+    assert (server.verdict, server.limit) == ("ok", "server_cpu")
+    generator = judge({**GOOD, "generator_cpu_ratio": 0.99})
+    assert (generator.verdict, generator.limit) == ("suspect", "generator_cpu")
