@@ -12,16 +12,18 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from bench import machine
+from bench.compare import as_records, compare, machines_note, print_comparison
+from bench.doctor import GOOD, LIMITED, MISSING, examine, measure_noise
 from bench.experiments import EXPERIMENTS
-from bench.processes import running_server
-from bench.report import doubts, print_run, spread
+from bench.processes import TrialFailed, running_server
+from bench.progress import run_watched
+from bench.report import doubts, print_noise, print_run
 from bench.results import REFERENCE, ResultsError, Run, export, find_run
-from bench.scenario import FIELDS, PROFILES, Scenario, ScenarioError, parse_value
-from bench.schedule import Planned, execute, plan_run, planned_s
+from bench.scenario import FIELDS, Scenario, ScenarioError, parse_value
+from bench.schedule import plan_run
 from bench.transports import TRANSPORTS
 from clients.limits import raise_descriptor_limit
 from clients.stream import stream
@@ -51,7 +53,7 @@ def main() -> None:
         app()
     except (ScenarioError, RecordingError) as error:
         complain(str(error), USAGE)
-    except (ResultsError, OSError) as error:
+    except (ResultsError, TrialFailed, OSError) as error:
         complain(str(error), FAILED)
 
 
@@ -138,67 +140,13 @@ def run(
     raise_descriptor_limit(max(each.scenario.clients for each in planned))
     if resume is None:
         measured = Run.create(results, facts)
-    code = measure(measured, planned, quiet=as_json)
+    finished = run_watched(measured, planned, out, err, quiet=as_json)
     if as_json:
         out.print_json(json.dumps(json.loads(measured.trials.to_json(orient="records"))))
-    elif code != INTERRUPTED or measured.rows:
+    elif measured.rows:
         print_run(measured, out)
     err.print(f"\nResults: {measured.folder}", highlight=False, soft_wrap=True)
-    raise typer.Exit(code)
-
-
-def measure(measured: Run, planned: Sequence[Planned], *, quiet: bool) -> int:
-    """Run the trials with progress on stderr; return the exit code."""
-    profile = PROFILES[measured.facts["profile"]]
-    cores = machine.choose_cores()
-    minutes = max(1, round(planned_s(planned) / 60))
-    err.print(
-        f"{len(planned)} trials in {profile.repeats} block{'s' if profile.repeats > 1 else ''}, "
-        f"about {minutes} minute{'s' if minutes > 1 else ''}; "
-        + (
-            f"server on core {cores.server}, swarm on core {cores.swarm}"
-            if cores.server is not None
-            else "server and swarm are not pinned: there is one core, or the system cannot"
-        ),
-        highlight=False,
-    )
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[left]} left"),
-        console=err,
-        refresh_per_second=1,
-    )
-    task = progress.add_task("starting", total=len(planned), completed=len(measured.rows), left="")
-    try:
-        with progress if err.is_terminal else nullcontext():
-            for step in execute(measured, planned, cores=cores):
-                scenario = step.planned.scenario
-                left = f"{int(step.left_s) // 60}:{int(step.left_s) % 60:02d}"
-                described = f"{scenario.transport}, {scenario.clients} clients, {scenario.rate_hz:g} Hz"
-                progress.update(task, description=described, completed=len(measured.rows), left=left)
-                if not step.block_done or quiet or step.planned.repeat == profile.repeats:
-                    continue
-                if step.planned.repeat == 1:
-                    print_run(measured, out, provisional=True)
-                else:
-                    err.print(_narrowing(measured, step.planned.repeat, profile.repeats), highlight=False)
-    except KeyboardInterrupt:
-        err.print(
-            f"\nInterrupted: {len(measured.rows)} of {len(planned)} trials are measured and kept; "
-            f"go on with: bench run --resume {measured.folder.name}",
-            highlight=False,
-            soft_wrap=True,
-        )
-        return INTERRUPTED
-    return SUSPECT if doubts(measured) else DONE
-
-
-def _narrowing(measured: Run, block: int, blocks: int) -> str:
-    widths = ((name, spread(measured, EXPERIMENTS[name])) for name in measured.facts["experiments"])
-    told = ", ".join(f"{name} ±{width:.0%}" for name, width in widths if width == width)
-    return f"After block {block} of {blocks}, the typical 95 % interval of the first figure is: {told}"
+    raise typer.Exit(INTERRUPTED if not finished else SUSPECT if doubts(measured) else DONE)
 
 
 @app.command("list")
@@ -252,6 +200,45 @@ def show(
         highlight=False,
     )
     print_run(shown, out)
+
+
+@app.command("compare")
+def compare_(
+    name_a: Annotated[str, typer.Argument(metavar="A", help="A run's name or path.")],
+    name_b: Annotated[str, typer.Argument(metavar="B", help="Another's.")],
+    results: ResultsOption = Path("results"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparisons as JSON.")] = False,
+) -> None:
+    """Print what differs between two runs: B over A, with 95 % intervals."""
+    run_a, run_b = (Run.open(find_run(results, name)) for name in (name_a, name_b))
+    comparisons = compare(run_a, run_b)
+    if as_json:
+        out.print_json(json.dumps(as_records(comparisons)))
+        return
+    print_comparison(comparisons, out, machines_note(run_a, run_b))
+
+
+@app.command()
+def doctor(
+    noise: Annotated[bool, typer.Option(help="Measure the noise floor too: half a minute.")] = True,
+) -> None:
+    """Print what this machine can and cannot measure, what to do about it, and its noise floor."""
+    marks = {GOOD: "[green]✓[/]", LIMITED: "[yellow]![/]", MISSING: "[red]✗[/]"}
+    findings = []
+    for finding in examine():
+        findings.append(finding)
+        out.print(f"{marks[finding.state]} {finding.what:26} {finding.found}", highlight=False)
+        if finding.advice:
+            out.print(f"{'':29}[dim]{finding.advice}[/]", highlight=False, soft_wrap=True)
+    if noise:
+        out.print(
+            "\nThe instrument against itself: one scenario, measured as A and as B in turn …", style="dim"
+        )
+        print_noise(measure_noise(), out)
+    missing = [finding.what for finding in findings if finding.state == MISSING]
+    if missing:
+        out.print(f"\nThis machine cannot measure as it should: {', '.join(missing)}.")
+    raise typer.Exit(SUSPECT if missing else DONE)
 
 
 @app.command("export")

@@ -9,11 +9,14 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from bench.doctor import Noise
 from bench.experiments import EXPERIMENTS
 from bench.experiments.base import Experiment, estimate, number
+from bench.metrics import WindowTicks
 from bench.results import Run
-from bench.statistics import Interval
+from bench.statistics import TRIAL_FIGURES, Interval, resampled_interval
 from bench.transports import TRANSPORTS
+from clients.short_polling import stratified_phases
 
 NAMES = {
     "transport": "transport",
@@ -35,20 +38,41 @@ NAMES = {
     "wire_bytes_per_tick_down": "wire bytes\ndown\nper tick",
     "server_cpu_ratio": "server\ncore used",
     "server_cpu_us_per_tick": "server CPU\nµs per\ndelivery",
+    "generator_cpu_us_per_tick": "generator CPU\nµs per\ndelivery",
+    "handled_p50_ms": "as client\nreports it\np50 ms",
+    "generator_lag_p99_ms": "arrivals\nhandled late\np99 ms",
+    "request_lag_p99_ms": "requests\nsent late\np99 ms",
     "server_rss_mb": "server\nmemory MB",
 }
 """Headings of the columns; a column that is not here is headed by its own name."""
 
+WITHIN = (
+    "* ± within the one trial, over its ticks and clients; of what varies between trials only repeats tell."
+)
 AXES = ["clients", "rate_hz", "payload_bytes", "poll_interval_s", "poll_pause_s", "contract", "generator"]
 
 
-def summarise(trials: pd.DataFrame, columns: Iterable[str]) -> list[dict[str, Any]]:
-    """Return one dictionary per distinct scenario: its fields, its figures as intervals, its verdicts."""
+def summarise(trials: pd.DataFrame, columns: Iterable[str], run: Run | None = None) -> list[dict[str, Any]]:
+    """Return one dictionary per distinct scenario: its fields, its figures as intervals, its verdicts.
+
+    With ``run``, the latencies of a scenario that has one valid trial get the interval within it; ``within``
+    names these figures.
+    """
     summary = []
     order = {name: place for place, name in enumerate(TRANSPORTS)}
     for key, group in trials.groupby(["transport", *AXES], dropna=False, sort=False):
         row: dict[str, Any] = dict(zip(["transport", *AXES], key, strict=True))
         row |= {column: estimate(group, column) for column in columns}
+        valid = group[group["verdict"] != "invalid"]
+        row["within"] = []
+        if run is not None and len(valid) == 1:
+            found = {
+                column: within_trial(run, valid.iloc[0], column)
+                for column in columns
+                if column in TRIAL_FIGURES
+            }
+            row |= found
+            row["within"] = [column for column, figure in found.items() if figure.low > 0]
         row["verdicts"] = group["verdict"].tolist()
         row["limits"] = sorted({limit for limit in group["limit"] if isinstance(limit, str) and limit})
         summary.append(row)
@@ -58,9 +82,20 @@ def summarise(trials: pd.DataFrame, columns: Iterable[str]) -> list[dict[str, An
     )
 
 
-def experiment_table(experiment: Experiment, trials: pd.DataFrame) -> Table:
+def within_trial(run: Run, trial: Any, column: str) -> Interval:
+    """Return a latency of one trial with its interval over ticks and clients (see bench/statistics.py)."""
+    deliveries = run.deliveries(trial)
+    if deliveries is None or not len(deliveries):
+        return Interval(float(trial[column] if trial[column] is not None else math.nan), math.nan, math.nan)
+    window = WindowTicks(int(deliveries["seq"].min()), int(deliveries["seq"].max()), 0, 0)
+    drawn = _is_set(trial["poll_interval_s"]) and trial["generator"] == "swarm"
+    phases = stratified_phases(int(trial["clients"]), int(trial["seed"])) if drawn else None
+    return resampled_interval(deliveries.to_numpy(), window, column, phases=phases)
+
+
+def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | None = None) -> Table:
     """Build the table of an experiment: what varies, then each figure with its 95 % interval."""
-    summary = summarise(trials, experiment.columns)
+    summary = summarise(trials, experiment.columns, run)
     varied = [
         axis for axis in AXES if len({_sortable(row[axis]) for row in summary if _is_set(row[axis])}) > 1
     ]
@@ -85,10 +120,15 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame) -> Table:
         cells = [Text(TRANSPORTS[row["transport"]].label, style=TRANSPORTS[row["transport"]].colour)]
         cells += [Text(_plain(row[axis])) for axis in varied]
         mark = "?" if "suspect" in row["verdicts"] else ""
-        cells += [Text(_figure(column, row[column], mark)) for column in experiment.columns]
+        cells += [
+            Text(_figure(column, row[column], "*" * (column in row["within"]) + mark))
+            for column in experiment.columns
+        ]
         if predicted is not None:
             cells.append(Text(number(predicted[index])))
         table.add_row(*cells)
+    if any(row["within"] for row in summary):
+        table.caption, table.caption_justify = WITHIN, "left"
     return table
 
 
@@ -101,7 +141,9 @@ def print_run(run: Run, console: Console, *, provisional: bool = False) -> None:
         experiment = EXPERIMENTS[name]
         note = " (provisional, after one block)" if provisional else ""
         console.print(f"\n[bold]{name}: {experiment.question}[/]{note}", highlight=False)
-        console.print(experiment_table(experiment, trials))
+        console.print(experiment_table(experiment, trials, run))
+        if experiment.note:
+            console.print(experiment.note, style="dim", highlight=False)
         if sentence := experiment.finding(trials[trials["verdict"] != "invalid"]):
             console.print(f"→ {sentence}", highlight=False)
     for line in doubts(run):
@@ -110,6 +152,25 @@ def print_run(run: Run, console: Console, *, provisional: bool = False) -> None:
         if row["replaced"]:
             again = f"trial {row['order']} was measured again, because at first: {row['verdict_reason']}"
             console.print(again, style="dim", highlight=False)
+
+
+def print_noise(noise: Noise, console: Console) -> None:
+    """Print the noise floor: how far the same scenario differs from itself, and what that means."""
+    for name, ratio in noise.ratios.items():
+        verdict = (
+            "no difference, as it should be" if ratio.low <= 1 <= ratio.high else "differs by chance or drift"
+        )
+        console.print(
+            f"  {NAMES.get(name, name).replace(chr(10), ' '):32} B/A {ratio.estimate:.2f}, "
+            f"95 % interval {ratio.low:.2f} to {ratio.high:.2f}: {verdict}",
+            highlight=False,
+        )
+    widest = max(math.sqrt(ratio.high / ratio.low) - 1 for ratio in noise.ratios.values())
+    console.print(
+        f"→ With as many repeats, differences below {widest:.0%} are not to be seen here.", highlight=False
+    )
+    for doubt in dict.fromkeys(noise.doubts):
+        console.print(f"? one of these trials is suspect: {doubt}", style="yellow", highlight=False)
 
 
 def doubts(run: Run) -> list[str]:

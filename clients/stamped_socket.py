@@ -45,7 +45,8 @@ class WireCounts(NamedTuple):
     """What the kernel counted on connections, seen from the client; sums of them are of the same type.
 
     ``header_bytes`` counts 20 B of TCP header and, with time stamps, 12 B of options, and 20 B (IPv4) or 40 B
-    (IPv6) of IP header for each segment (RFC 9293, 3.1; RFC 7323, 3.2; RFC 791, 3.1; RFC 8200, 3).
+    (IPv6) of IP header for each segment (RFC 9293, 3.1; RFC 7323, 3.2; RFC 791, 3.1; RFC 8200, 3), and what
+    the options of the first segment each way have more.
     """
 
     payload_bytes_up: int = 0
@@ -65,7 +66,7 @@ class WireCounts(NamedTuple):
 # bytes_acked, bytes_received (64 bits), segs_out, segs_in (32 bits); bytes_sent at 200.
 _tcp_info = struct.Struct("@5xB94xI16xQQII56xQ").unpack_from
 _TCP_INFO_BYTES = 208
-_TIMESTAMPS_IN_USE = 1  # TCPI_OPT_TIMESTAMPS
+_TIMESTAMPS_IN_USE, _SACK_IN_USE, _WINDOW_SCALE_IN_USE = 1, 2, 4  # TCPI_OPT_…
 
 
 class StampedSocket:
@@ -82,7 +83,7 @@ class StampedSocket:
         kernel_stamped: Whether the last read was stamped by the kernel.
     """
 
-    __slots__ = ("_buffer", "_clock", "_family", "_offset_ns", "_sock", "kernel_stamped")
+    __slots__ = ("_buffer", "_clock", "_ended", "_family", "_offset_ns", "_sock", "kernel_stamped")
 
     _shared_buffer = memoryview(bytearray(READ_BYTES))
 
@@ -98,6 +99,7 @@ class StampedSocket:
         self._family = family
         self._offset_ns = offset_ns
         self._clock = clock
+        self._ended = False
         self.kernel_stamped = False
         self._sock = sock = socket.socket(family, socket.SOCK_STREAM)
         sock.setblocking(False)
@@ -143,6 +145,8 @@ class StampedSocket:
         """
         buffer = self._shared_buffer
         length, ancillary, _, _ = self._sock.recvmsg_into([buffer], _ANCILLARY_BYTES)
+        if not length:
+            self._ended = True
         if ancillary:
             seconds, nanoseconds = _timespec(ancillary[0][2])
             self.kernel_stamped = True
@@ -161,6 +165,14 @@ class StampedSocket:
         except BlockingIOError:
             return 0
 
+    def finish(self) -> bool:
+        """Say that nothing more will be sent; return whether the peer is still to be heard of."""
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            return False
+        return True
+
     def wire_counts(self) -> WireCounts | None:
         """Return what the kernel counted so far (TCP_INFO), or None where it does not tell."""
         if _TCP_INFO_OPTION is None:
@@ -168,12 +180,16 @@ class StampedSocket:
         info = self._sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO_OPTION, _TCP_INFO_BYTES)
         options, retransmits, _acked, received, segments_up, segments_down, sent = _tcp_info(info)
         ip_bytes = 40 if self._family == socket.AF_INET6 else 20
-        header_bytes = ip_bytes + 20 + (12 if options & _TIMESTAMPS_IN_USE else 0)
+        timestamps = options & _TIMESTAMPS_IN_USE
+        header_bytes = ip_bytes + 20 + (12 if timestamps else 0)
+        # A SYN also has its MSS, the window's scale, and "SACK permitted", which fits in beside time stamps.
+        syn_bytes = 4 + (4 if options & _WINDOW_SCALE_IN_USE else 0)
+        syn_bytes += 4 if options & _SACK_IN_USE and not timestamps else 0
         return WireCounts(
             payload_bytes_up=sent,
-            payload_bytes_down=received,
-            header_bytes_up=segments_up * header_bytes,
-            header_bytes_down=segments_down * header_bytes,
+            payload_bytes_down=received - self._ended,  # the kernel counts the end as a byte
+            header_bytes_up=segments_up * header_bytes + syn_bytes,
+            header_bytes_down=segments_down * header_bytes + syn_bytes,
             segments_up=segments_up,
             segments_down=segments_down,
             retransmits=retransmits,

@@ -102,6 +102,7 @@ class Swarm:
         self.clients = clients
         self._seats = [_Seat(number, client) for number, client in enumerate(clients)]
         self._by_fd: dict[int, _Seat] = {}
+        self._finishing: dict[int, StampedSocket] = {}  # closed here; the server's end is still to come
         self._host, self._port = host, port
         self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._poller: Poller = poller or new_poller()
@@ -170,6 +171,7 @@ class Swarm:
         for fd, mask in events:
             seat = by_fd.get(fd)
             if seat is None:
+                self._hear_the_end(fd)
                 continue
             if mask & WRITABLE and not self._writable(seat):
                 continue
@@ -182,6 +184,8 @@ class Swarm:
         for seat in self._seats:
             if seat.sock is not None:
                 self._release(seat)
+        for sock in list(self._finishing.values()):
+            self._retire(sock)
         self._poller.close()
 
     # What the kernel counted
@@ -189,12 +193,12 @@ class Swarm:
     def wire_counts(self) -> WireCounts | None:
         """Return the sums over all connections so far, or None where the system does not count."""
         total = self._closed_counts
-        for seat in self._seats:
-            if seat.sock is not None and seat.established:
-                counts = seat.sock.wire_counts()
-                if counts is None:
-                    return None
-                total = total.plus(counts)
+        in_use = [seat.sock for seat in self._seats if seat.sock is not None and seat.established]
+        for sock in (*in_use, *self._finishing.values()):
+            counts = sock.wire_counts()
+            if counts is None:
+                return None
+            total = total.plus(counts)
         return total if self._wire_known else None
 
     # One socket
@@ -366,13 +370,30 @@ class Swarm:
     def _release(self, seat: _Seat) -> None:
         sock = seat.sock
         assert sock is not None
-        if seat.established:
-            counts = sock.wire_counts()
-            if counts is None:
-                self._wire_known = False
-            else:
-                self._closed_counts = self._closed_counts.plus(counts)
-        self._poller.unregister(sock.fileno())
         del self._by_fd[sock.fileno()]
-        sock.close()
+        if seat.established and sock.finish():
+            self._finishing[sock.fileno()] = sock
+            self._poller.modify(sock.fileno(), READABLE)
+        else:
+            self._retire(sock, counted=seat.established)
         seat.sock, seat.established, seat.unsent = None, False, b""
+
+    def _hear_the_end(self, fd: int) -> None:
+        """Retire a connection closed here when the server has closed it too: its last packets count."""
+        if (sock := self._finishing.get(fd)) is not None:
+            try:
+                ended = not sock.receive()[0]
+            except OSError as error:
+                ended = not isinstance(error, BlockingIOError)
+            if ended:
+                self._retire(sock)
+
+    def _retire(self, sock: StampedSocket, *, counted: bool = True) -> None:
+        """Add up what a connection has cost, and close it."""
+        self._finishing.pop(sock.fileno(), None)
+        if counted and (counts := sock.wire_counts()) is not None:
+            self._closed_counts = self._closed_counts.plus(counts)
+        elif counted:
+            self._wire_known = False
+        self._poller.unregister(sock.fileno())
+        sock.close()

@@ -86,6 +86,8 @@ class Feed:
             while not stopped.is_set():
                 if not stopped.wait(max(self.next_due_ns - self._clock(), 0) / 1e9):
                     published.clear()
+                    if stopped.is_set():  # and has set published before it was cleared
+                        return
                     loop.call_soon_threadsafe(publish, self._clock())
                     published.wait()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.scenario import Profile, Scenario
-from bench.statistics import Interval, interval
+from bench.statistics import Interval, interval, ratio_interval
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Experiment:
         designs: The scenarios, for a profile.
         columns: The figures that its table shows.
         finding: The sentence at the end, computed from the experiment's trials.
+        note: What must be known to read the table, or nothing.
         predict: What theory says of a figure, by its column, for a row of the summary; see bench/models.py.
     """
 
@@ -61,6 +62,7 @@ class Experiment:
     designs: Callable[[Profile], Sequence[Design]]
     columns: Sequence[str]
     finding: Callable[[pd.DataFrame], str]
+    note: str = ""
     predict: Callable[[pd.DataFrame], pd.Series] | None = None
 
 
@@ -85,3 +87,28 @@ def estimate(trials: pd.DataFrame, column: str, **where: Any) -> Interval:
     for name, value in where.items():
         chosen = chosen[chosen[name] == value]
     return interval([float(figure) for figure in chosen[column] if figure is not None])
+
+
+def ratio(trials: pd.DataFrame, column: str, above: Mapping[str, Any], below: Mapping[str, Any]) -> Interval:
+    """Estimate the ratio of a figure between two scenarios, formed within blocks of valid trials.
+
+    Args:
+        trials: Trials of an experiment.
+        column: The figure.
+        above, below: Values of scenario columns that choose the scenario above and below the line.
+    """
+    blocks = []
+    for where in (below, above):
+        chosen = trials[trials["verdict"] != "invalid"]
+        for name, value in where.items():
+            chosen = chosen[chosen[name] == value]
+        pairs = zip(chosen["repeat"], chosen[column], strict=True)
+        blocks.append({int(repeat): float(figure) for repeat, figure in pairs if figure is not None})
+    return ratio_interval(*blocks)
+
+
+def times(found: Interval) -> str:
+    """Write a ratio for people: 2.19×, with the 95 % interval where there is one."""
+    if math.isnan(found.low):
+        return f"{number(found.estimate)}×"
+    return f"{number(found.estimate)}×, 95 % interval {number(found.low)} to {number(found.high)}"

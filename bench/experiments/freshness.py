@@ -6,7 +6,7 @@ ticks a second for 8 s, because a 99th percentile needs 368 ticks.
 
 import pandas as pd
 
-from bench.experiments.base import Design, Experiment, estimate, number
+from bench.experiments.base import Design, Experiment, estimate, number, ratio, times
 from bench.models import polling_wait_ms
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
@@ -38,7 +38,9 @@ def finding(trials: pd.DataFrame) -> str:
         return ""
     fastest = min(medians, key=lambda name: medians[name])
     others = " and ".join(
-        f"{number(median)} ms by {TRANSPORTS[name].label} ({number(median / medians[fastest])}×)"
+        f"{number(median)} ms by {TRANSPORTS[name].label} ("
+        + times(ratio(trials, "latency_p50_ms", {"transport": name}, {"transport": fastest}))
+        + ")"
         for name, median in sorted(medians.items(), key=lambda item: item[1])
         if name != fastest
     )

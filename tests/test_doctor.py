@@ -1,0 +1,66 @@
+"""The doctor: what it says of this machine, and of one that lacks everything."""
+
+import math
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from bench import doctor
+from bench.doctor import GOOD, LIMITED, MISSING, Noise, examine, measure_noise
+from bench.report import print_noise
+from bench.statistics import Interval
+from bench.trial import Trial
+from clients import stamped_socket
+
+
+def test_everything_is_examined_and_whatever_is_not_good_has_an_advice() -> None:
+    findings = list(examine())
+    assert len({finding.what for finding in findings}) == len(findings) >= 12
+    for finding in findings:
+        assert finding.state in (GOOD, LIMITED, MISSING)
+        assert finding.found
+        if finding.state == MISSING:
+            assert finding.advice
+
+
+@pytest.mark.skipif(not stamped_socket.KERNEL_STAMPS, reason="this system has no kernel arrival times")
+def test_kernel_stamps_are_seen_where_they_are() -> None:
+    (stamps,) = (finding for finding in examine() if finding.what == "kernel arrival times")
+    assert stamps.state == GOOD
+
+
+def test_without_kernel_stamps_the_machine_is_said_to_lack_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stamped_socket, "KERNEL_STAMPS", False)
+    monkeypatch.setattr(stamped_socket, "_TCP_INFO_OPTION", None)
+    monkeypatch.setattr(doctor, "STAMPS_BEGIN_WITHIN_NS", 10_000_000)
+    findings = {finding.what: finding for finding in examine()}
+    assert findings["kernel arrival times"].state == MISSING
+    assert findings["packet counts (TCP_INFO)"].state == MISSING
+
+
+def test_noise_is_measured_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    trials: list[int] = []
+
+    def fake_trial(scenario: Any, *, seed: int, cores: Any) -> Trial:
+        trials.append(seed)
+        slow = 1.0 + 0.1 * len(trials)  # the machine gets slower and slower
+        return Trial(
+            dict.fromkeys(doctor.NOISE_FIGURES, slow) | {"verdict": "ok", "verdict_reason": ""}, None
+        )
+
+    monkeypatch.setattr(doctor, "run_trial", fake_trial)
+    noise = measure_noise(pairs=6)
+    assert len(trials) == 12
+    for ratio in noise.ratios.values():
+        assert ratio.low < 1 < ratio.high  # a drift hits A and B alike
+    assert not noise.doubts
+
+
+def test_noise_is_told_in_a_sentence() -> None:
+    console = Console(record=True, width=120)
+    print_noise(Noise({"latency_p50_ms": Interval(1.02, 0.9, 1.15)}, ["a reason"]), console)
+    text = console.export_text()
+    assert "0.90 to 1.15: no difference" in text
+    assert f"below {math.sqrt(1.15 / 0.9) - 1:.0%}" in text
+    assert "a reason" in text
