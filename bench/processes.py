@@ -20,7 +20,7 @@ import msgspec
 from clients import orders
 from servers.options import ServerOptions
 
-GENERATORS = {"swarm": "clients", "asyncio": "clients.peers"}
+GENERATORS = {"swarm": "clients", "asyncio": "clients.crowd"}
 """Load generators and their modules: the swarm, and ordinary asyncio clients to hold it against."""
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0

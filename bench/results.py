@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from bench.metrics import Deliveries
 from bench.scenario import Scenario
-from clients.swarm import DELIVERY_FIELDS
+from clients.generator import DELIVERY_FIELDS
 
 SCHEMA_VERSION = 2
 SINCE_SCHEMA_2: dict[str, Any] = {"attempt": 1, "replaced": False, "generator": "swarm"}

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtr, stdtrit
 
-from clients.swarm import DELIVERY_FIELDS
+from clients.generator import DELIVERY_FIELDS
 
 if TYPE_CHECKING:
     from bench.metrics import Deliveries, WindowTicks

@@ -22,8 +22,8 @@ from bench.processes import Server, SwarmProcess, TrialFailed, running_server, r
 from bench.scenario import Scenario
 from bench.transports import TRANSPORTS
 from bench.verdict import judge
+from clients.generator import DELIVERY_FIELDS
 from clients.orders import Connected, Order, Report, Window
-from clients.swarm import DELIVERY_FIELDS
 from servers.market import read_recording
 from servers.options import ServerOptions
 from servers.plan import due_times

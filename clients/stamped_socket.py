@@ -17,8 +17,9 @@ Documentation/networking/timestamping.rst, section 1.1; TCP since Linux 4.13.
 """
 KERNEL_STAMPS = sys.platform == "linux"
 READ_BYTES = 256 * 1024
-_ANCILLARY_BYTES = 64
-_timespec = struct.Struct("@qq").unpack
+ANCILLARY_BYTES = 64
+unpack_stamp = struct.Struct("@qq").unpack
+"""Read the ancillary data of a stamp: seconds and nanoseconds."""
 _TCP_INFO_OPTION = getattr(socket, "TCP_INFO", None) if KERNEL_STAMPS else None
 
 
@@ -69,6 +70,25 @@ _TCP_INFO_BYTES = 208
 _TIMESTAMPS_IN_USE, _SACK_IN_USE, _WINDOW_SCALE_IN_USE = 1, 2, 4  # TCPI_OPT_…
 
 
+def prepare(sock: socket.socket, *, mss: int | None, congestion: str | None) -> None:
+    """Make a new socket non-blocking, stamped, and equal to all others in what TCP does.
+
+    Args:
+        sock: A TCP socket, not yet connected.
+        mss: TCP maximum segment size in bytes, or None.
+        congestion: Congestion control, or None.
+    """
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if KERNEL_STAMPS:
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    if mss:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)
+    if congestion and hasattr(socket, "TCP_CONGESTION"):
+        with contextlib.suppress(OSError):  # the kernel lacks it: the server records what is in force
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, congestion.encode())
+
+
 class StampedSocket:
     """A client's end of a TCP connection.
 
@@ -102,15 +122,7 @@ class StampedSocket:
         self._ended = False
         self.kernel_stamped = False
         self._sock = sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if KERNEL_STAMPS:
-            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        if mss:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)
-        if congestion and hasattr(socket, "TCP_CONGESTION"):
-            with contextlib.suppress(OSError):  # the kernel lacks it: the server records what is in force
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, congestion.encode())
+        prepare(sock, mss=mss, congestion=congestion)
 
     def fileno(self) -> int:
         """Return the file descriptor."""
@@ -144,11 +156,11 @@ class StampedSocket:
             OSError: If the connection broke.
         """
         buffer = self._shared_buffer
-        length, ancillary, _, _ = self._sock.recvmsg_into([buffer], _ANCILLARY_BYTES)
+        length, ancillary, _, _ = self._sock.recvmsg_into([buffer], ANCILLARY_BYTES)
         if not length:
             self._ended = True
         if ancillary:
-            seconds, nanoseconds = _timespec(ancillary[0][2])
+            seconds, nanoseconds = unpack_stamp(ancillary[0][2])
             self.kernel_stamped = True
             return bytes(buffer[:length]), seconds * 1_000_000_000 + nanoseconds + self._offset_ns
         self.kernel_stamped = False

@@ -7,12 +7,11 @@ the kernel received them. A client costs its state machine and a socket, no task
 import heapq
 import os
 import socket
-import struct
-from array import array
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from clients.base import ServerError, TickClient, Ticks
+from clients.generator import LoadGenerator, pack_delivery, pack_lag
 from clients.limits import raise_descriptor_limit, source_address
 from clients.poller import READABLE, WRITABLE, Poller, new_poller
 from clients.stamped_socket import SocketFactory, StampedSocket, WireCounts
@@ -21,11 +20,6 @@ from servers.wire import now_ns
 CONNECTING_AT_ONCE = 256
 """Connections opened but not yet answered: far below any server's accept queue, so that none overflows."""
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.05, 2.0
-DELIVERY_FIELDS = ("client", "seq", "due_ns", "arrived_ns", "handled_ns", "stamp_shared")
-
-
-_pack_delivery = struct.Struct(f"@{len(DELIVERY_FIELDS)}q").pack
-_pack_lag = struct.Struct("@2q").pack
 
 
 class _Seat:
@@ -57,7 +51,7 @@ class _Seat:
         self.scheduled_ns: int | None = None
 
 
-class Swarm:
+class Swarm(LoadGenerator):
     """Drives clients over sockets.
 
     Args:
@@ -68,15 +62,9 @@ class Swarm:
         make_socket: Makes the sockets.
         clock: The bench clock, in ns.
         connecting_at_once: How many connections may be under way at once.
-
-    Attributes:
-        deliveries: A flat array of int64, six to a delivered tick: see ``DELIVERY_FIELDS``.
-        request_lags_ns: Sent − should have been sent, of each request, flat after its instant: (at, lag).
-        connect_ns: For each connection, from connect() until it can be used: after TCP's handshake (HTTP), or
-            WebSocket's.
-        ready: Clients that have been connected and answered at least once.
-        errors: What servers refused and connections broke by, and how often.
     """
+
+    clients: Sequence[TickClient]
 
     def __init__(
         self,
@@ -92,14 +80,7 @@ class Swarm:
         congestion: str | None = None,
         connecting_at_once: int = CONNECTING_AT_ONCE,
     ) -> None:
-        self.deliveries = array("q")
-        self.request_lags_ns = array("q")
-        self.connect_ns = array("q")
-        self.errors: Counter[str] = Counter()
-        self.ready = 0
-        self.bytes_up = self.bytes_down = 0
-        self.user_stamped_reads = self.reads = 0
-        self.clients = clients
+        super().__init__(clients, clock)
         self._seats = [_Seat(number, client) for number, client in enumerate(clients)]
         self._by_fd: dict[int, _Seat] = {}
         self._finishing: dict[int, StampedSocket] = {}  # closed here; the server's end is still to come
@@ -108,7 +89,6 @@ class Swarm:
         self._poller: Poller = poller or new_poller()
         self._make_socket = make_socket
         self._offset_ns, self._mss, self._congestion = offset_ns, mss, congestion
-        self._clock = clock
         self._connecting = 0
         self._connecting_at_once = connecting_at_once
         self._to_connect: deque[_Seat] = deque(self._seats)
@@ -119,21 +99,6 @@ class Swarm:
         raise_descriptor_limit(len(clients))
 
     # Driving
-
-    def connect(self, deadline_ns: int) -> None:
-        """Step until every client has been connected and answered.
-
-        Raises:
-            TimeoutError: If some are not ready in time; says how many and why.
-        """
-        while self.ready < len(self._seats):
-            if self._clock() > deadline_ns:
-                reasons = "; ".join(f"{reason} ({count}×)" for reason, count in self.errors.most_common(3))
-                raise TimeoutError(
-                    f"{len(self._seats) - self.ready} of {len(self._seats)} clients did not get through "
-                    f"to the server in time{': ' + reasons if reasons else ''}"
-                )
-            self.step(wait_until_ns=deadline_ns)
 
     def next_deadline(self) -> int | None:
         """Return when ``step`` has something to do even if no socket has, on the bench clock."""
@@ -244,7 +209,7 @@ class Swarm:
         handled_ns = self._clock()
         write = self.deliveries.frombytes
         for tick in ticks:
-            write(_pack_delivery(number, tick.seq, tick.due_ns, arrived_ns, handled_ns, shared))
+            write(pack_delivery(number, tick.seq, tick.due_ns, arrived_ns, handled_ns, shared))
 
     def _follow(self, seat: _Seat) -> None:
         """Do what the client wants after an event: close, connect, send, be called at an instant."""
@@ -276,7 +241,7 @@ class Swarm:
         assert sock is not None
         if client.pulls:
             now = self._clock()
-            self.request_lags_ns.frombytes(_pack_lag(now, now - client.request_due_ns))
+            self.request_lags_ns.frombytes(pack_lag(now, now - client.request_due_ns))
         data = client.data_to_send()
         self.bytes_up += len(data)
         if seat.unsent:

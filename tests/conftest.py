@@ -12,8 +12,9 @@ from hypothesis import settings
 from bench.processes import Server, running_server
 from bench.transports import TRANSPORTS, Transport
 from clients.base import Address, TickClient
+from clients.generator import DELIVERY_FIELDS
 from clients.stamped_socket import measure_clock_offset
-from clients.swarm import DELIVERY_FIELDS, Swarm
+from clients.swarm import Swarm
 from servers.options import ServerOptions
 from servers.wire import now_ns
 

@@ -13,9 +13,10 @@ from bench import metrics
 from bench.processes import Server
 from bench.transports import TRANSPORTS
 from clients.base import Address
+from clients.generator import DELIVERY_FIELDS
 from clients.short_polling import stratified_phases
 from clients.stamped_socket import measure_clock_offset
-from clients.swarm import DELIVERY_FIELDS, Swarm
+from clients.swarm import Swarm
 from servers.wire import now_ns
 from tests.conftest import LIMIT_S
 

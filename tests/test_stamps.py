@@ -20,9 +20,10 @@ from bench.capture import Packets, PacketsLost, available, capture
 from bench.processes import Server, running_server
 from bench.transports import TRANSPORTS, Transport
 from clients.base import Address, TickClient
+from clients.generator import DELIVERY_FIELDS
 from clients.short_polling import stratified_phases
 from clients.stamped_socket import KERNEL_STAMPS, ClockOffset, StampedSocket, measure_clock_offset
-from clients.swarm import DELIVERY_FIELDS, Swarm
+from clients.swarm import Swarm
 from clients.websocket import frame_length
 from servers.options import ServerOptions
 from servers.wire import encode_array, encode_tick, now_ns

@@ -15,10 +15,11 @@ from websockets.server import ServerProtocol
 
 from clients import long_polling, short_polling, websocket
 from clients.base import Address
+from clients.generator import DELIVERY_FIELDS
 from clients.poller import SelectorsPoller, new_poller
 from clients.short_polling import stratified_phases
 from clients.stamped_socket import StampedSocket, measure_clock_offset
-from clients.swarm import DELIVERY_FIELDS, Swarm
+from clients.swarm import Swarm
 from servers.wire import encode_array, encode_tick, now_ns
 
 S = 1_000_000_000

@@ -172,6 +172,7 @@ def test_the_window_is_chosen_by_due_ns(plan: str) -> None:
 
 
 GOOD = {
+    "generator": "swarm",
     "expected": 10, "missed": 0, "duplicated": 0, "out_of_order": 0, "clock_shift_ns": 0, "stamps": "kernel",
     "generator_cpu_ratio": 0.1, "server_cpu_ratio": 0.1, "stamp_shared_ratio": 0.0, "drained": True,
     "generator_lag_p99_ms": 1.0, "request_lag_p99_ms": math.nan, "publish_lag_p99_ms": 1.0,
@@ -190,6 +191,7 @@ GOOD = {
         ({"generator_cpu_ratio": 0.85}, "suspect", "load generator used 85%", False),
         ({"generator_lag_p99_ms": 50.0}, "suspect", "handled arrivals 50 ms late", True),
         ({"request_lag_p99_ms": 50.0}, "suspect", "sent requests 50 ms late", True),
+        ({"request_lag_p99_ms": 50.0, "generator": "asyncio"}, "suspect", "50 ms late", False),
         ({"stamp_shared_ratio": 0.02}, "suspect", "upper bounds", True),
         ({"stamps": "user"}, "suspect", "user space", False),
         ({"drained": False}, "suspect", "last tick", True),

@@ -1,0 +1,64 @@
+"""How far does a load generator distort what it measures?
+
+The same server and the same ticks, once to the swarm and once to ordinary asyncio clients on as many sockets.
+The kernel stamps both, so the table holds apart what came late and what was only handled late. A client that
+asks late is also answered late: with long polling the stamps themselves suffer.
+"""
+
+import pandas as pd
+
+from bench.experiments.base import Design, Experiment, estimate, number
+from bench.scenario import Profile
+from bench.transports import TRANSPORTS
+
+
+def designs(profile: Profile) -> list[Design]:
+    """Return the scenarios: both generators; those of the swarm are also in the experiment clients."""
+    clients = {"quick": 300, "standard": 1000, "full": 1000}[profile.name]
+    window_s = {"quick": 1.0, "standard": 2.0, "full": 10.0}[profile.name]
+    transports = ["websocket", "long_polling", *(["short_polling"] if profile.name == "full" else [])]
+    return [
+        Design(
+            fixed={"clients": clients, "rate_hz": 10.0, "window_s": window_s, "poll_interval_s": 0.5},
+            axes={"generator": ["swarm", "asyncio"]},
+            transports=transports,
+        )
+    ]
+
+
+def finding(trials: pd.DataFrame) -> str:
+    """Say, for each transport, what ordinary clients report, what the kernel says, and what they cost."""
+    sentences = []
+    for transport in [name for name in ("websocket", "long_polling", "short_polling") if name in TRANSPORTS]:
+        figures = {
+            (generator, column): estimate(trials, column, transport=transport, generator=generator).estimate
+            for generator in ("swarm", "asyncio")
+            for column in ("latency_p50_ms", "handled_p50_ms", "generator_cpu_us_per_tick")
+        }
+        if not all(figure > 0 for figure in figures.values()):
+            continue
+        own = trials[trials["transport"] == transport].iloc[0]
+        cost = figures["asyncio", "generator_cpu_us_per_tick"] / figures["swarm", "generator_cpu_us_per_tick"]
+        sentences.append(
+            f"With {own['clients']} {TRANSPORTS[transport].label} clients × {own['rate_hz']:g} Hz ordinary "
+            f"asyncio clients report a median of {number(figures['asyncio', 'handled_p50_ms'])} ms where the "
+            f"kernel of the same sockets says {number(figures['asyncio', 'latency_p50_ms'])} ms, and the "
+            f"swarm's run says {number(figures['swarm', 'latency_p50_ms'])} ms; they spend {number(cost)} "
+            "times the swarm's CPU."
+        )
+    return " ".join(sentences)
+
+
+EXPERIMENT = Experiment(
+    name="instrument",
+    question="How far does a load generator distort what it measures?",
+    designs=designs,
+    columns=(
+        "latency_p50_ms",
+        "handled_p50_ms",
+        "generator_cpu_us_per_tick",
+        "generator_lag_p99_ms",
+        "request_lag_p99_ms",
+    ),
+    finding=finding,
+)

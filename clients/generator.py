@@ -1,0 +1,85 @@
+"""What every load generator is: clients, what it has recorded of them, and how it is driven."""
+
+import struct
+from abc import ABC, abstractmethod
+from array import array
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from clients.stamped_socket import WireCounts
+from servers.wire import now_ns
+
+DELIVERY_FIELDS = ("client", "seq", "due_ns", "arrived_ns", "handled_ns", "stamp_shared")
+
+# array.frombytes of packed integers takes half the time of array.extend of the same tuple.
+pack_delivery = struct.Struct(f"@{len(DELIVERY_FIELDS)}q").pack
+pack_lag = struct.Struct("@2q").pack
+
+
+class Counts(Protocol):
+    """The counts of one client since the start: see :class:`clients.base.TickClient`."""
+
+    cursor: int | None
+    requests: int
+    empty_responses: int
+    polls_skipped: int
+    missed: int
+    superseded: int
+    duplicated: int
+    out_of_order: int
+
+
+class LoadGenerator(ABC):
+    """Clients of one server, driven step by step: the swarm, or ordinary clients beside it.
+
+    Args:
+        clients: The clients.
+        clock: The bench clock, in ns.
+
+    Attributes:
+        deliveries: A flat array of int64, six to a delivered tick: see ``DELIVERY_FIELDS``.
+        request_lags_ns: Two int64 to a request: when it was sent, and sent − should have been sent.
+        connect_ns: For each connection, from connect() until it can be used: after TCP's handshake (HTTP), or
+            WebSocket's.
+        errors: What servers refused and connections broke by, and how often.
+        ready: Clients that have been connected and answered at least once.
+    """
+
+    def __init__(self, clients: Sequence[Counts], clock: Callable[[], int] = now_ns) -> None:
+        self.deliveries = array("q")
+        self.request_lags_ns = array("q")
+        self.connect_ns = array("q")
+        self.errors: Counter[str] = Counter()
+        self.ready = 0
+        self.bytes_up = self.bytes_down = 0
+        self.user_stamped_reads = self.reads = 0
+        self.clients = clients
+        self._clock = clock
+
+    @abstractmethod
+    def step(self, max_events: int = 256, wait_until_ns: int | None = None) -> int:
+        """Do what is due, then wait for sockets until then at most; return how many were served."""
+
+    @abstractmethod
+    def wire_counts(self) -> WireCounts | None:
+        """Return what the kernel has counted on all connections so far, or None where it is not known."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End every connection."""
+
+    def connect(self, deadline_ns: int) -> None:
+        """Step until every client has been connected and answered.
+
+        Raises:
+            TimeoutError: If some are not ready in time; says how many and why.
+        """
+        while self.ready < len(self.clients):
+            if self._clock() > deadline_ns:
+                reasons = "; ".join(f"{reason} ({count}×)" for reason, count in self.errors.most_common(3))
+                raise TimeoutError(
+                    f"{len(self.clients) - self.ready} of {len(self.clients)} clients did not get through "
+                    f"to the server in time{': ' + reasons if reasons else ''}"
+                )
+            self.step(wait_until_ns=deadline_ns)
