@@ -113,9 +113,10 @@ def test_ctrl_c_keeps_what_is_measured_and_resume_goes_on(tmp_path: Path) -> Non
     assert kept >= 2
     resumed = bench("run", "--resume", folder.name, cwd=tmp_path)
     assert resumed.returncode in (0, 3)
-    orders = [row["order"] for row in Run.open(folder).rows]
-    assert orders == list(range(1, len(orders) + 1))
-    assert len(orders) > kept
+    measured = Run.open(folder).rows
+    orders = {row["order"] for row in measured}  # a trial that was disturbed is there twice
+    assert orders == set(range(1, len(orders) + 1))
+    assert len(measured) > kept
 
 
 def test_kill_9_leaves_readable_trials_and_no_process(tmp_path: Path) -> None:
