@@ -146,7 +146,7 @@ def run(
     elif measured.rows:
         print_run(measured, out)
     err.print(f"\nResults: {measured.folder}", highlight=False, soft_wrap=True)
-    raise typer.Exit(INTERRUPTED if not finished else SUSPECT if doubts(measured) else DONE)
+    raise typer.Exit(INTERRUPTED if not finished else SUSPECT if doubts(measured, EXPERIMENTS) else DONE)
 
 
 @app.command("list")
@@ -184,10 +184,16 @@ def list_() -> None:
 @app.command()
 def show(
     name: RunArgument = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="EXPERIMENT", help="Show this one only; may be repeated.")
+    ] = None,
     results: ResultsOption = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the trials as JSON.")] = False,
 ) -> None:
     """Print the tables and sentences of a run."""
+    for experiment in only or ():
+        if experiment not in EXPERIMENTS:
+            nearest(experiment, EXPERIMENTS, "experiment")
     shown = Run.open(find_run(results, name))
     if as_json:
         out.print_json(json.dumps(json.loads(shown.trials.to_json(orient="records"))))
@@ -199,7 +205,7 @@ def show(
         f"Python {environment['python']}",
         highlight=False,
     )
-    print_run(shown, out)
+    print_run(shown, out, only=only or ())
 
 
 @app.command("compare")

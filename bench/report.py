@@ -1,7 +1,7 @@
 """What a person reads in the terminal: one table per experiment, and one sentence computed from it."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -132,9 +132,10 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | No
     return table
 
 
-def print_run(run: Run, console: Console, *, provisional: bool = False) -> None:
-    """Print every experiment of a run: its table, its sentence, and what is doubtful."""
-    for name in run.facts["experiments"]:
+def print_run(run: Run, console: Console, *, only: Sequence[str] = (), provisional: bool = False) -> None:
+    """Print the experiments of a run, or only some: table, sentence, and what is doubtful."""
+    names = [name for name in run.facts["experiments"] if name in (only or run.facts["experiments"])]
+    for name in names:
         trials = run.trials_of(name)
         if not len(trials):
             continue
@@ -146,12 +147,41 @@ def print_run(run: Run, console: Console, *, provisional: bool = False) -> None:
             console.print(experiment.note, style="dim", highlight=False)
         if sentence := experiment.finding(trials[trials["verdict"] != "invalid"]):
             console.print(f"→ {sentence}", highlight=False)
-    for line in doubts(run):
-        console.print(line, style="yellow", highlight=False)
-    for row in run.rows:
-        if row["replaced"]:
-            again = f"trial {row['order']} was measured again, because at first: {row['verdict_reason']}"
-            console.print(again, style="dim", highlight=False)
+    for row in doubts(run, names):
+        console.print(
+            f"{'?' if row['verdict'] == 'suspect' else '✗'} trial {row['order']} ({row['transport']}, "
+            f"{row['clients']} clients, repeat {row['repeat']}) is {row['verdict']}: {row['verdict_reason']}",
+            style="yellow",
+            highlight=False,
+        )
+    if again := sum(bool(row["replaced"]) for row in run.rows if _belongs(row, names)):
+        console.print(
+            f"{again} trial{'s were' if again > 1 else ' was'} measured again after a fault that passed; "
+            "both attempts are in trials.csv",
+            style="dim",
+            highlight=False,
+        )
+
+
+def doubts(run: Run, experiments: Collection[str]) -> list[dict[str, Any]]:
+    """Return the trials whose figures are suspect or invalid: not measured again, and not so by design."""
+    return [
+        row
+        for row in run.rows
+        if row["verdict"] != "ok"
+        and not row["replaced"]
+        and _belongs(row, experiments)
+        and not (row["verdict"] == "suspect" and _by_design(row))
+    ]
+
+
+def _belongs(row: Mapping[str, Any], experiments: Collection[str]) -> bool:
+    return not set(row["experiment"].split()).isdisjoint(experiments)
+
+
+def _by_design(row: Mapping[str, Any]) -> bool:
+    designs = [EXPERIMENTS[name].doubtful for name in row["experiment"].split()]
+    return all(fields and all(row[name] == fields[name] for name in fields) for fields in designs)
 
 
 def print_noise(noise: Noise, console: Console) -> None:
@@ -171,17 +201,6 @@ def print_noise(noise: Noise, console: Console) -> None:
     )
     for doubt in dict.fromkeys(noise.doubts):
         console.print(f"? one of these trials is suspect: {doubt}", style="yellow", highlight=False)
-
-
-def doubts(run: Run) -> list[str]:
-    """Return a line for each trial whose figures are suspect or invalid, and was not measured again."""
-    return [
-        f"{'?' if row['verdict'] == 'suspect' else '✗'} trial {row['order']} "
-        f"({row['transport']}, {row['clients']} clients, repeat {row['repeat']}) is {row['verdict']}: "
-        f"{row['verdict_reason']}"
-        for row in run.rows
-        if row["verdict"] != "ok" and not row["replaced"]
-    ]
 
 
 def spread(run: Run, experiment: Experiment) -> float:

@@ -14,6 +14,7 @@ import pytest
 from bench.results import Run
 from tests.conftest import LIMIT_S
 
+ROOT = Path(__file__).parent.parent
 FAST = ["--quick", "--set", "window_s=0.4", "--set", "clients=3", "--set", "warmup_s=0"]
 
 
@@ -95,6 +96,33 @@ def test_polling_waits_half_an_interval_longer_than_push(tmp_path: Path) -> None
     assert trials["short_polling"]["latency_p50_ms"] == pytest.approx(200 + push_ms, rel=0.05)
     frame_bytes = 128 + 2 + 4  # the tick, brackets, a header of 4 B above 125 B (RFC 6455, 5.2)
     assert trials["websocket"]["app_bytes_per_tick_down"] == pytest.approx(frame_bytes, rel=0.01)
+
+
+def test_compare_tells_what_two_runs_have_in_common(tmp_path: Path) -> None:
+    same = ["run", "freshness", "websocket", *FAST, "--seed", "1"]
+    for _ in range(2):
+        assert bench(*same, cwd=tmp_path).returncode in (0, 3)
+    first, second = sorted(path.name for path in (tmp_path / "results").iterdir())
+    compared = bench("compare", first, second, cwd=tmp_path)
+    assert compared.returncode == 0, compared.stderr
+    assert "latency" in compared.stdout
+    missing = bench("compare", first, "other", cwd=tmp_path)
+    assert missing.returncode == 1
+    assert "there is no run 'other'" in missing.stderr
+
+
+def test_show_can_be_limited_to_an_experiment() -> None:
+    shown = bench("show", "reference", "--only", "interval", cwd=ROOT)
+    assert "interval:" in shown.stdout
+    assert "freshness:" not in shown.stdout
+    assert "did you mean interval?" in bench("show", "reference", "--only", "intervall", cwd=ROOT).stderr
+
+
+def test_doctor_examines_this_machine() -> None:
+    done = bench("doctor", "--no-noise")
+    assert done.returncode in (0, 3)
+    assert "kernel arrival times" in done.stdout
+    assert "Traceback" not in done.stderr
 
 
 def test_ctrl_c_keeps_what_is_measured_and_resume_goes_on(tmp_path: Path) -> None:

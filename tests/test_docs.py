@@ -15,12 +15,12 @@ from bench.transports import TRANSPORTS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-QUOTE = re.compile(r"(<!-- from bench show reference -->\n```\n)(.*?)(```)", re.DOTALL)
+QUOTE = re.compile(r"(<!-- from bench show reference --only freshness -->\n```\n)(.*?)(```)", re.DOTALL)
 
 
 def reference_as_shown() -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "bench", "show", "reference"],
+        [sys.executable, "-m", "bench", "show", "reference", "--only", "freshness"],
         capture_output=True,
         text=True,
         check=True,

@@ -12,6 +12,7 @@ import pytest
 
 from bench import results
 from bench.processes import TrialFailed
+from bench.report import doubts
 from bench.results import COLUMNS, ResultsError, Run, export, find_run
 from bench.schedule import execute, plan_run
 from bench.trial import Trial
@@ -269,3 +270,15 @@ def test_a_read_only_folder_is_one_sentence(tiny_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(tiny_disk)], check=True)
     with pytest.raises(ResultsError, match="Read-only file system; choose another folder with --results"):
         Run.create(tiny_disk, FACTS)
+
+
+def test_what_is_suspect_by_design_is_marked_but_not_doubted(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, FACTS)
+    late = {"verdict": "suspect", "verdict_reason": "late"}
+    run.add(fake_row(1, experiment="instrument", generator="asyncio", **late))
+    run.add(fake_row(2, experiment="instrument", generator="swarm", **late))
+    run.add(fake_row(3, experiment="freshness", generator="asyncio", **late))
+    run.add(fake_row(4, experiment="instrument freshness", generator="asyncio", **late))
+    run.add(fake_row(5, experiment="instrument", generator="asyncio", verdict="invalid"))
+    assert [row["order"] for row in doubts(run, ["instrument", "freshness"])] == [2, 3, 4, 5]
+    assert [row["order"] for row in doubts(run, ["freshness"])] == [3, 4]

@@ -53,6 +53,8 @@ class Experiment:
         designs: The scenarios, for a profile.
         columns: The figures that its table shows.
         finding: The sentence at the end, computed from the experiment's trials.
+        doubtful: Scenario fields and values whose trials are suspect by design: what makes them so is what is
+            asked for. They are marked like others, but nobody need do anything about them.
         note: What must be known to read the table, or nothing.
         predict: What theory says of a figure, by its column, for a row of the summary; see bench/models.py.
     """
@@ -62,6 +64,7 @@ class Experiment:
     designs: Callable[[Profile], Sequence[Design]]
     columns: Sequence[str]
     finding: Callable[[pd.DataFrame], str]
+    doubtful: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     note: str = ""
     predict: Callable[[pd.DataFrame], pd.Series] | None = None
 
