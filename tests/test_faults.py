@@ -120,3 +120,13 @@ def test_a_saturated_server_is_a_finding() -> None:
     assert row["limit"] == "server_cpu"
     assert row["delivered"] == row["expected"]
     assert "server" not in row["verdict_reason"]
+
+
+def test_a_saturated_generator_is_a_fault() -> None:
+    scenario = Scenario(
+        "long_polling", clients=400, rate_hz=20, window_s=1.0, hold_s=5, warmup_s=0, generator="asyncio"
+    )
+    row, _, _ = run_trial(scenario, seed=1, cores=choose_cores())
+    assert row["verdict"] == "suspect"
+    assert "the load generator" in row["verdict_reason"]
+    assert row["limit"] == "generator_cpu"

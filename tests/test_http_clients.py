@@ -7,47 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients import http, long_polling, short_polling
-from clients.base import Address, ServerError
-from servers.wire import encode_array, encode_tick
+from clients import http
+from clients.base import ServerError
+from tests.pollers import MS, address_asked, array, closed_poller, connect, long_poller, open_poller
 
-ADDRESS = Address("127.0.0.1", 8000)
-MS = 1_000_000
 PLAIN_HEADERS = ["Content-Type: application/json", "Date: Thu, 01 Jan 1970 00:00:00 GMT", "Server: aiohttp"]
-
-
-def array(*seqs: int) -> bytes:
-    return encode_array([encode_tick(seq, seq * MS, "ACME", 1.0, 96) for seq in seqs])
 
 
 def answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
     lines = [f"HTTP/1.1 {status}", *PLAIN_HEADERS, f"Content-Length: {len(body)}", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-
-def long_poller(**options) -> long_polling.Client:
-    return long_polling.Client(ADDRESS, after=0, **options)
-
-
-def closed_poller(**options) -> short_polling.Client:
-    return short_polling.Client(ADDRESS, after=0, poll_pause_s=1.0, phase=0.5, **options)
-
-
-def open_poller(**options) -> short_polling.Client:
-    return short_polling.Client(
-        ADDRESS, after=0, poll_interval_s=0.1, epoch_ns=1_000 * MS, phase=0.25, **options
-    )
-
-
-def connect(client, now_ns: int = 0) -> bytes:
-    client.connected(now_ns)
-    return client.data_to_send()
-
-
-def address_asked(client) -> str:
-    """Take what is to be sent; return the address that it asks for, '' if it asks nothing."""
-    data = client.data_to_send().decode()
-    return data.split(" ")[1] if data else ""
 
 
 def state(client) -> dict[str, object]:

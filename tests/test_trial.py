@@ -22,9 +22,17 @@ START_NS = 1_000 * S
 class FakeWorld:
     """Time that passes only by sleeping, and the two processes of a trial."""
 
-    def __init__(self, *, swarm_dies: bool = False, lose: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        swarm_dies: bool = False,
+        lose: int | None = None,
+        clock_shift_ns: int = 3,
+        user_reads: int = 0,
+    ) -> None:
         self.now_ns = START_NS
         self.swarm_dies, self.lose = swarm_dies, lose
+        self.clock_shift_ns, self.user_reads = clock_shift_ns, user_reads
         self.told: list[Message] = []
         self.health_at_ns: list[int] = []
         self.stopped: list[str] = []
@@ -85,8 +93,8 @@ class FakeWorld:
         reading = {name: 0 for name in Reading.__struct_fields__} | {"wire": None}
         return Report(
             before=Reading(**reading),
-            after=Reading(**reading | {"at_ns": S, "cpu_ns": S // 5, "delivered": 10}),
-            drained=True, clock_shift_ns=3, clock_bracket_ns=100, errors={},
+            after=Reading(**reading | {"at_ns": S, "cpu_ns": S // 5, "delivered": 10, "user_stamped_reads": self.user_reads}),
+            drained=True, clock_shift_ns=self.clock_shift_ns, clock_bracket_ns=100, errors={},
         )  # fmt: skip
 
     def write_samples(self, folder: Path, clients: int, window: Window) -> None:
@@ -147,6 +155,20 @@ def test_a_lost_tick_makes_the_trial_invalid() -> None:
     assert row["verdict"] == "invalid"
     assert "3 missed" in row["verdict_reason"]
     assert not passing
+
+
+def test_a_clock_that_was_set_makes_the_trial_invalid() -> None:
+    row, _, passing = FakeWorld(clock_shift_ns=2 * S).run(SCENARIO)
+    assert row["verdict"] == "invalid"
+    assert "clock was set" in row["verdict_reason"]
+    assert passing
+
+
+def test_one_stamp_of_user_space_makes_the_trial_suspect() -> None:
+    row, _, _ = FakeWorld(user_reads=1).run(SCENARIO)
+    assert row["stamps"] == "user"
+    assert row["verdict"] == "suspect"
+    assert "user space" in row["verdict_reason"]
 
 
 def test_a_dead_swarm_fails_the_trial_and_both_are_stopped() -> None:
