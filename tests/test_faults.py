@@ -129,4 +129,3 @@ def test_a_saturated_generator_is_a_fault() -> None:
     row, _, _ = run_trial(scenario, seed=1, cores=choose_cores())
     assert row["verdict"] == "suspect"
     assert "the load generator" in row["verdict_reason"]
-    assert row["limit"] == "generator_cpu"

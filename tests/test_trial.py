@@ -91,11 +91,15 @@ class FakeWorld:
         assert isinstance(window, Window)
         self.write_samples(Path(order.folder), order.clients, window)
         reading = {name: 0 for name in Reading.__struct_fields__} | {"wire": None}
+        used = {"at_ns": S, "cpu_ns": S // 5, "delivered": 10, "user_stamped_reads": self.user_reads}
         return Report(
             before=Reading(**reading),
-            after=Reading(**reading | {"at_ns": S, "cpu_ns": S // 5, "delivered": 10, "user_stamped_reads": self.user_reads}),
-            drained=True, clock_shift_ns=self.clock_shift_ns, clock_bracket_ns=100, errors={},
-        )  # fmt: skip
+            after=Reading(**reading | used),
+            drained=True,
+            clock_shift_ns=self.clock_shift_ns,
+            clock_bracket_ns=100,
+            errors={},
+        )
 
     def write_samples(self, folder: Path, clients: int, window: Window) -> None:
         """Deliver every tick of 10 Hz to every client after 7 ms, but for one that is lost."""
