@@ -116,9 +116,14 @@ def test_cores_that_others_take_are_found_out() -> None:
 
 def test_a_saturated_server_is_a_finding() -> None:
     scenario = Scenario("long_polling", clients=2_000, rate_hz=10, window_s=2.0, hold_s=5, warmup_s=0)
-    row, _, _ = run_trial(scenario, seed=1, cores=choose_cores())
+    for _ in range(3):
+        row, _, _ = run_trial(scenario, seed=1, cores=choose_cores())
+        assert row["delivered"] == row["expected"]
+        if "took" not in row["verdict_reason"]:
+            break
+    else:
+        pytest.skip(f"no server gets a whole core here: {row['verdict_reason']}")
     assert row["limit"] == "server_cpu"
-    assert row["delivered"] == row["expected"]
     assert "server" not in row["verdict_reason"]
 
 
