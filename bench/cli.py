@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bench import machine
@@ -26,7 +27,7 @@ from bench.scenario import FIELDS, Scenario, ScenarioError, parse_value
 from bench.schedule import plan_run
 from bench.transports import TRANSPORTS
 from clients.limits import raise_descriptor_limit
-from clients.stream import stream
+from clients.stream import AddressError, stream
 from servers.__main__ import main as serve_main
 from servers.market import RecordingError
 
@@ -51,7 +52,7 @@ def main() -> None:
     """Run the command line; every expected fault is one sentence and an exit code, never a traceback."""
     try:
         app()
-    except (ScenarioError, RecordingError) as error:
+    except (ScenarioError, RecordingError, AddressError) as error:
         complain(str(error), USAGE)
     except (ResultsError, TrialFailed, OSError) as error:
         complain(str(error), FAILED)
@@ -59,7 +60,7 @@ def main() -> None:
 
 def complain(sentence: str, code: int) -> NoReturn:
     """Say what is wrong and exit."""
-    err.print(f"[bold red]bench:[/] {sentence}", highlight=False, soft_wrap=True)
+    err.print(f"[bold red]bench:[/] {escape(sentence)}", highlight=False, soft_wrap=True)
     sys.exit(code)
 
 
@@ -137,6 +138,10 @@ def run(
     planned = plan_run(
         facts["experiments"], facts["transports"], facts["profile"], facts["seed"], facts["overrides"]
     )
+    if not planned:
+        complain(
+            f"nothing to measure: {', '.join(names or ())} have nothing in common; see bench list", USAGE
+        )
     raise_descriptor_limit(max(each.scenario.clients for each in planned))
     if resume is None:
         measured = Run.create(results, facts)
@@ -255,6 +260,8 @@ def export_(
 ) -> None:
     """Copy a run in small: all trials, quantiles of each, deliveries of the first block's freshness."""
     source = Run.open(find_run(results, name))
+    if source.folder.resolve() == target.resolve():
+        complain(f"{target} is the run itself; name another run, or another --target", USAGE)
     kept = [
         row["order"] for row in source.rows if row["repeat"] == 1 and "freshness" in row["experiment"].split()
     ]

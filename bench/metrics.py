@@ -1,7 +1,7 @@
 """Raw samples in, figures out: pure functions. The names of figures are those of the columns of trials.csv.
 
 ``deliveries`` is an int64 array of shape (n, 6), a row per tick delivered to a client, in the order in which
-the swarm handled them; its columns are ``clients.swarm.DELIVERY_FIELDS``.
+the swarm handled them; its columns are ``clients.generator.DELIVERY_FIELDS``.
 """
 
 from typing import NamedTuple
@@ -124,7 +124,7 @@ def traffic_figures(before: Reading, after: Reading, payload_bytes: int) -> dict
     """Bytes, packets and requests per delivered tick, between two readings of the swarm's counters.
 
     Application bytes are what the clients wrote and read: HTTP heads and bodies, WebSocket frames. Wire bytes
-    add the TCP/IP headers of all segments, pure ACKs included.
+    add the TCP/IP headers of all segments, pure ACKs included. Retransmits are those of the clients' side.
     """
     ticks = after.delivered - before.delivered
     figures: dict[str, float] = {

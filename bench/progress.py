@@ -52,7 +52,7 @@ def run_watched(run: Run, planned: Sequence[Planned], out: Console, err: Console
     except KeyboardInterrupt:
         err.print(
             f"\nInterrupted: {_measured(run)} of {len(planned)} trials are measured and kept; "
-            f"go on with: bench run --resume {run.folder.name}",
+            f"go on with: bench run --resume {run.folder}",
             highlight=False,
             soft_wrap=True,
         )

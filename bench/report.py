@@ -14,6 +14,8 @@ from bench.experiments import EXPERIMENTS
 from bench.experiments.base import Experiment, estimate, number
 from bench.metrics import WindowTicks
 from bench.results import Run
+from bench.scenario import FIELDS as SCENARIO_FIELDS
+from bench.scenario import PROFILES
 from bench.statistics import TRIAL_FIGURES, Interval, resampled_interval
 from bench.transports import TRANSPORTS
 from clients.short_polling import stratified_phases
@@ -49,7 +51,9 @@ NAMES = {
 WITHIN = (
     "* ± within the one trial, over its ticks and clients; of what varies between trials only repeats tell."
 )
-AXES = ["clients", "rate_hz", "payload_bytes", "poll_interval_s", "poll_pause_s", "contract", "generator"]
+NOT_AXES = ("transport", "congestion", "window_s", "warmup_s")
+AXES = [name for name in SCENARIO_FIELDS if name not in NOT_AXES]
+"""What tells scenarios apart beside the transport; a table shows those that vary in it."""
 
 
 def summarise(trials: pd.DataFrame, columns: Iterable[str], run: Run | None = None) -> list[dict[str, Any]]:
@@ -84,6 +88,8 @@ def summarise(trials: pd.DataFrame, columns: Iterable[str], run: Run | None = No
 
 def within_trial(run: Run, trial: Any, column: str) -> Interval:
     """Return a latency of one trial with its interval over ticks and clients (see bench/statistics.py)."""
+    if not _is_set(trial[column]):
+        return Interval(math.nan, math.nan, math.nan)
     deliveries = run.deliveries(trial)
     if deliveries is None or not len(deliveries):
         return Interval(float(trial[column] if trial[column] is not None else math.nan), math.nan, math.nan)
@@ -145,7 +151,8 @@ def print_run(run: Run, console: Console, *, only: Sequence[str] = (), provision
         console.print(experiment_table(experiment, trials, run))
         if experiment.note:
             console.print(experiment.note, style="dim", highlight=False)
-        if sentence := experiment.finding(trials[trials["verdict"] != "invalid"]):
+        valid = trials[trials["verdict"] != "invalid"]
+        if len(valid) and not _unnamed_axes(experiment, valid) and (sentence := experiment.finding(valid)):
             console.print(f"→ {sentence}", highlight=False)
     for row in doubts(run, names):
         console.print(
@@ -153,10 +160,11 @@ def print_run(run: Run, console: Console, *, only: Sequence[str] = (), provision
             f"{row['clients']} clients, repeat {row['repeat']}) is {row['verdict']}: {row['verdict_reason']}",
             style="yellow",
             highlight=False,
+            markup=False,
         )
     if again := sum(bool(row["replaced"]) for row in run.rows if _belongs(row, names)):
         console.print(
-            f"{again} trial{'s were' if again > 1 else ' was'} measured again after a fault that passed; "
+            f"{again} trial{'s were' if again > 1 else ' was'} measured again, in case the fault would pass; "
             "both attempts are in trials.csv",
             style="dim",
             highlight=False,
@@ -179,7 +187,25 @@ def _belongs(row: Mapping[str, Any], experiments: Collection[str]) -> bool:
     return not set(row["experiment"].split()).isdisjoint(experiments)
 
 
+def _unnamed_axes(experiment: Experiment, trials: pd.DataFrame) -> list[str]:
+    """Return what varies (by --set) beyond what the experiment's sentence speaks of."""
+    named = {
+        name
+        for profile in PROFILES.values()
+        for design in experiment.designs(profile)
+        for name in design.axes
+    }
+    return [
+        axis
+        for axis in AXES
+        if axis not in named and len({_sortable(value) for value in trials[axis] if _is_set(value)}) > 1
+    ]
+
+
 def _by_design(row: Mapping[str, Any]) -> bool:
+    """Return whether a trial is suspect of nothing but what its experiments ask for: a late generator."""
+    if not all(reason.startswith("the load generator") for reason in row["verdict_reason"].split("; ")):
+        return False
     designs = [EXPERIMENTS[name].doubtful for name in row["experiment"].split()]
     return all(fields and all(row[name] == fields[name] for name in fields) for fields in designs)
 

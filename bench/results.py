@@ -32,6 +32,7 @@ SCHEMA_VERSION = 2
 SINCE_SCHEMA_2: dict[str, Any] = {"attempt": 1, "replaced": False, "generator": "swarm"}
 """Columns that runs of schema 1 lack, and what they would say; figures that they lack are empty."""
 REFERENCE = "reference"
+WORSE = ("ok", "suspect", "invalid")
 
 SCENARIO_COLUMNS = [
     "experiment",
@@ -56,7 +57,7 @@ FIGURE_COLUMNS = """
     publish_lag_p99_ms loop_lag_p99_ms
     generator_cpu_ratio generator_cpu_us_per_tick generator_rss_mb generator_rss_kb_per_client
     generator_lag_p99_ms request_lag_p99_ms
-    drained clock_shift_ns steal_ratio others_cpu_ratio stamps event_loop
+    drained clock_shift_ns steal_ratio others_cpu_ratio stamps event_loop congestion_used
 """.split()
 COLUMNS = SCENARIO_COLUMNS + FIGURE_COLUMNS
 QUANTILES_KEPT = [0.001, 0.01, *(step / 100 for step in range(2, 99)), 0.99, 0.999]
@@ -103,7 +104,7 @@ class Run:
     def add(self, row: Mapping[str, Any], deliveries: Deliveries | None = None) -> None:
         """Add a finished trial: its deliveries first, so that a row never lacks them.
 
-        An earlier attempt at the same trial is kept, and marked as replaced.
+        Of two attempts at a trial both are kept, and the worse (or else the earlier) is marked as replaced.
 
         Raises:
             ResultsError: If they cannot be written; what was written before stays readable.
@@ -121,10 +122,12 @@ class Run:
                 column_encoding=dict.fromkeys(DELIVERY_FIELDS, "DELTA_BINARY_PACKED"),
             )
             _write(self.deliveries_path(row), buffer.getvalue())
+        new = dict(row)
         for earlier in self.rows:
             if earlier["order"] == row["order"]:
-                earlier["replaced"] = True
-        self.rows.append(dict(row))
+                worse = WORSE.index(new["verdict"]) > WORSE.index(earlier["verdict"])
+                (new if worse else earlier)["replaced"] = True
+        self.rows.append(new)
         self.write_trials()
 
     def write_facts(self) -> None:

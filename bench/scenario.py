@@ -10,8 +10,9 @@ from bench.processes import GENERATORS
 from bench.transports import TRANSPORTS
 from clients.headers import HEADER_SETS
 from servers.base import DEFAULT_HOLD_S, MAX_HOLD_S
-from servers.market import read_recording
+from servers.market import Recording, read_recording
 from servers.options import ServerOptions
+from servers.plan import OPENING_FACTOR, OPENING_S, QUIET_S
 from servers.wire import MAX_BATCH_TICKS
 
 DEFAULT_POLL_INTERVAL_S = 0.5
@@ -106,11 +107,14 @@ class Scenario:
             ),
             (not 0 < self.window_s <= 3600, f"window_s is {self.window_s:g}; it must be above 0, up to 3600"),
             (not 0 <= self.warmup_s <= 600, f"warmup_s is {self.warmup_s:g}; it must be from 0 to 600"),
-            (not 0 < (self.poll_interval_s or 1) <= 600, "poll_interval_s must be above 0, up to 600"),
+            (
+                self.poll_interval_s is not None and not 0 < self.poll_interval_s <= 600,
+                f"poll_interval_s is {self.poll_interval_s}; it must be above 0, up to 600",
+            ),
             (not 0 <= (self.poll_pause_s or 0) <= 600, "poll_pause_s must be from 0 to 600"),
             (
-                not 0 < (self.hold_s or 1) <= MAX_HOLD_S,
-                f"hold_s must be above 0, up to {MAX_HOLD_S:g}",
+                self.hold_s is not None and not 0 < self.hold_s <= MAX_HOLD_S,
+                f"hold_s is {self.hold_s}; it must be above 0, up to {MAX_HOLD_S:g}",
             ),
             (
                 self.contract == "every" and self._ticks_per_poll > MAX_BATCH_TICKS * 10,
@@ -141,17 +145,27 @@ class Scenario:
 
     def _fit_plan(self) -> None:
         if self.plan != "replay":
-            self._set("recording", None)
-            self._set("speed", None)
+            if self.recording is not None or self.speed is not None:
+                raise ScenarioError("recording and speed belong to a replay; add plan=replay")
         elif self.recording is not None:
-            self._set("speed", self.speed or 1.0)
-            recording = read_recording(
-                Path(self.recording), payload_bytes=self.payload_bytes, speed=self.speed or 1.0
-            )
-            self._set("rate_hz", recording.rate_hz)
+            if self.speed is None:
+                self._set("speed", 1.0)
+            if not (self.speed or 0.0) > 0:
+                raise ScenarioError(f"speed is {self.speed}; it must be above 0")
+            self._set("rate_hz", self.read_recording().rate_hz)
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
+
+    def read_recording(self) -> Recording:
+        """Read the recording that is to be replayed.
+
+        Raises:
+            RecordingError: If it cannot be.
+        """
+        assert self.recording is not None
+        speed = 1.0 if self.speed is None else self.speed
+        return read_recording(Path(self.recording), payload_bytes=self.payload_bytes, speed=speed)
 
     @property
     def pause_s(self) -> float:
@@ -173,13 +187,15 @@ class Scenario:
             steps.append(Fraction(str(self.poll_interval_s)))
         if self.plan == "steady":
             steps.append(1 / Fraction(str(self.rate_hz)))
+        elif self.plan == "bursty":  # whole cycles, or an opening would be in one window and not in another
+            steps.append(Fraction(str(QUIET_S + OPENING_S)))
         asked_s = Fraction(str(self.window_s))
         if not steps:
             return asked_s
         step_s = steps[0]
         for other_s in steps[1:]:
             common_s = _least_common_multiple(step_s, other_s)
-            if common_s <= LONGEST_WINDOW_FACTOR * max(asked_s, step_s):
+            if common_s <= LONGEST_WINDOW_FACTOR * max(asked_s, step_s, other_s):
                 step_s = common_s
         return math.ceil(asked_s / step_s) * step_s
 
@@ -205,6 +221,10 @@ class Scenario:
             ValueError: If the server could not keep that history, or another option is impossible.
         """
         needed_s = 2 * self.pause_s + (self.hold_s or 0) + 5
+        busiest_hz = self.rate_hz * (OPENING_FACTOR if self.plan == "bursty" else 1)
+        history_ticks = math.ceil(busiest_hz * needed_s) + 1
+        if self.recording is not None:
+            history_ticks = self.read_recording().most_within(needed_s) + 1
         return ServerOptions(
             rate_hz=self.rate_hz,
             open_after_s=self.connect_s,
@@ -213,7 +233,7 @@ class Scenario:
             speed=self.speed or 1.0,
             payload_bytes=self.payload_bytes,
             contract=self.contract,
-            history_ticks=math.ceil(self.rate_hz * needed_s) + 1,
+            history_ticks=history_ticks,
             max_clients=self.clients + 16,
             heartbeat_s=self.heartbeat_s,
             mss=self.mss,

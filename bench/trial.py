@@ -24,7 +24,6 @@ from bench.transports import TRANSPORTS
 from bench.verdict import judge
 from clients.generator import DELIVERY_FIELDS
 from clients.orders import Connected, Order, Report, Window
-from servers.market import read_recording
 from servers.options import ServerOptions
 from servers.plan import due_times
 from servers.wire import now_ns
@@ -120,7 +119,7 @@ def run_trial(
             server.ready["start_ns"],
             max(clock(), server.ready["start_ns"] + round(scenario.connect_s * 1e9))
             + round((max(scenario.warmup_s, scenario.pause_s) + COUNTERS_LEAD_S) * 1e9),
-            _offsets(scenario),
+            None if scenario.recording is None else scenario.read_recording().offsets_ns,
         )
         drain_until_ns = window.end_ns + round(scenario.drain_s * 1e9)
         swarm.tell(
@@ -190,20 +189,11 @@ def run_trial(
         "stamps": "user" if after.user_stamped_reads > before.user_stamped_reads else "kernel",
         "connection_errors": "; ".join(f"{reason} ({n}×)" for reason, n in report.errors.items()),
         "event_loop": server.ready["loop"],
-        "congestion": server.ready["congestion"],
+        "congestion_used": server.ready["congestion"],
     }
     verdict = judge(row)
     row |= {"verdict": verdict.verdict, "verdict_reason": verdict.reason, "limit": verdict.limit}
     return Trial(row, own, verdict.passing)
-
-
-def _offsets(scenario: Scenario) -> list[int] | None:
-    if scenario.recording is None:
-        return None
-    recording = read_recording(
-        Path(scenario.recording), payload_bytes=scenario.payload_bytes, speed=scenario.speed or 1.0
-    )
-    return recording.offsets_ns
 
 
 def _sleep_until(at_ns: int, clock: Callable[[], int], sleep: Callable[[float], None]) -> None:

@@ -5,12 +5,12 @@ import contextlib
 import sys
 
 from clients.base import load
-from clients.generator import LoadGenerator
+from clients.generator import LOOK_NS, LoadGenerator
 from clients.limits import raise_descriptor_limit
 from clients.orders import Order
 from clients.peers import HttpPeer, WebSocketPeer
 from clients.short_polling import stratified_phases
-from clients.worker import LOOK_NS, main
+from clients.worker import main
 from servers.wire import now_ns
 
 CONNECTING_AT_ONCE = 64

@@ -10,6 +10,9 @@ from typing import Protocol
 from clients.stamped_socket import WireCounts
 from servers.wire import now_ns
 
+LOOK_NS = 20_000_000
+"""How often a load generator looks up from its sockets: for orders, and for whether it is done."""
+
 DELIVERY_FIELDS = ("client", "seq", "due_ns", "arrived_ns", "handled_ns", "stamp_shared")
 
 # array.frombytes of packed integers takes half the time of array.extend of the same tuple.
@@ -69,12 +72,17 @@ class LoadGenerator(ABC):
     def close(self) -> None:
         """End every connection."""
 
-    def connect(self, deadline_ns: int) -> None:
+    def connect(self, deadline_ns: int, look_up: Callable[[], object] = lambda: None) -> None:
         """Step until every client has been connected and answered.
+
+        Args:
+            deadline_ns: When to give up, on the bench clock.
+            look_up: Called now and then; what it raises ends the attempt.
 
         Raises:
             TimeoutError: If some are not ready in time; says how many and why.
         """
+        look_ns = self._clock()
         while self.ready < len(self.clients):
             if self._clock() > deadline_ns:
                 reasons = "; ".join(f"{reason} ({count}×)" for reason, count in self.errors.most_common(3))
@@ -82,4 +90,7 @@ class LoadGenerator(ABC):
                     f"{len(self.clients) - self.ready} of {len(self.clients)} clients did not get through "
                     f"to the server in time{': ' + reasons if reasons else ''}"
                 )
-            self.step(wait_until_ns=deadline_ns)
+            if self._clock() >= look_ns:
+                look_up()
+                look_ns = self._clock() + LOOK_NS
+            self.step(wait_until_ns=min(deadline_ns, look_ns))

@@ -75,7 +75,7 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
     """The end: the counters before the window and after the drain, and whether the drain was complete.
 
     The files ``deliveries.int64``, ``request_lags.int64`` and ``connects.int64`` in the ordered folder hold
-    the raw samples: see the attributes of :class:`clients.swarm.Swarm` of the same names.
+    the raw samples: see the attributes of :class:`clients.generator.LoadGenerator` of the same names.
     """
 
     before: Reading

@@ -16,6 +16,10 @@ from servers.wire import Tick, decode_ticks, now_ns
 CONNECT_TIMEOUT_S = 5.0
 
 
+class AddressError(ValueError):
+    """What was given as the address of a server is none."""
+
+
 class Arrival(NamedTuple):
     """A tick as it came.
 
@@ -43,6 +47,7 @@ def stream(client: str, url: str, **settings: Any) -> Iterator[Arrival]:
         settings: What the client takes, such as ``poll_interval_s=0.5`` or ``after=0``.
 
     Raises:
+        AddressError: If the url is none.
         TimeoutError: If the server does not answer within 5 s.
     """
     client_class = load(client)
@@ -60,8 +65,11 @@ def stream(client: str, url: str, **settings: Any) -> Iterator[Arrival]:
             return ticks
 
     heard: deque[Arrival] = deque()
-    address = urlsplit(url)
-    host, port = address.hostname or "127.0.0.1", address.port or 80
+    try:
+        address = urlsplit(url)
+        host, port = address.hostname or "127.0.0.1", address.port or 80
+    except ValueError as error:
+        raise AddressError(f"{url} is no address of a server: {error}") from error
     if "poll_interval_s" in client_class.settings and settings.get("poll_interval_s"):
         settings.setdefault("epoch_ns", now_ns())
     listener: TickClient = Listener(

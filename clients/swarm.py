@@ -120,7 +120,9 @@ class Swarm(LoadGenerator):
         """
         now = self._clock()
         timers = self._timers
-        while timers and timers[0][0] <= now:
+        for _ in range(max_events):  # no more: a swarm that cannot keep up must still read its sockets
+            if not timers or timers[0][0] > now:
+                break
             self._fire(heapq.heappop(timers))
             now = self._clock()
         while self._retries and self._retries[0][0] <= now:

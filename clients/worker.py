@@ -15,13 +15,10 @@ from pathlib import Path
 
 import psutil
 
-from clients.generator import DELIVERY_FIELDS, LoadGenerator
+from clients.generator import DELIVERY_FIELDS, LOOK_NS, LoadGenerator
 from clients.orders import Connected, Failed, Message, Order, Reading, Report, Window, decode, encode
 from clients.stamped_socket import StampedSocket, measure_clock_offset
 from servers.wire import now_ns
-
-LOOK_NS = 20_000_000
-"""How often the load generator looks up from its sockets: for orders, and for whether it is done."""
 
 Make = Callable[[Order, int], LoadGenerator]
 """Makes a load generator from an order and bench clock − CLOCK_REALTIME in ns."""
@@ -128,7 +125,7 @@ def run(order: Order, orders: Orders, make: Make, *, freeze: bool) -> Report:
     generator = make(order, start.offset_ns)
     try:
         began_ns, began_cpu_ns = now_ns(), time.process_time_ns()
-        generator.connect(deadline_ns=began_ns + round(order.connect_timeout_s * 1e9))
+        generator.connect(began_ns + round(order.connect_timeout_s * 1e9), look_up=orders.look)
         connect_ns = now_ns() - began_ns
         if freeze:
             gc.collect()

@@ -141,7 +141,10 @@ def main(arguments: list[str] | None = None, *, program: str = "python -m server
         print(f"{program}: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"{program}: cannot listen: {error}; choose another --host or --port", file=sys.stderr)
+        print(
+            f"{program}: cannot start: {error}; if it is the address, choose another --host or --port",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

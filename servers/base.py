@@ -74,7 +74,7 @@ def parse_query(query: Mapping[str, str], feed: Feed, *, holds: bool = False) ->
     cursor = feed.newest_only()
     if "after" in query:
         text = query["after"]
-        if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        if not _is_seq(text):
             raise BadRequest(
                 f"after={text!r} is not a whole number from 0; give the newest seq that you have"
             )
@@ -92,6 +92,10 @@ def parse_query(query: Mapping[str, str], feed: Feed, *, holds: bool = False) ->
     return Query(cursor, hold_s)
 
 
+def _is_seq(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18
+
+
 def health(transport: str, feed: Feed, clients: int, lags_after: str | None) -> bytes:
     """Encode the answer of ``GET /health``: what the server knows of itself, at ``now_ns``.
 
@@ -106,7 +110,7 @@ def health(transport: str, feed: Feed, clients: int, lags_after: str | None) -> 
         "cpu_ns": time.process_time_ns(),
         "rss_bytes": psutil.Process().memory_info().rss,
     }
-    if lags_after is not None and lags_after.isdigit():
+    if lags_after is not None and _is_seq(lags_after):
         answer["publish_lags_ns"], answer["loop_lags_ns"] = feed.lags_after(int(lags_after))
     return json.dumps(answer).encode()
 

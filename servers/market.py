@@ -1,15 +1,15 @@
 """What ticks say: a seeded random walk that looks like a market, or a recording of a real one (CSV)."""
 
 import csv
+import itertools
 import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import cycle
 from pathlib import Path
 
-from servers.plan import NS_PER_S, recording_length_ns
+from servers.plan import NS_PER_S, recording_length_ns, replay
 from servers.wire import largest_encoding_bytes
 
 SYMBOLS = {"ACME": 128.00, "GLOBEX": 71.50, "HOOLI": 412.25, "INITECH": 18.40, "STARK": 233.10}
@@ -55,9 +55,20 @@ class Recording:
         """Mean ticks per second."""
         return len(self.offsets_ns) / recording_length_ns(self.offsets_ns) * NS_PER_S
 
+    def most_within(self, seconds: float) -> int:
+        """Return the most ticks that are due within so many seconds, anywhere in the recording."""
+        span_ns, most, first = round(seconds * NS_PER_S), 0, 0
+        laps = math.ceil(span_ns / recording_length_ns(self.offsets_ns)) + 1
+        due = list(itertools.islice(replay(self.offsets_ns), laps * len(self.offsets_ns)))
+        for last, due_ns in enumerate(due):
+            while due_ns - due[first] > span_ns:
+                first += 1
+            most = max(most, last - first + 1)
+        return most
+
     def loop(self) -> Iterator[tuple[str, float]]:
         """Yield symbol and price without end, from the first row again after the last."""
-        return cycle(self.quotes)
+        return itertools.cycle(self.quotes)
 
 
 def read_recording(path: Path, *, payload_bytes: int, speed: float = 1.0) -> Recording:

@@ -54,6 +54,10 @@ class ServerOptions:
                 f"payload_bytes is {self.payload_bytes}; "
                 f"it must be from {MIN_PAYLOAD_BYTES} to {MAX_PAYLOAD_BYTES}",
             ),
+            (
+                self.mss is not None and not 88 <= self.mss <= 32_767,
+                f"mss is {self.mss}; the system takes 88 to 32767, or none",
+            ),
             (self.history_ticks < 1, f"history_ticks is {self.history_ticks}; it must be 1 or more"),
             (
                 self.history_ticks * self.payload_bytes > HISTORY_BYTES,

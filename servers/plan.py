@@ -51,7 +51,7 @@ def due_times(
         raise ValueError("the plan replay needs a recording")
     if not rate_hz > 0:
         raise ValueError(f"rate_hz is {rate_hz}, but must be above 0")
-    offsets = _replay(offsets_ns) if offsets_ns else _offsets(plan, rate_hz, seed)
+    offsets = replay(offsets_ns) if offsets_ns else _offsets(plan, rate_hz, seed)
     open_ns = start_ns + round(open_after_s * NS_PER_S)
     return itertools.chain([start_ns + next(offsets)], (open_ns + offset for offset in offsets))
 
@@ -86,7 +86,8 @@ def _bursty_seconds(load_s: float) -> float:
     return cycles * cycle_s + QUIET_S + (load_s - quiet_load_s) / OPENING_FACTOR
 
 
-def _replay(offsets_ns: list[int]) -> Iterator[int]:
+def replay(offsets_ns: list[int]) -> Iterator[int]:
+    """Yield a recording's instants in ns, lap after lap."""
     length_ns = recording_length_ns(offsets_ns)
     for lap in itertools.count():
         for offset_ns in offsets_ns:

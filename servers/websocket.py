@@ -55,7 +55,7 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
                 await connection.send(delivery.body, text=True)
                 cursor = delivery.last_seq
             keeping_up[connection] = None
-        del catching_up[connection]
+        catching_up.pop(connection, None)
 
     def start_catching_up(connection: ServerConnection, cursor: int) -> None:
         catching_up[connection] = asyncio.create_task(catch_up(connection, cursor))
@@ -92,8 +92,8 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
             pass
         finally:
             keeping_up.pop(connection, None)
-            if connection in catching_up:
-                catching_up[connection].cancel()
+            if (task := catching_up.pop(connection, None)) is not None:
+                task.cancel()
 
     def route(connection: ServerConnection, request: Request) -> Response | None:
         """Answer what is no WebSocket handshake at /ticks; None goes on with the handshake."""

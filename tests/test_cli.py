@@ -37,6 +37,9 @@ def bench(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProce
         (["run", "all", "--quick", "--full"], "choose one"),
         (["run"], "bench run all"),
         (["watch", "websockt"], "did you mean websocket?"),
+        (["watch", "websocket", "--url", "http://127.0.0.1:abc"], "no address of a server"),
+        (["run", "instrument", "short_polling", "--quick"], "nothing to measure"),
+        (["run", "all", "--set", "poll_interval_s=0"], "poll_interval_s is 0"),
         (["serve", "websocket", "--rate-hz", "0"], "rate_hz is 0"),
     ],
 )

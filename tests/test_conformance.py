@@ -327,3 +327,36 @@ def test_heartbeats_do_not_disturb(start_server: StartServer, watch: Watch) -> N
     assert swarm.swarm.bytes_up > 3 * 200  # the handshakes, and pongs
     seqs = swarm.seqs(0)
     assert seqs == list(range(seqs[0], seqs[-1] + 1))
+
+
+def test_clients_that_stall_and_go_are_forgotten(transport: Transport, start_server: StartServer) -> None:
+    server = start_server(transport, rate_hz=200, payload_bytes=60_000, history_ticks=1_000)
+    while server.health()["newest_seq"] < 100:
+        time.sleep(0.02)
+    stalled = []
+    for _ in range(5):
+        stalled.append(socket.create_connection((server.host, server.port)))
+        stalled[-1].sendall(
+            b"GET /ticks?after=0 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+    own = 0 if is_websocket(transport) else 1  # an HTTP server counts the connection that asks
+    deadline_ns = now_ns() + 20_000_000_000
+    while server.health()["clients"] < 5 + own:
+        assert now_ns() < deadline_ns
+        time.sleep(0.02)
+    for each in stalled:
+        each.close()
+    while server.health()["clients"] > own:
+        assert now_ns() < deadline_ns, "they are still counted"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("seq", ["%C2%B2", "x", "-1", "9" * 50, ""])
+def test_health_is_told_whatever_is_asked_beside(
+    transport: Transport, start_server: StartServer, seq: str
+) -> None:
+    server = start_server(transport)
+    status, _, answer = get(server, f"/health?lags_after={seq}")
+    assert status == 200
+    assert "publish_lags_ns" not in answer

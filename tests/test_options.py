@@ -68,7 +68,7 @@ options = st.builds(
     history_ticks=st.integers(1, 1_000),
     max_clients=st.integers(1, 10**6),
     heartbeat_s=st.none() | some(at_least=0),
-    mss=st.none() | st.integers(88, 65_483),
+    mss=st.none() | st.integers(88, 32_767),
     congestion=st.sampled_from([None, "cubic", "bbr", "reno"]),
     core=st.none() | st.integers(0, 127),
     stop_with_stdin=st.booleans(),

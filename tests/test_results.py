@@ -12,7 +12,7 @@ import pytest
 
 from bench import results
 from bench.processes import TrialFailed
-from bench.report import doubts
+from bench.report import doubts, summarise
 from bench.results import COLUMNS, ResultsError, Run, export, find_run
 from bench.schedule import execute, plan_run
 from bench.trial import Trial
@@ -274,11 +274,34 @@ def test_a_read_only_folder_is_one_sentence(tiny_disk: Path) -> None:
 
 def test_what_is_suspect_by_design_is_marked_but_not_doubted(tmp_path: Path) -> None:
     run = Run.create(tmp_path, FACTS)
-    late = {"verdict": "suspect", "verdict_reason": "late"}
+    late = {"verdict": "suspect", "verdict_reason": "the load generator used 99% of its core"}
     run.add(fake_row(1, experiment="instrument", generator="asyncio", **late))
     run.add(fake_row(2, experiment="instrument", generator="swarm", **late))
     run.add(fake_row(3, experiment="freshness", generator="asyncio", **late))
     run.add(fake_row(4, experiment="instrument freshness", generator="asyncio", **late))
-    run.add(fake_row(5, experiment="instrument", generator="asyncio", verdict="invalid"))
-    assert [row["order"] for row in doubts(run, ["instrument", "freshness"])] == [2, 3, 4, 5]
+    run.add(fake_row(5, experiment="instrument", generator="asyncio", verdict="invalid", verdict_reason="x"))
+    stolen = {"verdict": "suspect", "verdict_reason": "the load generator was late; the hypervisor took 9%"}
+    run.add(fake_row(6, experiment="instrument", generator="asyncio", **stolen))
+    assert [row["order"] for row in doubts(run, ["instrument", "freshness"])] == [2, 3, 4, 5, 6]
     assert [row["order"] for row in doubts(run, ["freshness"])] == [3, 4]
+
+
+def test_the_better_of_two_attempts_stands(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, FACTS)
+    run.add(fake_row(1, verdict="suspect"))
+    run.add(fake_row(1, attempt=2, verdict="invalid"))
+    assert [row["verdict"] for row in run.rows if not row["replaced"]] == ["suspect"]
+
+
+def test_under_latest_a_single_trial_has_no_latency_either(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, FACTS)
+    run.add(fake_row(1, contract="latest", latency_p50_ms=float("nan"), clients=1, seed=1), fake_deliveries())
+    (row,) = summarise(run.trials_of("freshness"), ["latency_p50_ms"], run)
+    assert np.isnan(row["latency_p50_ms"].estimate)
+
+
+def test_different_scenarios_are_different_rows(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, FACTS)
+    for order, headers in enumerate(["minimal", "browser"], start=1):
+        run.add(fake_row(order, headers=headers))
+    assert len(summarise(run.trials_of("freshness"), ["latency_p50_ms"])) == 2

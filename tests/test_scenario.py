@@ -13,6 +13,7 @@ from bench.experiments import EXPERIMENTS
 from bench.scenario import FIELDS, PROFILES, Scenario, ScenarioError, parse_value
 from bench.schedule import plan_run, planned_s
 from bench.transports import TRANSPORTS
+from bench.trial import choose_window
 from servers.plan import due_times
 
 
@@ -44,6 +45,11 @@ def test_polling_has_an_interval_or_a_pause() -> None:
         ({"window_s": 0}, "window_s"),
         ({"warmup_s": -1}, "warmup_s"),
         ({"poll_interval_s": -1}, "poll_interval_s"),
+        ({"poll_interval_s": 0}, "poll_interval_s"),
+        ({"transport": "long_polling", "hold_s": 0}, "hold_s"),
+        ({"recording": "market.csv"}, "plan=replay"),
+        ({"plan": "replay", "recording": "market.csv", "speed": -1}, "speed"),
+        ({"mss": 65_483}, "mss"),
         ({"poll_pause_s": -1}, "poll_pause_s"),
         ({"transport": "long_polling", "hold_s": 1000}, "hold_s"),
         ({"payload_bytes": 65_536, "rate_hz": 500}, "history"),
@@ -152,3 +158,13 @@ def test_every_experiment_asks_something_of_every_profile() -> None:
         assert experiment.question.endswith("?")
         for profile in PROFILES:
             assert plan_run([name], list(TRANSPORTS), profile, 1, {})
+
+
+@pytest.mark.parametrize("window_s", [1.0, 2.0, 8.0])
+def test_a_bursty_window_holds_whole_cycles_and_so_the_mean_rate(window_s: float) -> None:
+    counts = []
+    for seed in range(40):
+        scenario = Scenario("websocket", plan="bursty", rate_hz=50, window_s=window_s)
+        window = choose_window(scenario, seed, plan_start_ns=0, earliest_ns=800_000_000)
+        counts.append(window.ticks / float(scenario.exact_window_s))
+    assert sum(counts) / len(counts) == pytest.approx(50, rel=0.05)
