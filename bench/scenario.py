@@ -269,7 +269,10 @@ def parse_value(name: str, text: str) -> Any:
         raise ScenarioError(f"{name} is yes or no, not {text!r}")
     kind = next(kind for kind in (int, float, str) if kind.__name__ in annotation)
     try:
-        return kind(text)
+        value = kind(text)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError
+        return value
     except ValueError:
         article = {int: "a whole number", float: "a number"}[kind]
         raise ScenarioError(f"{name} is {article}, not {text!r}") from None

@@ -106,7 +106,10 @@ def test_values_are_read_by_their_type(name: str, text: str, value: Any) -> None
     assert parse_value(name, text) == value
 
 
-@pytest.mark.parametrize(("name", "text"), [("clients", "many"), ("rate_hz", "fast"), ("keep_alive", "7")])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("clients", "many"), ("rate_hz", "fast"), ("rate_hz", "nan"), ("window_s", "inf"), ("keep_alive", "7")],
+)
 def test_values_of_the_wrong_type_are_refused(name: str, text: str) -> None:
     with pytest.raises(ScenarioError, match=name):
         parse_value(name, text)

@@ -78,6 +78,14 @@ def number(value: float) -> str:
     return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.1g}"
 
 
+def _valid(trials: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the trials that may be averaged and match."""
+    chosen = trials[trials["verdict"] != "invalid"]
+    for name, value in where.items():
+        chosen = chosen[chosen[name] == value]
+    return chosen
+
+
 def estimate(trials: pd.DataFrame, column: str, **where: Any) -> Interval:
     """Estimate a figure over the valid trials that match, with its 95 % interval.
 
@@ -86,10 +94,7 @@ def estimate(trials: pd.DataFrame, column: str, **where: Any) -> Interval:
         column: The figure.
         where: Values of scenario columns to match.
     """
-    chosen = trials[trials["verdict"] != "invalid"]
-    for name, value in where.items():
-        chosen = chosen[chosen[name] == value]
-    return interval([float(figure) for figure in chosen[column] if figure is not None])
+    return interval([float(figure) for figure in _valid(trials, where)[column] if figure is not None])
 
 
 def ratio(trials: pd.DataFrame, column: str, above: Mapping[str, Any], below: Mapping[str, Any]) -> Interval:
@@ -102,9 +107,7 @@ def ratio(trials: pd.DataFrame, column: str, above: Mapping[str, Any], below: Ma
     """
     blocks = []
     for where in (below, above):
-        chosen = trials[trials["verdict"] != "invalid"]
-        for name, value in where.items():
-            chosen = chosen[chosen[name] == value]
+        chosen = _valid(trials, where)
         pairs = zip(chosen["repeat"], chosen[column], strict=True)
         blocks.append({int(repeat): float(figure) for repeat, figure in pairs if figure is not None})
     return ratio_interval(*blocks)

@@ -29,7 +29,7 @@ def designs(profile: Profile) -> list[Design]:
 def finding(trials: pd.DataFrame) -> str:
     """Say, for each transport, what ordinary clients report, what the kernel says, and what they cost."""
     sentences = []
-    for transport in [name for name in ("websocket", "long_polling", "short_polling") if name in TRANSPORTS]:
+    for transport in reversed(TRANSPORTS):  # push first: the plainest case
         figures = {
             (generator, column): estimate(trials, column, transport=transport, generator=generator).estimate
             for generator in ("swarm", "asyncio")
