@@ -57,6 +57,8 @@ class Scenario:
         headers: Header set of the requests: minimal or browser.
         cookie_bytes: Length of the cookie in each request.
         keep_alive: Polling: keep connections between requests.
+        tls: Encrypt every connection (TLS, with a certificate made for the trial).
+        compression: permessage-deflate (WebSocket) or gzip (HTTP).
         mss: TCP's largest segment in bytes; none leaves it to the system.
         congestion: TCP's congestion control; none leaves it to the system.
         generator: What loads the server: swarm, or asyncio (ordinary clients, for comparison).
@@ -79,6 +81,8 @@ class Scenario:
     headers: str = "minimal"
     cookie_bytes: int = 0
     keep_alive: bool | None = None
+    tls: bool = False
+    compression: bool = False
     mss: int | None = 1460
     congestion: str | None = "cubic"
     generator: str = "swarm"

@@ -12,7 +12,8 @@ class Transport(NamedTuple):
     ``server`` is a module of servers/, ``client`` one of clients/; a variant by another library has its own
     server and shares the client. ``family`` is pull (the client asks on its own clock), held (it asks and the
     server waits) or push. ``colour`` is its colour in every figure and table (of Okabe and Ito's palette,
-    legible to the colour-blind).
+    legible to the colour-blind). ``library`` is what the server is written with; ``variant_of`` names the
+    transport whose protocol it speaks, where that is another one.
     """
 
     name: str
@@ -21,6 +22,13 @@ class Transport(NamedTuple):
     family: str
     label: str
     colour: str
+    library: str
+    variant_of: str | None = None
+
+    @property
+    def protocol(self) -> str:
+        """The name of the transport whose protocol it speaks: its own, or that which it is a variant of."""
+        return self.variant_of or self.name
 
     @property
     def client_class(self) -> type[TickClient]:
@@ -28,11 +36,34 @@ class Transport(NamedTuple):
         return load_client(self.client)
 
 
+SHORT_POLLING = Transport(
+    "short_polling", "short_polling", "short_polling", "pull", "short polling", "#D55E00", "aiohttp"
+)
+LONG_POLLING = Transport(
+    "long_polling", "long_polling", "long_polling", "held", "long polling", "#E69F00", "aiohttp"
+)
+WEBSOCKET = Transport("websocket", "websocket", "websocket", "push", "WebSocket", "#0072B2", "websockets")
+
+
+def _variant(of: Transport, suffix: str, library: str) -> Transport:
+    """Return the same transport by another library."""
+    name = f"{of.name}_{suffix}"
+    return of._replace(
+        name=name, server=name, label=f"{of.label} ({library})", library=library, variant_of=of.name
+    )
+
+
 TRANSPORTS = {
     transport.name: transport
     for transport in (
-        Transport("short_polling", "short_polling", "short_polling", "pull", "short polling", "#D55E00"),
-        Transport("long_polling", "long_polling", "long_polling", "held", "long polling", "#E69F00"),
-        Transport("websocket", "websocket", "websocket", "push", "WebSocket", "#0072B2"),
+        SHORT_POLLING,
+        _variant(SHORT_POLLING, "lean", "httptools"),
+        LONG_POLLING,
+        _variant(LONG_POLLING, "lean", "httptools"),
+        WEBSOCKET,
+        _variant(WEBSOCKET, "aiohttp", "aiohttp"),
+        _variant(WEBSOCKET, "picows", "picows"),
     )
 }
+MAIN = [name for name, transport in TRANSPORTS.items() if transport.variant_of is None]
+"""The transports that every experiment measures; variants by other libraries are measured where named."""

@@ -29,6 +29,8 @@ class ServerOptions:
     history_ticks: int = 1_000
     max_clients: int = 50_000
     heartbeat_s: float | None = None
+    compression: bool = False
+    certificate: str | None = None
     mss: int | None = 1460
     congestion: str | None = "cubic"
     core: int | None = None
@@ -102,6 +104,8 @@ OPTION_HELP = {
     "history_ticks": "how many ticks are remembered",
     "max_clients": "connections beyond this many are refused with a clear answer",
     "heartbeat_s": "seconds between WebSocket pings; none unless given",
+    "compression": "permessage-deflate (WebSocket) or gzip (HTTP) for clients that offer it",
+    "certificate": "PEM file of private key and certificate: serve over TLS",
     "mss": "TCP maximum segment size in bytes; 'none' leaves it to the system",
     "congestion": "TCP congestion control; 'none' leaves it to the system",
     "core": "run on this processor only",
