@@ -6,6 +6,7 @@ Both end by themselves when their standard input ends, so even ``kill -9`` of th
 import contextlib
 import json
 import queue
+import ssl
 import subprocess
 import sys
 import threading
@@ -144,6 +145,10 @@ class Server(Process):
         self.url: str = self.ready["url"]
         address = urlsplit(self.url)
         self.host, self.port, self.path = address.hostname or "", address.port or 0, address.path
+        self._trust: ssl.SSLContext | None = None
+        if options.certificate is not None:  # it is this server's own: it needs nobody to vouch for it
+            self._trust = ssl.create_default_context(cafile=options.certificate)
+            self._trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
     def health(self, *, lags_after: int | None = None, timeout_s: float = 30.0) -> dict[str, Any]:
         """Ask the server how it is.
@@ -154,7 +159,7 @@ class Server(Process):
         query = "" if lags_after is None else f"?lags_after={lags_after}"
         try:
             with urllib.request.urlopen(
-                f"{self.url.removesuffix(self.path)}/health{query}", None, timeout_s
+                f"{self.url.removesuffix(self.path)}/health{query}", None, timeout_s, context=self._trust
             ) as answer:
                 health: dict[str, Any] = json.load(answer)
                 return health

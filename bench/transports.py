@@ -13,7 +13,7 @@ class Transport(NamedTuple):
     server and shares the client. ``family`` is pull (the client asks on its own clock), held (it asks and the
     server waits) or push. ``colour`` is its colour in every figure and table (of Okabe and Ito's palette,
     legible to the colour-blind). ``library`` is what the server is written with; ``variant_of`` names the
-    transport whose protocol it speaks, where that is another one.
+    transport whose protocol it speaks, where that is another one. ``compresses`` says whether the server can.
     """
 
     name: str
@@ -24,6 +24,7 @@ class Transport(NamedTuple):
     colour: str
     library: str
     variant_of: str | None = None
+    compresses: bool = True
 
     @property
     def protocol(self) -> str:
@@ -45,11 +46,16 @@ LONG_POLLING = Transport(
 WEBSOCKET = Transport("websocket", "websocket", "websocket", "push", "WebSocket", "#0072B2", "websockets")
 
 
-def _variant(of: Transport, suffix: str, library: str) -> Transport:
+def _variant(of: Transport, suffix: str, library: str, *, compresses: bool) -> Transport:
     """Return the same transport by another library."""
     name = f"{of.name}_{suffix}"
     return of._replace(
-        name=name, server=name, label=f"{of.label} ({library})", library=library, variant_of=of.name
+        name=name,
+        server=name,
+        label=f"{of.label} ({library})",
+        library=library,
+        variant_of=of.name,
+        compresses=compresses,
     )
 
 
@@ -57,12 +63,12 @@ TRANSPORTS = {
     transport.name: transport
     for transport in (
         SHORT_POLLING,
-        _variant(SHORT_POLLING, "lean", "httptools"),
+        _variant(SHORT_POLLING, "lean", "httptools", compresses=False),
         LONG_POLLING,
-        _variant(LONG_POLLING, "lean", "httptools"),
+        _variant(LONG_POLLING, "lean", "httptools", compresses=False),
         WEBSOCKET,
-        _variant(WEBSOCKET, "aiohttp", "aiohttp"),
-        _variant(WEBSOCKET, "picows", "picows"),
+        _variant(WEBSOCKET, "aiohttp", "aiohttp", compresses=True),
+        _variant(WEBSOCKET, "picows", "picows", compresses=False),
     )
 }
 MAIN = [name for name, transport in TRANSPORTS.items() if transport.variant_of is None]

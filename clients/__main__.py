@@ -1,11 +1,14 @@
 """The swarm as a process of its own: ``python -m clients``, told what to do by lines (clients/orders.py)."""
 
 import sys
+from functools import partial
 
 from clients.base import Address, TickClient, load
 from clients.orders import Order
 from clients.short_polling import stratified_phases
+from clients.stamped_socket import SocketFactory, StampedSocket
 from clients.swarm import Swarm
+from clients.tls_socket import TlsSocket, client_context
 from clients.worker import main
 from servers.wire import now_ns
 
@@ -24,6 +27,9 @@ def build_clients(order: Order) -> list[TickClient]:
 
 def make_swarm(order: Order, offset_ns: int) -> Swarm:
     """Build the swarm that was ordered."""
+    make_socket: SocketFactory = StampedSocket
+    if order.ca is not None:
+        make_socket = partial(TlsSocket, context=client_context(order.ca), server_name=order.host)
     return Swarm(
         build_clients(order),
         order.host,
@@ -31,6 +37,7 @@ def make_swarm(order: Order, offset_ns: int) -> Swarm:
         offset_ns=offset_ns,
         mss=order.mss,
         congestion=order.congestion,
+        make_socket=make_socket,
     )
 
 

@@ -26,6 +26,8 @@ class Crowd(LoadGenerator):
             raise ValueError(f"there is no ordinary client for {order.client}; there is {', '.join(PEERS)}")
         if unknown := set(order.settings) - set(load(order.client).settings):
             raise ValueError(f"a client for {order.client} has no {', '.join(sorted(unknown))}")
+        if order.ca is not None or order.settings.get("compression"):
+            raise ValueError("ordinary clients have neither TLS nor compression here; use the swarm")
         self.offset_ns, self.epoch_ns = offset_ns, now_ns()
         self.phases = stratified_phases(order.clients, order.seed)
         self._peers = [PEERS[order.client](number, order, self) for number in range(order.clients)]

@@ -43,8 +43,10 @@ class LoadGenerator(ABC):
     Attributes:
         deliveries: A flat array of int64, six to a delivered tick: see ``DELIVERY_FIELDS``.
         request_lags_ns: Two int64 to a request: when it was sent, and sent − should have been sent.
-        connect_ns: For each connection, from connect() until it can be used: after TCP's handshake (HTTP), or
-            WebSocket's.
+        connect_ns: For each connection, from connect() until it can be used: after the handshakes of TCP, of
+            TLS where there is one, and of WebSocket.
+        first_answer_counts: What the first connection of each client cost on the wire until its first answer
+            was whole, summed over all clients; None where it is not known.
         errors: What servers refused and connections broke by, and how often.
         ready: Clients that have been connected and answered at least once.
     """
@@ -55,6 +57,7 @@ class LoadGenerator(ABC):
         self.connect_ns = array("q")
         self.errors: Counter[str] = Counter()
         self.ready = 0
+        self.first_answer_counts: WireCounts | None = None
         self.bytes_up = self.bytes_down = 0
         self.user_stamped_reads = self.reads = 0
         self.clients = clients

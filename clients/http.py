@@ -6,6 +6,7 @@ httptools. The property test in tests/test_http_clients.py holds the two ways eq
 
 import json
 import re
+import zlib
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -22,6 +23,9 @@ _plain_head = re.compile(
 ).fullmatch
 _body_bytes: dict[bytes, int] = {}
 _HEADS_KEPT = 64
+LARGEST_BODY_BYTES = 2**20
+GZIP = zlib.MAX_WBITS | 16
+"""zlib's word for the format of RFC 1952."""
 
 
 def _plain_body_bytes(head: bytes) -> int:
@@ -43,15 +47,17 @@ class HttpClient(TickClient):
     Args:
         headers, cookie_bytes: See :func:`clients.headers.header_lines`.
         keep_alive: False asks the server to close the connection after each answer.
+        compression: Whether gzip is asked for (RFC 9110, section 12.5.3). It is understood in any case.
     """
 
-    settings: ClassVar[tuple[str, ...]] = ("headers", "cookie_bytes", "keep_alive")
+    settings: ClassVar[tuple[str, ...]] = ("headers", "cookie_bytes", "keep_alive", "compression")
     pulls = True
 
     __slots__ = (
         "_awaiting",
         "_body",
         "_complete",
+        "_encoding",
         "_headers",
         "_parser",
         "_parsing",
@@ -68,12 +74,13 @@ class HttpClient(TickClient):
         headers: str = "minimal",
         cookie_bytes: int = 0,
         keep_alive: bool = True,
+        compression: bool = False,
         after: int | None = None,
         latest: bool = False,
         decode: Callable[[bytes], Ticks] = decode_stamps,
     ) -> None:
         super().__init__(address, after=after, latest=latest, decode=decode)
-        lines = header_lines(headers, address, cookie_bytes=cookie_bytes)
+        lines = header_lines(headers, address, cookie_bytes=cookie_bytes, compression=compression)
         if not keep_alive:
             lines = lines.replace("Connection: keep-alive\r\n", "") + "Connection: close\r\n"
         self._headers = f" HTTP/1.1\r\n{lines}\r\n"
@@ -83,7 +90,7 @@ class HttpClient(TickClient):
         self._started = False
         self._waiting_ticks = False
         self._complete = 0
-        self._body = b""
+        self._body = self._encoding = b""
         self._parser: Any = None
         self._parsing = False
 
@@ -95,7 +102,7 @@ class HttpClient(TickClient):
         """Ask at once on the first connection, and on a later one if an answer is owed."""
         self._parser = httptools.HttpResponseParser(self)
         self._parsing = self._waiting_ticks = False
-        self._complete, self._body = 0, b""
+        self._complete, self._body, self._encoding = 0, b"", b""
         self.done_with_connection = False
         self.ready, self.ready_ns = True, now_ns
         if self.outbox:  # asked for while there was no connection: now it can be sent
@@ -140,7 +147,8 @@ class HttpClient(TickClient):
             return ()
         if self._complete > 1:
             raise ServerError("more answers than questions")
-        body, self._body, self._complete, self._parsing = self._body, b"", 0, False
+        body = _decode(self._body, self._encoding)
+        self._body, self._encoding, self._complete, self._parsing = b"", b"", 0, False
         status = self._parser.get_status_code()
         if status != 200:
             raise ServerError(_sentence(status, body))
@@ -160,8 +168,11 @@ class HttpClient(TickClient):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note what the server says beside the ticks."""
-        if name.lower() == b"ticks-waiting":
+        name = name.lower()
+        if name == b"ticks-waiting":
             self._waiting_ticks = True
+        elif name == b"content-encoding":
+            self._encoding = value.lower()
 
     def on_body(self, body: bytes) -> None:
         """Collect a piece of the body."""
@@ -171,6 +182,26 @@ class HttpClient(TickClient):
         """Count a whole answer, and note whether the connection outlives it (RFC 9112, section 9.3)."""
         self._complete += 1
         self.done_with_connection = not self._parser.should_keep_alive()
+
+
+def _decode(body: bytes, encoding: bytes) -> bytes:
+    """Return the body without its encoding (RFC 9110, section 8.4).
+
+    Raises:
+        ServerError: If it is not gzip, not whole, or decodes to more than 1 MiB.
+    """
+    if not encoding:
+        return body
+    if encoding != b"gzip":
+        raise ServerError(f"a body encoded as {encoding.decode(errors='replace')}; gzip was asked for")
+    decoder = zlib.decompressobj(GZIP)
+    try:
+        decoded = decoder.decompress(body, LARGEST_BODY_BYTES)
+    except zlib.error as error:
+        raise ServerError(f"a body that is not gzip: {error}") from error
+    if not decoder.eof or decoder.unused_data:
+        raise ServerError(f"a gzip body that is not whole, or holds over {LARGEST_BODY_BYTES >> 20} MiB")
+    return decoded
 
 
 def _sentence(status: int, body: bytes) -> str:

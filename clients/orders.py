@@ -9,7 +9,11 @@ import msgspec
 
 
 class Order(msgspec.Struct, frozen=True, tag="order", forbid_unknown_fields=True):
-    """Connect so many clients to this server. ``settings`` are the client's own, such as poll_interval_s."""
+    """Connect so many clients to this server. ``settings`` are the client's own, such as poll_interval_s.
+
+    ``ca`` is the PEM file of the authority that the server's certificate is to be checked by; without it,
+    there is no TLS.
+    """
 
     client: str
     host: str
@@ -23,18 +27,21 @@ class Order(msgspec.Struct, frozen=True, tag="order", forbid_unknown_fields=True
     mss: int | None = None
     congestion: str | None = None
     core: int | None = None
+    ca: str | None = None
     connect_timeout_s: float = 60.0
 
 
 class Connected(msgspec.Struct, frozen=True, tag="connected"):
     """All clients are connected and answered; how long it took, and what share of a core here.
 
-    ``empty_rss_bytes`` is the memory of the process before it had clients.
+    ``empty_rss_bytes`` is the memory of the process before it had clients; ``first_answer_wire`` what the
+    wire carried until each client's first answer was whole, as in WireCounts, or None where it is not known.
     """
 
     connect_s: float
     connect_cpu_ratio: float
     empty_rss_bytes: int
+    first_answer_wire: list[int] | None = None
 
 
 class Window(msgspec.Struct, frozen=True, tag="window"):

@@ -101,9 +101,11 @@ class StampedSocket:
 
     Attributes:
         kernel_stamped: Whether the last read was stamped by the kernel.
+        ends_within: The last read ended with a part of something (a TLS record) that is kept until it is
+            whole: the read's arrival time is that of this part.
     """
 
-    __slots__ = ("_buffer", "_clock", "_ended", "_family", "_offset_ns", "_sock", "kernel_stamped")
+    __slots__ = ("_clock", "_ended", "_family", "_offset_ns", "_sock", "ends_within", "kernel_stamped")
 
     _shared_buffer = memoryview(bytearray(READ_BYTES))
 
@@ -121,6 +123,7 @@ class StampedSocket:
         self._clock = clock
         self._ended = False
         self.kernel_stamped = False
+        self.ends_within = False
         self._sock = sock = socket.socket(family, socket.SOCK_STREAM)
         prepare(sock, mss=mss, congestion=congestion)
 
@@ -144,6 +147,16 @@ class StampedSocket:
     def connect_error(self) -> int:
         """Return the errno of a connection attempt that has ended, 0 if it succeeded."""
         return self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+    def secure(self) -> bool:
+        """Go on with what a connection that stands needs before it can be used; return whether it is done.
+
+        Called when the connection stands, and then at each read, until it is. TCP alone needs nothing.
+
+        Raises:
+            OSError: If it cannot be done, with a sentence.
+        """
+        return True
 
     def receive(self) -> tuple[bytes, int]:
         """Read what is there; return the bytes (none: the peer has closed) and their arrival in ns.
@@ -213,7 +226,7 @@ class StampedSocket:
 
 
 class SocketFactory(Protocol):
-    """Makes the swarm's sockets: StampedSocket itself, or a stand-in for tests or for another runtime."""
+    """Makes the swarm's sockets: StampedSocket, TlsSocket, or a stand-in for tests or another runtime."""
 
     def __call__(
         self, family: int, *, offset_ns: int, mss: int | None = None, congestion: str | None = None

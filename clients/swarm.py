@@ -36,13 +36,15 @@ class _Seat:
         "scheduled_ns",
         "sock",
         "unsent",
+        "usable",
     )
 
     def __init__(self, number: int, client: TickClient) -> None:
         self.number = number
         self.client = client
         self.sock: StampedSocket | None = None
-        self.established = False
+        self.established = False  # TCP's connection stands
+        self.usable = False  # and what is upon it (TLS) does
         self.unsent = b""
         self.queued = True  # for a connection
         self.connecting_since_ns = 0  # 0 when the connection has proved itself
@@ -59,7 +61,7 @@ class Swarm(LoadGenerator):
         host, port: The server.
         offset_ns: Bench clock − CLOCK_REALTIME.
         poller: An epoll object or its like; by default a new one of the system.
-        make_socket: Makes the sockets.
+        make_socket: Makes the sockets: StampedSocket, or TlsSocket with its context.
         clock: The bench clock, in ns.
         connecting_at_once: How many connections may be under way at once.
     """
@@ -81,6 +83,7 @@ class Swarm(LoadGenerator):
         connecting_at_once: int = CONNECTING_AT_ONCE,
     ) -> None:
         super().__init__(clients, clock)
+        self.first_answer_counts = WireCounts()
         self._seats = [_Seat(number, client) for number, client in enumerate(clients)]
         self._by_fd: dict[int, _Seat] = {}
         self._finishing: dict[int, StampedSocket] = {}  # closed here; the server's end is still to come
@@ -173,6 +176,9 @@ class Swarm(LoadGenerator):
     def _readable(self, seat: _Seat) -> None:
         client, sock = seat.client, seat.sock
         assert sock is not None
+        if not seat.usable:
+            self._secure(seat)
+            return
         try:
             data, arrived_ns = sock.receive()
         except BlockingIOError:
@@ -196,7 +202,7 @@ class Swarm(LoadGenerator):
             self._lose(seat, str(error))
             return
         if ticks:
-            self._log(seat.number, ticks, arrived_ns, client.stamp_shared)
+            self._log(seat.number, ticks, arrived_ns, client.stamp_shared or sock.ends_within)
             if seat.backoff_s:
                 seat.backoff_s = 0.0
         if seat.connecting_since_ns:
@@ -222,7 +228,7 @@ class Swarm(LoadGenerator):
             if client.wants_connection and not seat.queued:
                 seat.queued = True
                 self._to_connect.append(seat)
-        elif seat.established and client.outbox:
+        elif seat.usable and client.outbox:
             self._flush(seat)
         if client.deadline_ns != seat.scheduled_ns:
             seat.scheduled_ns = client.deadline_ns
@@ -288,9 +294,7 @@ class Swarm(LoadGenerator):
                 return False
             seat.established = True
             self._poller.modify(sock.fileno(), READABLE)
-            seat.client.connected(self._clock())
-            self._admit(seat)
-            self._follow(seat)
+            self._secure(seat)
         elif seat.unsent:
             try:
                 seat.unsent = seat.unsent[sock.send(seat.unsent) :]
@@ -300,6 +304,20 @@ class Swarm(LoadGenerator):
             if not seat.unsent:
                 self._poller.modify(sock.fileno(), READABLE)
         return seat.sock is not None
+
+    def _secure(self, seat: _Seat) -> None:
+        """Go on with a connection that stands, and tell the client when it can be used."""
+        assert seat.sock is not None
+        try:
+            if not seat.sock.secure():
+                return
+        except OSError as error:
+            self._lose(seat, error.strerror or str(error))
+            return
+        seat.usable = True
+        seat.client.connected(self._clock())
+        self._admit(seat)
+        self._follow(seat)
 
     def _admit(self, seat: _Seat) -> None:
         """Let the next one connect, if this connection has proved that the server has accepted it.
@@ -317,6 +335,15 @@ class Swarm(LoadGenerator):
         if not seat.been_ready:
             seat.been_ready = True
             self.ready += 1
+            self._count_first_answer(seat)
+
+    def _count_first_answer(self, seat: _Seat) -> None:
+        assert seat.sock is not None
+        counts = seat.sock.wire_counts()
+        if counts is None or self.first_answer_counts is None:
+            self.first_answer_counts = None
+        else:
+            self.first_answer_counts = self.first_answer_counts.plus(counts)
 
     def _lose(self, seat: _Seat, reason: str) -> None:
         """A connection has ended: note why, and connect again after a pause if the client wants to."""
@@ -343,7 +370,7 @@ class Swarm(LoadGenerator):
             self._poller.modify(sock.fileno(), READABLE)
         else:
             self._retire(sock, counted=seat.established)
-        seat.sock, seat.established, seat.unsent = None, False, b""
+        seat.sock, seat.established, seat.usable, seat.unsent = None, False, False, b""
 
     def _hear_the_end(self, fd: int) -> None:
         """Retire a connection closed here when the server has closed it too: its last packets count."""

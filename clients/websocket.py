@@ -1,8 +1,9 @@
 """WebSocket (RFC 6455): a handshake over HTTP, then frames.
 
 ``websockets.client.ClientProtocol`` does the handshake and everything unusual: pings, closes, fragments,
-errors. The usual case, a whole text frame from the server, is read here, because it is most of what the
-swarm does; the property test in tests/test_websocket_client.py holds the two ways equal.
+errors, compressed messages (RFC 7692). The usual case, a whole plain text frame from the server, is read
+here, because it is most of what the swarm does; the property test in tests/test_websocket_client.py holds the
+two ways equal.
 """
 
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import ClassVar
 
 import msgspec
 from websockets.client import ClientProtocol
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import State
@@ -22,6 +24,8 @@ from servers.wire import Missed, Tick, TickStamp, decode_stamps
 WHOLE_TEXT_FRAME = 0x81  # FIN and opcode 1 (RFC 6455, section 5.2)
 LARGEST_FRAME_BYTES = 2**20
 LONGEST_HEADER_BYTES = 10
+LEAST_MEMORY = {"memLevel": 1}
+"""zlib's, for the compressor that each connection must have: clients send nothing that is compressed."""
 
 
 class Client(TickClient):
@@ -30,12 +34,13 @@ class Client(TickClient):
     Args:
         address: The server.
         headers, cookie_bytes: What the handshake carries, see :mod:`clients.headers`.
+        compression: Offer permessage-deflate (RFC 7692), in Chrome's words.
         after, latest, decode: See :class:`clients.base.TickClient`.
     """
 
-    settings: ClassVar[tuple[str, ...]] = ("headers", "cookie_bytes")
+    settings: ClassVar[tuple[str, ...]] = ("headers", "cookie_bytes", "compression")
 
-    __slots__ = ("_buffer", "_fragments", "_handshake_headers", "_protocol")
+    __slots__ = ("_buffer", "_compression", "_fragments", "_handshake_headers", "_protocol")
 
     def __init__(
         self,
@@ -43,12 +48,14 @@ class Client(TickClient):
         *,
         headers: str = "minimal",
         cookie_bytes: int = 0,
+        compression: bool = False,
         after: int | None = None,
         latest: bool = False,
         decode: Callable[[bytes], Ticks] = decode_stamps,
     ) -> None:
         super().__init__(address, after=after, latest=latest, decode=decode)
         self._handshake_headers = websocket_headers(headers, address, cookie_bytes=cookie_bytes)
+        self._compression = compression
         self._buffer = b""
         self._fragments: list[bytes] = []
         self._protocol: ClientProtocol | None = None
@@ -57,7 +64,10 @@ class Client(TickClient):
         """Send the handshake, with the cursor in its address."""
         host, port, path = self._address
         address = parse_uri(f"ws://{f'[{host}]' if ':' in host else host}:{port}{path}{self._query()}")
-        self._protocol = ClientProtocol(address, max_size=LARGEST_FRAME_BYTES)
+        deflate = ClientPerMessageDeflateFactory(compress_settings=LEAST_MEMORY)
+        self._protocol = ClientProtocol(
+            address, extensions=[deflate] if self._compression else None, max_size=LARGEST_FRAME_BYTES
+        )
         self._buffer, self._fragments, self.ready = b"", [], False
         request = self._protocol.connect()
         for name, value in self._handshake_headers:

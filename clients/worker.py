@@ -131,7 +131,9 @@ def run(order: Order, orders: Orders, make: Make, *, freeze: bool) -> Report:
             gc.collect()
             gc.freeze()
         cpu_ratio = (time.process_time_ns() - began_cpu_ns) / connect_ns
-        say(Connected(connect_ns / 1e9, cpu_ratio, empty_rss_bytes))
+        first = generator.first_answer_counts
+        first_answer_wire = None if first is None else list(first)
+        say(Connected(connect_ns / 1e9, cpu_ratio, empty_rss_bytes, first_answer_wire))
         while (window := orders.look()) is None:
             generator.step(wait_until_ns=now_ns() + LOOK_NS // 4)
         if not isinstance(window, Window):

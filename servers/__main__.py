@@ -57,6 +57,7 @@ async def serving(transport: str, options: ServerOptions) -> AsyncIterator[dict[
     feed = build_feed(options, start_ns)
     with listen(options) as listener:
         host, port = listener.getsockname()[:2]
+        scheme = "http" if options.certificate is None else "https"
         publishing = asyncio.create_task(feed.run())
         try:
             async with serve(feed, listener, options):
@@ -64,7 +65,7 @@ async def serving(transport: str, options: ServerOptions) -> AsyncIterator[dict[
                     yield {
                         "event": "ready",
                         "transport": transport,
-                        "url": f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}",
+                        "url": f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{PATH}",
                         "pid": os.getpid(),
                         "start_ns": start_ns,
                         "loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
@@ -107,6 +108,7 @@ def run(transport: str, options: ServerOptions) -> None:
 
     Raises:
         RecordingError: If the recording cannot be replayed.
+        ValueError: If the certificate cannot be read.
         OSError: If the address cannot be listened on.
     """
     if options.core is not None and hasattr(os, "sched_setaffinity"):

@@ -9,6 +9,7 @@ import dataclasses
 import importlib
 import json
 import socket
+import ssl
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -138,6 +139,27 @@ def listen(options: ServerOptions) -> socket.socket:
     listener.listen(BACKLOG)
     listener.setblocking(False)
     return listener
+
+
+def ssl_context(options: ServerOptions) -> ssl.SSLContext | None:
+    """Return how to encrypt: TLS 1.2 or 1.3, and HTTP/1.1 by ALPN (RFC 7301); None without a certificate.
+
+    Raises:
+        ValueError: If the certificate cannot be read.
+    """
+    if options.certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(options.certificate, password=lambda: "")  # and never ask at the terminal
+    except OSError as error:
+        raise ValueError(
+            f"the certificate {options.certificate} cannot be read ({error.strerror}); "
+            "give a PEM file of a private key without password, the certificate, and its chain"
+        ) from error
+    return context
 
 
 def congestion_in_force(sock: socket.socket) -> str:

@@ -3,6 +3,8 @@
 A client that never reads cannot make the server's memory grow: its connection gets one answer at a time, the
 next request is not looked at before that answer was written, and after 20 s without progress the kernel ends
 the connection (TCP_USER_TIMEOUT, see :func:`servers.base.listen`).
+
+With compression, ticks go as gzip to whoever accepts it; aiohttp compresses each answer anew.
 """
 
 import asyncio
@@ -16,7 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from servers.base import BACKLOG, HEALTH_PATH, PATH, BadRequest, health
+from servers.base import BACKLOG, HEALTH_PATH, PATH, BadRequest, health, ssl_context
 from servers.feed import Delivery, Feed
 from servers.options import ServerOptions
 
@@ -56,7 +58,10 @@ async def serve_http(
         if request.can_read_body:
             return _error(413, "a request body is not read here; ask by GET with a query")
         try:
-            return await handler(request)
+            response = await handler(request)
+            if options.compression and request.path == PATH and _accepts_gzip(request):
+                response.enable_compression(web.ContentCoding.gzip)
+            return response
         except BadRequest as bad:
             return _error(400, str(bad), close=False)
         except web.HTTPNotFound:
@@ -77,8 +82,8 @@ async def serve_http(
     await runner.setup()
     assert runner.server is not None
     server = runner.server
-    await web.SockSite(runner, listener, backlog=BACKLOG).start()
     try:
+        await web.SockSite(runner, listener, backlog=BACKLOG, ssl_context=ssl_context(options)).start()
         yield
     finally:
         await runner.cleanup()
@@ -95,6 +100,15 @@ def ticks_response(delivery: Delivery) -> web.Response:
     if delivery.waiting:
         headers["Ticks-Waiting"] = str(delivery.waiting)
     return web.Response(body=delivery.body, content_type="application/json", headers=headers)
+
+
+def _accepts_gzip(request: web.Request) -> bool:
+    """Return whether gzip is among what the client accepts (RFC 9110, section 12.5.3)."""
+    for offer in request.headers.get("Accept-Encoding", "").lower().split(","):
+        coding, _, weight = offer.replace(" ", "").partition(";")
+        if coding == "gzip":
+            return weight.rstrip(".0") != "q="
+    return False
 
 
 def _error(status: int, sentence: str, *, close: bool = True, allow: str | None = None) -> web.Response:

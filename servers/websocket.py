@@ -5,6 +5,10 @@ one broadcast. One whose kernel buffers are full drops out of the broadcast and 
 sends from the shared history as fast as the client reads (back-pressure) until it has caught up. Its memory
 here is one delivery, however long it stalls; ticks that the history has lost by then are counted to it; and
 after 20 s without progress the kernel ends the connection (TCP_USER_TIMEOUT, see servers/base.py).
+
+With compression (permessage-deflate, RFC 7692) a broadcast compresses each message for each connection anew,
+because every connection has a window of its own. Over TLS a client that does not keep up is noticed later,
+when the event loop's buffer of encrypted bytes is full too (64 KiB).
 """
 
 import asyncio
@@ -23,7 +27,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
-from servers.base import BACKLOG, HEALTH_PATH, PATH, BadRequest, health, parse_query
+from servers.base import BACKLOG, HEALTH_PATH, PATH, BadRequest, health, parse_query, ssl_context
 from servers.feed import Feed
 from servers.options import ServerOptions
 from servers.wire import Missed
@@ -106,13 +110,15 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
             return _json_response(connection, HTTPStatus.NOT_FOUND, json.dumps({"error": sentence}).encode())
         return None
 
+    encryption = ssl_context(options)
     feed.listeners.add(publish)
     server = await serve_websockets(
         answer,
         sock=listener,
+        ssl=encryption,
         backlog=BACKLOG,
         process_request=route,
-        compression=None,
+        compression="deflate" if options.compression else None,
         ping_interval=options.heartbeat_s,
         ping_timeout=options.heartbeat_s,
         max_size=MAX_MESSAGE_BYTES,
