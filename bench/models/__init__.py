@@ -1,0 +1,104 @@
+"""The theory: what a figure should be, derived from how the transport works. One file per subject.
+
+    distribution.py  a latency's distribution, the link, fan-out
+    latency.py       delivery latency
+    age.py           age of information
+    requests.py      requests, empty answers, ticks per answer
+    traffic.py       bytes and packets by layer
+    capacity.py      where one transport becomes cheaper than another
+    http2.py         what HTTP/2 would make of the headers
+
+Times go in in seconds and come out in ms, like the columns that they stand beside. tests/test_models.py holds
+all of it against a simulation that knows no formula, tests/test_models_measured.py against measured runs.
+"""
+
+from bench.models.age import long_polling_age_ms, polling_age_ms, push_age_ms, source_age_ms
+from bench.models.capacity import (
+    LinearCost,
+    break_even_hz,
+    crossover_latency_s,
+    equal_bytes_interval_s,
+    heartbeat_bytes_per_s,
+    idle_polling_bytes_per_s,
+    polling_clients_per_core,
+    push_clients_per_core,
+)
+from bench.models.distribution import Latency, Link, over_fan_out
+from bench.models.http2 import (
+    computed_header_blocks,
+    computed_request_bytes,
+    computed_response_bytes,
+    http2_request_headers,
+    http2_response_headers,
+)
+from bench.models.latency import (
+    Plan,
+    closed_loop_cycle_s,
+    long_polling_latency,
+    open_loop_cycle_s,
+    paused_polling_latency,
+    polling_latency,
+    push_latency,
+    short_polling_latency,
+)
+from bench.models.requests import (
+    TicksPerAnswer,
+    long_polling_ticks_per_answer,
+    polling_ticks_per_answer,
+)
+from bench.models.traffic import (
+    SEGMENT_HEADER_BYTES,
+    Bounds,
+    Traffic,
+    array_bytes,
+    long_polling_traffic,
+    polling_traffic,
+    push_traffic,
+    request_bytes,
+    segments,
+    websocket_header_bytes,
+)
+
+__all__ = [
+    "SEGMENT_HEADER_BYTES",
+    "Bounds",
+    "Latency",
+    "LinearCost",
+    "Link",
+    "Plan",
+    "TicksPerAnswer",
+    "Traffic",
+    "array_bytes",
+    "break_even_hz",
+    "closed_loop_cycle_s",
+    "computed_header_blocks",
+    "computed_request_bytes",
+    "computed_response_bytes",
+    "crossover_latency_s",
+    "equal_bytes_interval_s",
+    "heartbeat_bytes_per_s",
+    "http2_request_headers",
+    "http2_response_headers",
+    "idle_polling_bytes_per_s",
+    "long_polling_age_ms",
+    "long_polling_latency",
+    "long_polling_ticks_per_answer",
+    "long_polling_traffic",
+    "open_loop_cycle_s",
+    "over_fan_out",
+    "paused_polling_latency",
+    "polling_age_ms",
+    "polling_clients_per_core",
+    "polling_latency",
+    "polling_ticks_per_answer",
+    "polling_traffic",
+    "push_age_ms",
+    "push_clients_per_core",
+    "push_latency",
+    "push_traffic",
+    "request_bytes",
+    "segments",
+    "short_polling_latency",
+    "source_age_ms",
+    "websocket_header_bytes",
+]
