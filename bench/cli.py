@@ -17,8 +17,10 @@ from rich.table import Table
 
 from bench import machine
 from bench.compare import as_records, compare, machines_note, print_comparison
+from bench.course_cli import add_to as add_course_commands
 from bench.doctor import GOOD, LIMITED, MISSING, examine, measure_noise
 from bench.experiments import EXPERIMENTS
+from bench.notebooks import NotebooksError, UnknownNotebook
 from bench.processes import TrialFailed, running_server
 from bench.progress import run_watched
 from bench.report import doubts, print_noise, print_run
@@ -52,9 +54,9 @@ def main() -> None:
     """Run the command line; every expected fault is one sentence and an exit code, never a traceback."""
     try:
         app()
-    except (ScenarioError, RecordingError, AddressError) as error:
+    except (ScenarioError, RecordingError, AddressError, UnknownNotebook) as error:
         complain(str(error), USAGE)
-    except (ResultsError, TrialFailed, OSError) as error:
+    except (ResultsError, TrialFailed, NotebooksError, OSError) as error:
         complain(str(error), FAILED)
 
 
@@ -320,3 +322,6 @@ def watch(
         pass
     except TimeoutError as error:
         complain(f"{error}; is {address} a {entry.label} server?", FAILED)
+
+
+add_course_commands(app)

@@ -1,0 +1,32 @@
+"""The commands of the course: notebooks and slides. Words only, as in cli.py."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.notebooks import open_lab
+from bench.slides import build_decks
+
+
+def notebooks(context: typer.Context) -> None:
+    """Open the course's notebooks in JupyterLab; Ctrl-C stops it. More options go to JupyterLab."""
+    raise typer.Exit(open_lab(context.args))
+
+
+def slides(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME…]", help="Notebooks, such as 01; all.")
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Folder to write.")] = Path("slides"),
+) -> None:
+    """Make slides of the notebooks: one HTML file each, with speaker notes, that needs no network."""
+    for deck in build_decks(names or (), output):
+        typer.echo(deck)
+    typer.echo(f"All: {output / 'index.html'} (in a deck, S opens the speaker's view)")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(notebooks)
+    app.command()(slides)
