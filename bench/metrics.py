@@ -115,6 +115,14 @@ def age_of_information_ms(deliveries: Deliveries, window: WindowTicks) -> float:
     return float(areas.sum() / (ends - begins).sum() / NS_PER_MS)
 
 
+def late_ratio(deliveries: Deliveries, window: WindowTicks, clients: int, limit_ms: float) -> float:
+    """Return the share of the expected deliveries that came later than ``limit_ms``, or not at all."""
+    expected = window.ticks * clients
+    own = in_window(deliveries, window)
+    on_time = np.count_nonzero(own[:, ARRIVED_NS] - own[:, DUE_NS] <= limit_ms * NS_PER_MS)
+    return max(1.0 - float(on_time) / expected, 0.0) if expected else float("nan")
+
+
 def lag_p99_ms(lags_ns: NDArray[np.int64]) -> float:
     """Return the 99th percentile of lags in ms, NaN if there are none."""
     return float(np.quantile(lags_ns, 0.99) / NS_PER_MS) if len(lags_ns) else float("nan")
@@ -124,7 +132,8 @@ def traffic_figures(before: Reading, after: Reading, payload_bytes: int) -> dict
     """Bytes, packets and requests per delivered tick, between two readings of the swarm's counters.
 
     Application bytes are what the clients wrote and read: HTTP heads and bodies, WebSocket frames. Wire bytes
-    add the TCP/IP headers of all segments, pure ACKs included. Retransmits are those of the clients' side.
+    add the TCP/IP headers of all segments, pure ACKs included; where there is TLS, its records lie between,
+    and are what TCP carried beyond the application's bytes. Retransmits are those of the clients' side.
     """
     ticks = after.delivered - before.delivered
     figures: dict[str, float] = {
@@ -132,18 +141,23 @@ def traffic_figures(before: Reading, after: Reading, payload_bytes: int) -> dict
         "empty_responses": after.empty_responses - before.empty_responses,
         "polls_skipped": after.polls_skipped - before.polls_skipped,
         "connections_opened": after.connections,
+        "connections_per_1000_ticks": float("nan"),
         "payload_bytes_per_tick": payload_bytes,
     }
     if not ticks:
         return figures
     figures |= {
+        "connections_per_1000_ticks": (after.connections - before.connections) / ticks * 1000,
         "requests_per_tick": figures["requests"] / ticks,
         "app_bytes_per_tick_up": (after.bytes_up - before.bytes_up) / ticks,
         "app_bytes_per_tick_down": (after.bytes_down - before.bytes_down) / ticks,
     }
     if before.wire is not None and after.wire is not None:
         wire = WireCounts(*(b - a for a, b in zip(before.wire, after.wire, strict=True)))
+        app_up, app_down = figures["app_bytes_per_tick_up"], figures["app_bytes_per_tick_down"]
         figures |= {
+            "tls_bytes_per_tick_up": wire.payload_bytes_up / ticks - app_up,
+            "tls_bytes_per_tick_down": wire.payload_bytes_down / ticks - app_down,
             "wire_bytes_per_tick_up": (wire.payload_bytes_up + wire.header_bytes_up) / ticks,
             "wire_bytes_per_tick_down": (wire.payload_bytes_down + wire.header_bytes_down) / ticks,
             "packets_per_tick_up": wire.segments_up / ticks,
@@ -151,6 +165,30 @@ def traffic_figures(before: Reading, after: Reading, payload_bytes: int) -> dict
             "retransmits": wire.retransmits,
         }
     return figures
+
+
+def traffic_per_second(before: Reading, after: Reading, clients: int) -> dict[str, float]:
+    """Requests and wire bytes per client and second: what a client costs, however few ticks it gets."""
+    client_s = (after.at_ns - before.at_ns) / 1e9 * clients
+    figures = {"requests_per_client_s": (after.requests - before.requests) / client_s}
+    if before.wire is not None and after.wire is not None:
+        wire = WireCounts(*(b - a for a, b in zip(before.wire, after.wire, strict=True)))
+        figures |= {
+            "wire_bytes_per_client_s_up": (wire.payload_bytes_up + wire.header_bytes_up) / client_s,
+            "wire_bytes_per_client_s_down": (wire.payload_bytes_down + wire.header_bytes_down) / client_s,
+        }
+    return figures
+
+
+def first_answer_figures(first_answer_wire: list[int] | None, clients: int) -> dict[str, float]:
+    """Wire bytes per client until its first answer was whole: handshakes, one question and its answer."""
+    if first_answer_wire is None:
+        return {}
+    wire = WireCounts(*first_answer_wire)
+    return {
+        "first_answer_wire_bytes_up": (wire.payload_bytes_up + wire.header_bytes_up) / clients,
+        "first_answer_wire_bytes_down": (wire.payload_bytes_down + wire.header_bytes_down) / clients,
+    }
 
 
 def delivered_between(deliveries: Deliveries, start_ns: int, end_ns: int) -> int:

@@ -45,12 +45,42 @@ NAMES = {
     "generator_lag_p99_ms": "arrivals\nhandled late\np99 ms",
     "request_lag_p99_ms": "requests\nsent late\np99 ms",
     "server_rss_mb": "server\nmemory MB",
+    "server_rss_kb_per_client": "server memory\nkB per client",
+    "generator_rss_kb_per_client": "swarm memory\nkB per client",
+    "server_cpu_us_per_client_s": "server CPU\nµs per client\nand second",
+    "headers": "headers",
+    "cookie_bytes": "cookie\nB",
+    "hold_s": "hold\ns",
+    "heartbeat_s": "heartbeat\ns",
+    "keep_alive": "keep-\nalive",
+    "tls": "TLS",
+    "compression": "com-\npressed",
+    "latency_limit_ms": "limit\nms",
+    "empty_responses_per_tick": "empty\nper tick",
+    "requests_per_client_s": "requests per\nclient and s",
+    "app_bytes_per_tick_up": "HTTP or\nframe bytes\nup per tick",
+    "tls_bytes_per_tick_up": "TLS bytes\nup per tick",
+    "tls_bytes_per_tick_down": "TLS bytes\ndown per tick",
+    "framing_bytes_per_tick_up": "HTTP or\nframing\nB up",
+    "framing_bytes_per_tick_down": "HTTP or\nframing\nB down",
+    "tcp_ip_bytes_per_tick_up": "TCP/IP\nB up",
+    "tcp_ip_bytes_per_tick_down": "TCP/IP\nB down",
+    "wire_bytes_per_tick": "on the wire\nB per tick",
+    "wire_bytes_per_client_s": "wire bytes\nper client\nand second",
+    "connections_per_1000_ticks": "connections\nper 1,000\nticks",
+    "connect_p50_ms": "connect\np50 ms",
+    "first_answer_wire_bytes": "wire bytes\nuntil first\nanswer",
+    "capacity_clients": "clients\nserved",
+    "too_many_clients": "too\nmany",
+    "ran_out": "what ran out",
 }
 """Headings of the columns; a column that is not here is headed by its own name."""
 
 WITHIN = (
     "* ± within the one trial, over its ticks and clients; of what varies between trials only repeats tell."
 )
+WORDS = ("ran_out",)
+"""Columns that are words."""
 NOT_AXES = ("transport", "congestion", "window_s", "warmup_s")
 AXES = [name for name in SCENARIO_FIELDS if name not in NOT_AXES]
 """What tells scenarios apart beside the transport; a table shows those that vary in it."""
@@ -66,7 +96,7 @@ def summarise(trials: pd.DataFrame, columns: Iterable[str], run: Run | None = No
     order = {name: place for place, name in enumerate(TRANSPORTS)}
     for key, group in trials.groupby(["transport", *AXES], dropna=False, sort=False):
         row: dict[str, Any] = dict(zip(["transport", *AXES], key, strict=True))
-        row |= {column: estimate(group, column) for column in columns}
+        row |= {column: _reduce(group, column) for column in columns}
         valid = group[group["verdict"] != "invalid"]
         row["within"] = []
         if run is not None and len(valid) == 1:
@@ -86,6 +116,13 @@ def summarise(trials: pd.DataFrame, columns: Iterable[str], run: Run | None = No
     )
 
 
+def _reduce(trials: pd.DataFrame, column: str) -> Interval | str:
+    """Return the estimate of a figure, or the distinct words of a column of words."""
+    if column not in WORDS:
+        return estimate(trials, column)
+    return ", ".join(dict.fromkeys(str(word) for word in trials[column] if _is_set(word)))
+
+
 def within_trial(run: Run, trial: Any, column: str) -> Interval:
     """Return a latency of one trial with its interval over ticks and clients (see bench/statistics.py)."""
     if not _is_set(trial[column]):
@@ -101,13 +138,13 @@ def within_trial(run: Run, trial: Any, column: str) -> Interval:
 
 def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | None = None) -> Table:
     """Build the table of an experiment: what varies, then each figure with its 95 % interval."""
-    summary = summarise(trials, experiment.columns, run)
+    summary = summarise(experiment.rows(trials), experiment.columns, run)
     varied = [
         axis for axis in AXES if len({_sortable(row[axis]) for row in summary if _is_set(row[axis])}) > 1
     ]
     table = Table()
     for name in ["transport", *varied, *experiment.columns]:
-        justify: JustifyMethod = "left" if name == "transport" else "right"
+        justify: JustifyMethod = "left" if name == "transport" or name in WORDS else "right"
         table.add_column(NAMES.get(name, name), justify=justify, no_wrap=True)
     predicted = None
     if experiment.predict is not None:
@@ -121,13 +158,16 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | No
             ]
         )
         predicted = list(experiment.predict(flat))
-        table.add_column("theory\np50 ms", justify="right", style="dim")
+        heading = NAMES.get(experiment.predicted, experiment.predicted).replace("latency\n", "")
+        table.add_column(f"theory\n{heading}", justify="right", style="dim")
     for index, row in enumerate(summary):
         cells = [Text(TRANSPORTS[row["transport"]].label, style=TRANSPORTS[row["transport"]].colour)]
         cells += [Text(_plain(row[axis])) for axis in varied]
         mark = "?" if "suspect" in row["verdicts"] else ""
         cells += [
-            Text(_figure(column, row[column], "*" * (column in row["within"]) + mark))
+            Text(row[column])
+            if column in WORDS
+            else Text(_figure(column, row[column], "*" * (column in row["within"]) + mark))
             for column in experiment.columns
         ]
         if predicted is not None:
@@ -172,11 +212,15 @@ def print_run(run: Run, console: Console, *, only: Sequence[str] = (), provision
 
 
 def doubts(run: Run, experiments: Collection[str]) -> list[dict[str, Any]]:
-    """Return the trials whose figures are suspect or invalid: not measured again, and not so by design."""
+    """Return the trials whose figures are suspect or invalid: not measured again, and not so by design.
+
+    The steps of a search are not among them: half of them are there to fail.
+    """
     return [
         row
         for row in run.rows
         if row["verdict"] != "ok"
+        and not row["step"]
         and not row["replaced"]
         and _belongs(row, experiments)
         and not (row["verdict"] == "suspect" and _by_design(row))
@@ -233,7 +277,7 @@ def spread(run: Run, experiment: Experiment) -> float:
     """Return the median relative half-width of the intervals of an experiment's first figure, or NaN."""
     widths = [
         (row[experiment.columns[0]].high / row[experiment.columns[0]].low) ** 0.5 - 1
-        for row in summarise(run.trials_of(experiment.name), experiment.columns[:1])
+        for row in summarise(experiment.rows(run.trials_of(experiment.name)), experiment.columns[:1])
         if row[experiment.columns[0]].low > 0
     ]
     return float(pd.Series(widths, dtype=float).median()) if widths else math.nan

@@ -28,9 +28,12 @@ from bench.metrics import Deliveries
 from bench.scenario import Scenario
 from clients.generator import DELIVERY_FIELDS
 
-SCHEMA_VERSION = 2
-SINCE_SCHEMA_2: dict[str, Any] = {"attempt": 1, "replaced": False, "generator": "swarm"}
-"""Columns that runs of schema 1 lack, and what they would say; figures that they lack are empty."""
+SCHEMA_VERSION = 3
+SINCE_SCHEMA: dict[int, dict[str, Any]] = {
+    2: {"attempt": 1, "replaced": False, "generator": "swarm"},
+    3: {"step": 0, "tls": False, "compression": False, "latency_limit_ms": 100.0},
+}
+"""Columns that runs of older schemas lack, and what they would say; figures that they lack are empty."""
 REFERENCE = "reference"
 WORSE = ("ok", "suspect", "invalid")
 
@@ -39,21 +42,26 @@ SCENARIO_COLUMNS = [
     *(field.name for field in dataclasses.fields(Scenario)),
     "repeat",
     "order",
+    "step",
     "attempt",
     "seed",
 ]
 FIGURE_COLUMNS = """
     verdict verdict_reason limit replaced
     latency_p50_ms latency_p90_ms latency_p99_ms latency_p999_ms latency_max_ms latency_mean_ms
-    handled_p50_ms handled_p99_ms
+    handled_p50_ms handled_p99_ms late_ratio
     stamp_shared_ratio aoi_mean_ms
     expected delivered missed duplicated out_of_order superseded
     requests requests_per_tick empty_responses polls_skipped
     payload_bytes_per_tick app_bytes_per_tick_up app_bytes_per_tick_down
+    tls_bytes_per_tick_up tls_bytes_per_tick_down
     wire_bytes_per_tick_up wire_bytes_per_tick_down packets_per_tick_up packets_per_tick_down retransmits
-    connections_opened connect_p50_ms connect_p99_ms connect_all_s connect_limit listen_overflows
+    requests_per_client_s wire_bytes_per_client_s_up wire_bytes_per_client_s_down
+    first_answer_wire_bytes_up first_answer_wire_bytes_down
+    connections_opened connections_per_1000_ticks connect_p50_ms connect_p99_ms connect_all_s connect_limit
+    listen_overflows
     connection_errors
-    server_cpu_us_per_tick server_cpu_ratio server_rss_mb server_rss_kb_per_client
+    server_cpu_us_per_tick server_cpu_us_per_client_s server_cpu_ratio server_rss_mb server_rss_kb_per_client
     publish_lag_p99_ms loop_lag_p99_ms
     generator_cpu_ratio generator_cpu_us_per_tick generator_rss_mb generator_rss_kb_per_client
     generator_lag_p99_ms request_lag_p99_ms
@@ -124,7 +132,7 @@ class Run:
             _write(self.deliveries_path(row), buffer.getvalue())
         new = dict(row)
         for earlier in self.rows:
-            if earlier["order"] == row["order"]:
+            if (earlier["order"], earlier["step"]) == (row["order"], row["step"]):
                 worse = WORSE.index(new["verdict"]) > WORSE.index(earlier["verdict"])
                 (new if worse else earlier)["replaced"] = True
         self.rows.append(new)
@@ -139,7 +147,7 @@ class Run:
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()
-        for row in sorted(self.rows, key=lambda row: (row["order"], row["attempt"])):
+        for row in sorted(self.rows, key=lambda row: (row["order"], row["step"], row["attempt"])):
             writer.writerow({name: _cell(row.get(name)) for name in COLUMNS})
         _write(self.folder / "trials.csv", text.getvalue().encode())
 
@@ -161,10 +169,11 @@ class Run:
             ) from None
         except (OSError, ValueError) as error:
             raise ResultsError(f"the run in {folder} cannot be read: {error}") from error
-        if facts.get("schema") == 1:
-            facts["schema"] = SCHEMA_VERSION
-            for name, value in SINCE_SCHEMA_2.items():
-                trials[name] = value
+        for version, columns in SINCE_SCHEMA.items():
+            if facts.get("schema") == version - 1:
+                facts["schema"] = version
+                for name, value in columns.items():
+                    trials[name] = value
         if facts.get("schema") != SCHEMA_VERSION:
             raise ResultsError(
                 f"the run in {folder} has schema {facts.get('schema')}, and this program reads schema "

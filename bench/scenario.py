@@ -18,6 +18,8 @@ from servers.wire import MAX_BATCH_TICKS
 DEFAULT_POLL_INTERVAL_S = 0.5
 LONGEST_WINDOW_FACTOR = 4
 CONNECT_S_PER_CLIENT = 0.0005
+READ_COUNTERS_S_PER_CLIENT = 0.00003
+START_AND_STOP_S = 0.9
 
 
 class ScenarioError(ValueError):
@@ -44,7 +46,7 @@ class Scenario:
     Fields:
         transport: A name of the registry.
         clients: Number of clients.
-        rate_hz: Mean ticks per second.
+        rate_hz: Mean ticks per second; 0 is a silent market.
         plan: When ticks are due: steady, poisson, bursty, replay.
         recording: CSV of time, symbol, price for the plan replay.
         speed: Replay so many times as fast.
@@ -61,6 +63,7 @@ class Scenario:
         compression: permessage-deflate (WebSocket) or gzip (HTTP).
         mss: TCP's largest segment in bytes; none leaves it to the system.
         congestion: TCP's congestion control; none leaves it to the system.
+        latency_limit_ms: A delivery that takes longer is late; a search for capacity allows 1 % of them.
         generator: What loads the server: swarm, or asyncio (ordinary clients, for comparison).
         warmup_s: Time between connecting and the window.
         window_s: Length of the window asked for; rounded up so that it holds whole intervals and ticks.
@@ -85,6 +88,7 @@ class Scenario:
     compression: bool = False
     mss: int | None = 1460
     congestion: str | None = "cubic"
+    latency_limit_ms: float = 100.0
     generator: str = "swarm"
     warmup_s: float = 0.5
     window_s: float = 4.0
@@ -102,6 +106,14 @@ class Scenario:
                 f"generator is {self.generator!r}; choose {' or '.join(GENERATORS)}",
             ),
             (
+                self.generator == "asyncio" and (self.tls or self.compression),
+                "generator asyncio has neither tls nor compression; use the swarm",
+            ),
+            (
+                self.compression and not TRANSPORTS[self.transport].compresses,
+                f"the server of {self.transport} does not compress; use {TRANSPORTS[self.transport].protocol}",
+            ),
+            (
                 self.headers not in HEADER_SETS,
                 f"headers is {self.headers!r}; choose {' or '.join(HEADER_SETS)}",
             ),
@@ -111,6 +123,10 @@ class Scenario:
             ),
             (not 0 < self.window_s <= 3600, f"window_s is {self.window_s:g}; it must be above 0, up to 3600"),
             (not 0 <= self.warmup_s <= 600, f"warmup_s is {self.warmup_s:g}; it must be from 0 to 600"),
+            (
+                not self.latency_limit_ms > 0,
+                f"latency_limit_ms is {self.latency_limit_ms:g}; it must be above 0",
+            ),
             (
                 self.poll_interval_s is not None and not 0 < self.poll_interval_s <= 600,
                 f"poll_interval_s is {self.poll_interval_s}; it must be above 0, up to 600",
@@ -189,7 +205,7 @@ class Scenario:
         steps = []
         if self.poll_interval_s:
             steps.append(Fraction(str(self.poll_interval_s)))
-        if self.plan == "steady":
+        if self.plan == "steady" and self.rate_hz:
             steps.append(1 / Fraction(str(self.rate_hz)))
         elif self.plan == "bursty":  # whole cycles, or an opening would be in one window and not in another
             steps.append(Fraction(str(QUIET_S + OPENING_S)))
@@ -216,7 +232,19 @@ class Scenario:
     @property
     def planned_s(self) -> float:
         """How long the trial should take, for progress and budgets: measured on two cores, rounded up."""
-        return 1.0 + self.connect_s + self.warmup_s + float(self.exact_window_s) + self.pause_s + 0.3
+        return (
+            START_AND_STOP_S
+            + self.connect_s
+            + max(self.warmup_s, self.pause_s)
+            + self.counters_lead_s
+            + float(self.exact_window_s)
+            + self.pause_s
+        )
+
+    @property
+    def counters_lead_s(self) -> float:
+        """How long before the window the first counters are read: with 10,000 sockets that takes a while."""
+        return 0.05 + self.clients * READ_COUNTERS_S_PER_CLIENT
 
     def server_options(self, **more: Any) -> ServerOptions:
         """Return the options of the server: its history holds what the slowest honest client needs.
@@ -242,6 +270,7 @@ class Scenario:
             heartbeat_s=self.heartbeat_s,
             mss=self.mss,
             congestion=self.congestion,
+            compression=self.compression,
             **more,
         )
 

@@ -1,10 +1,15 @@
-"""All trials of a run: each distinct scenario once per repeat, in blocks, shuffled, resumable."""
+"""All trials of a run: each distinct scenario once per repeat, in blocks, shuffled, resumable.
+
+What needs no repeats (exact counts) is measured in the first block only, and searches, which take long, in
+the last, so that the first tables come early.
+"""
 
 import dataclasses
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from bench.capacity import Search, Tried, next_clients, tried
 from bench.experiments import EXPERIMENTS
 from bench.machine import Cores, choose_cores
 from bench.processes import TrialFailed
@@ -13,16 +18,22 @@ from bench.scenario import PROFILES, Scenario
 from bench.trial import Trial, run_trial
 
 ATTEMPTS = 2
+SEARCH_PATIENCE_S, SEARCH_PATIENCE_FACTOR = 5.0, 3.0
+"""A search for capacity does not wait long for clients to get in: a server that lets none in is full."""
 
 
 class Planned(NamedTuple):
-    """A trial to be run: its place in the run, its block, and which experiments it is for."""
+    """A trial to be run: its place in the run, its block, and which experiments it is for.
+
+    With ``search`` it is many trials, of more and fewer clients than the scenario says.
+    """
 
     order: int
     repeat: int
     experiments: tuple[str, ...]
     scenario: Scenario
     seed: int
+    search: Search | None = None
 
 
 class Step(NamedTuple):
@@ -46,28 +57,48 @@ def plan_run(
     Raises:
         ScenarioError: If a scenario cannot be measured; before anything has started.
     """
-    wanted: dict[Scenario, list[str]] = {}
+    wanted: dict[tuple[Scenario, Search | None], _Wanted] = {}
     for name in experiments:
         for design in EXPERIMENTS[name].designs(PROFILES[profile]):
             for scenario in design.scenarios(transports, overrides):
-                names = wanted.setdefault(scenario, [])
-                if name not in names:
-                    names.append(name)
+                found = wanted.setdefault((scenario, design.search), _Wanted())
+                found.experiments[name] = None
+                found.once = found.once and design.once
     rng = random.Random(seed)
     planned: list[Planned] = []
-    for repeat in range(1, PROFILES[profile].repeats + 1):
-        block = list(wanted.items())
+    blocks = PROFILES[profile].repeats
+    for repeat in range(1, blocks + 1):
+        block = [
+            (*what, tuple(found.experiments))
+            for what, found in wanted.items()
+            if not found.once or repeat == (1 if what[1] is None else blocks)
+        ]
         rng.shuffle(block)
-        for scenario, names in block:
-            planned.append(
-                Planned(len(planned) + 1, repeat, tuple(names), scenario, seed=rng.randrange(2**31))
-            )
+        for scenario, search, names in block:
+            seed_of_trial = rng.randrange(2**31)
+            planned.append(Planned(len(planned) + 1, repeat, names, scenario, seed_of_trial, search))
     return planned
+
+
+@dataclasses.dataclass
+class _Wanted:
+    """Which experiments want a scenario, and whether one trial is enough for all of them."""
+
+    experiments: dict[str, None] = dataclasses.field(default_factory=dict)
+    once: bool = True
 
 
 def planned_s(planned: Iterable[Planned]) -> float:
     """Return how long these trials should take."""
-    return sum(trial.scenario.planned_s for trial in planned)
+    return sum(_planned_s(each) for each in planned)
+
+
+def _planned_s(each: Planned) -> float:
+    """How many trials a search takes, and how large, is not known before: it is planned by what is usual."""
+    if each.search is None:
+        return each.scenario.planned_s
+    usual = dataclasses.replace(each.scenario, clients=min(each.search.usual, each.search.most))
+    return each.search.steps * usual.planned_s
 
 
 def execute(
@@ -86,30 +117,52 @@ def execute(
         ResultsError: If a result cannot be written.
     """
     done = {row["order"] for row in run.rows}
-    todo = [each for each in planned if each.order not in done]
+    todo = [each for each in planned if each.search is not None or each.order not in done]
     left_s = planned_s(todo)
     for index, each in enumerate(todo):
         yield Step(each, left_s, False, None)
-        for attempt in range(1, ATTEMPTS + 1):
-            finished = _attempt(each, attempt, cores or choose_cores(), trial)
-            run.add(finished.row, finished.deliveries)
-            if not finished.passing:
-                break
-        left_s -= each.scenario.planned_s
+        if each.search is None:
+            _measure(run, each, 0, cores or choose_cores(), trial)
+        else:
+            while (clients := next_clients(each.search, _steps(run, each))) is not None:
+                step = len(_steps(run, each)) + 1
+                several = each._replace(scenario=dataclasses.replace(each.scenario, clients=clients))
+                _measure(run, several, step, cores or choose_cores(), trial)
+                yield Step(several, left_s, False, run.rows[-1])
+        left_s -= _planned_s(each)
         block_done = index + 1 == len(todo) or todo[index + 1].repeat != each.repeat
         yield Step(each, left_s, block_done, run.rows[-1])
 
 
-def _attempt(each: Planned, attempt: int, cores: Cores, trial: Callable[..., Trial]) -> Trial:
+def _steps(run: Run, each: Planned) -> list[Tried]:
+    """Return the steps of a search that have been taken."""
+    return [tried(row) for row in run.rows if row["order"] == each.order and not row["replaced"]]
+
+
+def _measure(run: Run, each: Planned, step: int, cores: Cores, trial: Callable[..., Trial]) -> None:
+    """Run one trial, once more if its fault may pass, and write each; of a search only the figures."""
+    for attempt in range(1, ATTEMPTS + 1):
+        finished = _attempt(each, step, attempt, cores, trial)
+        run.add(finished.row, None if step else finished.deliveries)
+        if not finished.passing or (step and tried(finished.row).passed):
+            break
+
+
+def _attempt(each: Planned, step: int, attempt: int, cores: Cores, trial: Callable[..., Trial]) -> Trial:
     try:
-        finished = trial(each.scenario, seed=each.seed, cores=cores)
+        if step:
+            patience_s = SEARCH_PATIENCE_S + SEARCH_PATIENCE_FACTOR * each.scenario.connect_s
+            finished = trial(each.scenario, seed=each.seed, cores=cores, connect_patience_s=patience_s)
+        else:
+            finished = trial(each.scenario, seed=each.seed, cores=cores)
     except TrialFailed as failure:
         failed = {"verdict": "invalid", "verdict_reason": str(failure)}
-        finished = Trial({**dataclasses.asdict(each.scenario), **failed}, None, passing=True)
+        finished = Trial({**dataclasses.asdict(each.scenario), **failed}, None, passing=not step)
     place = {
         "experiment": " ".join(each.experiments),
         "repeat": each.repeat,
         "order": each.order,
+        "step": step,
         "attempt": attempt,
         "seed": each.seed,
         "replaced": False,

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench import metrics
+from bench.certificate import make_certificate
 from bench.machine import Cores, CoreTimes, core_times, listen_overflows
 from bench.metrics import Deliveries, WindowTicks
 from bench.processes import Server, SwarmProcess, TrialFailed, running_server, running_swarm
@@ -28,8 +29,6 @@ from servers.options import ServerOptions
 from servers.plan import due_times
 from servers.wire import now_ns
 
-COUNTERS_LEAD_S = 0.3
-"""The first counters are read this long before the window: with 10,000 sockets that takes a while."""
 CONNECT_PATIENCE_S_PER_CLIENT = 0.02
 BUSY_CPU_RATIO = 0.75
 
@@ -48,7 +47,13 @@ class Trial(NamedTuple):
 def choose_window(
     scenario: Scenario, seed: int, plan_start_ns: int, earliest_ns: int, offsets_ns: list[int] | None = None
 ) -> WindowTicks:
-    """Choose the ticks to be measured: the first due at or after ``earliest_ns`` begins the window."""
+    """Choose the ticks to be measured: the first due at or after ``earliest_ns`` begins the window.
+
+    In a silent market, which has published tick 1, it is a window without ticks.
+    """
+    window_ns = round(scenario.exact_window_s * 10**9)
+    if not scenario.rate_hz:
+        return WindowTicks(2, 1, earliest_ns, earliest_ns + window_ns)
     due = due_times(
         scenario.plan,
         rate_hz=scenario.rate_hz,
@@ -59,7 +64,7 @@ def choose_window(
     )
     ticks = itertools.dropwhile(lambda tick: tick[1] < earliest_ns, enumerate(due, start=1))
     first_seq, start_ns = next(ticks)
-    end_ns = start_ns + round(scenario.exact_window_s * 10**9)
+    end_ns = start_ns + window_ns
     last_seq = first_seq
     for seq, due_ns in ticks:
         if due_ns >= end_ns:
@@ -73,6 +78,7 @@ def run_trial(
     *,
     seed: int,
     cores: Cores = Cores(None, None),
+    connect_patience_s: float | None = None,
     clock: Callable[[], int] = now_ns,
     sleep: Callable[[float], None] = time.sleep,
     start_server: Callable[[str, ServerOptions], AbstractContextManager[Server]] = running_server,
@@ -80,15 +86,26 @@ def run_trial(
 ) -> Trial:
     """Run one trial and judge it. The clock and the processes can be replaced, for tests.
 
+    Args:
+        scenario: What to measure.
+        seed: Of plan, prices and phases.
+        cores: Where the server and the swarm run.
+        connect_patience_s: How long to wait for all clients to be connected and answered; by default long.
+        clock, sleep, start_server, start_swarm: What a test replaces.
+
     Raises:
         TrialFailed: If a process died or did not do its part in time. Both are stopped in any case.
     """
     transport = TRANSPORTS[scenario.transport]
+    patience_s = connect_patience_s or 30 + scenario.clients * CONNECT_PATIENCE_S_PER_CLIENT
     overflows = listen_overflows()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         swarm = stack.enter_context(start_swarm(scenario.generator))
-        options = scenario.server_options(seed=seed, core=cores.server)
+        certificate = make_certificate(folder, ServerOptions.host) if scenario.tls else None
+        options = scenario.server_options(
+            seed=seed, core=cores.server, certificate=certificate.server if certificate else None
+        )
         server = stack.enter_context(start_server(transport.server, options))
 
         empty = server.health()
@@ -106,10 +123,11 @@ def run_trial(
                 mss=scenario.mss,
                 congestion=scenario.congestion,
                 core=cores.swarm,
-                connect_timeout_s=30 + scenario.clients * CONNECT_PATIENCE_S_PER_CLIENT,
+                ca=certificate.ca if certificate else None,
+                connect_timeout_s=patience_s,
             )
         )
-        connected = swarm.hear(60 + scenario.clients * CONNECT_PATIENCE_S_PER_CLIENT)
+        connected = swarm.hear(patience_s + 30)
         assert isinstance(connected, Connected)
         full = server.health()
 
@@ -118,13 +136,13 @@ def run_trial(
             seed,
             server.ready["start_ns"],
             max(clock(), server.ready["start_ns"] + round(scenario.connect_s * 1e9))
-            + round((max(scenario.warmup_s, scenario.pause_s) + COUNTERS_LEAD_S) * 1e9),
+            + round((max(scenario.warmup_s, scenario.pause_s) + scenario.counters_lead_s) * 1e9),
             None if scenario.recording is None else scenario.read_recording().offsets_ns,
         )
         drain_until_ns = window.end_ns + round(scenario.drain_s * 1e9)
         swarm.tell(
             Window(
-                counters_at_ns=window.start_ns - round(COUNTERS_LEAD_S * 1e9),
+                counters_at_ns=window.start_ns - round(scenario.counters_lead_s * 1e9),
                 last_seq=window.last_seq,
                 end_ns=window.end_ns,
                 until_ns=drain_until_ns,
@@ -159,16 +177,19 @@ def run_trial(
         "seed": seed,
         "window_s": float(scenario.exact_window_s),
         **metrics.delivery_counts(deliveries, window, scenario.clients, scenario.contract),
-        **(metrics.latency_figures(deliveries, window) if scenario.contract == "every" else {}),
+        **(_lateness(deliveries, window, scenario) if scenario.contract == "every" else {}),
         "aoi_mean_ms": metrics.age_of_information_ms(deliveries, window),
         "stamp_shared_ratio": metrics.stamp_shared_ratio(deliveries, window),
         **metrics.traffic_figures(before, after, scenario.payload_bytes),
+        **metrics.traffic_per_second(before, after, scenario.clients),
+        **metrics.first_answer_figures(connected.first_answer_wire, scenario.clients),
         "connect_p50_ms": float(np.quantile(connects_ms, 0.5)),
         "connect_p99_ms": float(np.quantile(connects_ms, 0.99)),
         "connect_all_s": connected.connect_s,
         "connect_limit": _connect_limit(connect_cpu_ratio, connected.connect_cpu_ratio),
         "listen_overflows": listen_overflows() - overflows,
         "server_cpu_us_per_tick": server_cpu_s * 1e6 / ticks if ticks else math.nan,
+        "server_cpu_us_per_client_s": server_cpu_s * 1e6 / seconds / scenario.clients,
         "server_cpu_ratio": server_cpu_s / seconds,
         "server_rss_mb": at_end["rss_bytes"] / 1e6,
         "server_rss_kb_per_client": (at_end["rss_bytes"] - empty["rss_bytes"]) / 1e3 / scenario.clients,
@@ -194,6 +215,11 @@ def run_trial(
     verdict = judge(row)
     row |= {"verdict": verdict.verdict, "verdict_reason": verdict.reason, "limit": verdict.limit}
     return Trial(row, own, verdict.passing)
+
+
+def _lateness(deliveries: Deliveries, window: WindowTicks, scenario: Scenario) -> dict[str, float]:
+    late = metrics.late_ratio(deliveries, window, scenario.clients, scenario.latency_limit_ms)
+    return {**metrics.latency_figures(deliveries, window), "late_ratio": late}
 
 
 def _sleep_until(at_ns: int, clock: Callable[[], int], sleep: Callable[[float], None]) -> None:

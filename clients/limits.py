@@ -5,6 +5,7 @@ import resource
 CLIENTS_PER_ADDRESS = 25_000
 """Below Linux's 28,232 ephemeral ports (ip_local_port_range); more clients use more source addresses."""
 SPARE_DESCRIPTORS = 64
+MOST_CLIENTS = 50_000
 
 
 def source_address(number: int, clients: int, server_host: str) -> str | None:
@@ -15,6 +16,12 @@ def source_address(number: int, clients: int, server_host: str) -> str | None:
     if clients <= CLIENTS_PER_ADDRESS or not server_host.startswith("127."):
         return None
     return f"127.0.{1 + number // CLIENTS_PER_ADDRESS}.1"
+
+
+def most_clients() -> int:
+    """Return how many connections one process of this machine can have, up to 50,000."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CLIENTS if hard == resource.RLIM_INFINITY else min(hard - SPARE_DESCRIPTORS, MOST_CLIENTS)
 
 
 def raise_descriptor_limit(connections: int) -> None:

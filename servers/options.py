@@ -46,8 +46,8 @@ class ServerOptions:
                 f"contract is {self.contract!r}; it is every or latest",
             ),
             (
-                not 0 < self.rate_hz <= 10_000,
-                f"rate_hz is {self.rate_hz:g}; it must be above 0, up to 10,000",
+                not 0 <= self.rate_hz <= 10_000,
+                f"rate_hz is {self.rate_hz:g}; it must be from 0 (a silent market) to 10,000",
             ),
             (not self.open_after_s >= 0, f"open_after_s is {self.open_after_s:g}; it must be 0 or more"),
             (not self.speed > 0, f"speed is {self.speed:g}; it must be above 0"),
@@ -93,7 +93,7 @@ class ServerOptions:
 OPTION_HELP = {
     "host": "address to listen on; loopback unless told otherwise",
     "port": "port; 0 lets the system choose",
-    "rate_hz": "ticks per second",
+    "rate_hz": "ticks per second; 0 is a silent market",
     "plan": "when ticks are due: " + ", ".join(PLANS),
     "recording": "CSV of time, symbol, price for --plan replay",
     "speed": "replay this many times as fast",

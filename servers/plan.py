@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 PLANS = ("steady", "poisson", "bursty", "replay")
 NS_PER_S = 1_000_000_000
+NEVER_NS = 2**62
+"""An instant that no process lives to see, 146 years after the clock's start."""
 
 QUIET_S, QUIET_FACTOR = 4.0, 0.5
 OPENING_S, OPENING_FACTOR = 1.0, 3.0
@@ -35,7 +37,7 @@ def due_times(
         plan: ``steady`` (equal gaps), ``poisson`` (independent exponential gaps), ``bursty`` (a Poisson
             process whose rate alternates between a quiet market and openings; the mean over a cycle of 5 s
             is ``rate_hz``), or ``replay`` (the gaps of a recording).
-        rate_hz: Mean ticks per second; not used by ``replay``.
+        rate_hz: Mean ticks per second; not used by ``replay``. 0: the market never opens.
         seed: Seed of the random plans.
         start_ns: Instant on the bench clock at which tick 1 is due.
         open_after_s: Seconds after the start at which the market opens; tick 2 is due one gap later.
@@ -43,14 +45,16 @@ def due_times(
             again after its end, one mean gap later.
 
     Raises:
-        ValueError: If the plan is unknown, the rate is not positive, or a recording is missing.
+        ValueError: If the plan is unknown, the rate is negative, or a recording is missing.
     """
     if plan not in PLANS:
         raise ValueError(f"unknown plan {plan!r}; there are {', '.join(PLANS)}")
     if plan == "replay" and not offsets_ns:
         raise ValueError("the plan replay needs a recording")
-    if not rate_hz > 0:
-        raise ValueError(f"rate_hz is {rate_hz}, but must be above 0")
+    if not rate_hz >= 0:
+        raise ValueError(f"rate_hz is {rate_hz}, but must be 0 or more")
+    if not rate_hz:
+        return itertools.chain([start_ns], itertools.repeat(NEVER_NS))
     offsets = replay(offsets_ns) if offsets_ns else _offsets(plan, rate_hz, seed)
     open_ns = start_ns + round(open_after_s * NS_PER_S)
     return itertools.chain([start_ns + next(offsets)], (open_ns + offset for offset in offsets))

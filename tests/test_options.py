@@ -17,9 +17,9 @@ from servers.options import OPTION_HELP, ServerOptions, add_options
     [
         ({"plan": "hourly"}, "plan is 'hourly'; choose one of steady, poisson, bursty, replay"),
         ({"contract": "some"}, "contract is 'some'; it is every or latest"),
-        ({"rate_hz": 0}, "rate_hz is 0; it must be above 0, up to 10,000"),
-        ({"rate_hz": 10_001}, "rate_hz is 10001; it must be above 0, up to 10,000"),
-        ({"rate_hz": float("nan")}, "rate_hz is nan; it must be above 0, up to 10,000"),
+        ({"rate_hz": -1}, "rate_hz is -1; it must be from 0 (a silent market) to 10,000"),
+        ({"rate_hz": 10_001}, "rate_hz is 10001; it must be from 0 (a silent market) to 10,000"),
+        ({"rate_hz": float("nan")}, "rate_hz is nan; it must be from 0 (a silent market) to 10,000"),
         ({"speed": 0}, "speed is 0; it must be above 0"),
         ({"payload_bytes": 95}, "payload_bytes is 95; it must be from 96 to 65536"),
         ({"payload_bytes": 65_537}, "payload_bytes is 65537; it must be from 96 to 65536"),

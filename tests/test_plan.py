@@ -105,7 +105,7 @@ def test_a_recording_of_one_instant_is_replayed_every_second(offsets_ns):
     ("plan", "rate_hz", "sentence"),
     [
         ("hourly", 10, "unknown plan 'hourly'"),
-        ("steady", 0, "rate_hz is 0"),
+        ("steady", -0.5, "rate_hz is -0.5"),
         ("poisson", -1, "rate_hz is -1"),
         ("bursty", float("nan"), "rate_hz is nan"),
         ("replay", 10, "needs a recording"),

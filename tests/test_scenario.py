@@ -34,7 +34,7 @@ def test_polling_has_an_interval_or_a_pause() -> None:
     [
         ({"transport": "pigeon"}, "pigeon"),
         ({"clients": 0}, "clients"),
-        ({"rate_hz": 0}, "rate_hz"),
+        ({"rate_hz": -1}, "rate_hz"),
         ({"payload_bytes": 95}, "payload_bytes"),
         ({"payload_bytes": 70_000}, "payload_bytes"),
         ({"plan": "sometimes"}, "plan"),

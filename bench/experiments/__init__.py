@@ -5,7 +5,9 @@ import pkgutil
 
 from bench.experiments.base import Experiment
 
-_ORDER = ("freshness", "interval", "clients")
+_ORDER = tuple(
+    "freshness interval rate clients overhead handshake idle compression library instrument".split()
+)
 
 
 def _find() -> dict[str, Experiment]:

@@ -8,8 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from bench.capacity import Search
 from bench.scenario import Profile, Scenario
 from bench.statistics import Interval, interval, ratio_interval
+from bench.transports import TRANSPORTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,17 +20,26 @@ class Design:
 
     Scenarios that differ only in fields that their transport does not know are one: the push transports are
     measured once beside a whole axis of polling intervals.
+
+    Attributes:
+        fixed, axes: Fields of the scenarios, and the values of those that vary.
+        transports: Names of the registry; by default those that are asked for.
+        once: Whether one trial is enough: counts are exact, times are not.
+        search: Whether the scenario's number of clients is to be searched for, and how.
     """
 
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     axes: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
     transports: Sequence[str] | None = None
+    once: bool = False
+    search: Search | None = None
 
     def scenarios(self, transports: Sequence[str], overrides: Mapping[str, Sequence[Any]]) -> list[Scenario]:
         """Return the distinct scenarios; an override replaces a fixed field or a whole axis.
 
         Args:
-            transports: The transports asked for; of these, those of the design are taken.
+            transports: The transports asked for. Of a design that names its own, those are taken that are
+                asked for themselves, or by the transport whose variant they are.
             overrides: Values by field.
 
         Raises:
@@ -37,11 +48,16 @@ class Design:
         axes = {**{name: [value] for name, value in self.fixed.items()}, **self.axes, **overrides}
         distinct = dict.fromkeys(
             Scenario(transport, **dict(zip(axes, values, strict=True)))
-            for transport in transports
-            if self.transports is None or transport in self.transports
+            for transport in (transports if self.transports is None else self.transports)
+            if transport in transports or TRANSPORTS[transport].protocol in transports
             for values in itertools.product(*axes.values())
         )
         return list(distinct)
+
+
+def single_trials(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials that are no steps of a search."""
+    return trials[trials["step"] == 0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,10 +69,11 @@ class Experiment:
         designs: The scenarios, for a profile.
         columns: The figures that its table shows.
         finding: The sentence at the end, computed from the experiment's trials.
+        rows: Reduces the trials to the rows that its table shows; by default all but the steps of searches.
         doubtful: Scenario fields and values whose trials are suspect by design: what makes them so is what is
             asked for. They are marked like others, but nobody need do anything about them.
         note: What must be known to read the table, or nothing.
-        predict: What theory says of a figure, by its column, for a row of the summary; see bench/models.py.
+        predict: What theory says (bench/models.py) of the column ``predicted``, for each row of the summary.
     """
 
     name: str
@@ -64,9 +81,11 @@ class Experiment:
     designs: Callable[[Profile], Sequence[Design]]
     columns: Sequence[str]
     finding: Callable[[pd.DataFrame], str]
+    rows: Callable[[pd.DataFrame], pd.DataFrame] = single_trials
     doubtful: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     note: str = ""
     predict: Callable[[pd.DataFrame], pd.Series] | None = None
+    predicted: str = "latency_p50_ms"
 
 
 def number(value: float) -> str:
@@ -118,3 +137,34 @@ def times(found: Interval) -> str:
     if math.isnan(found.low):
         return f"{number(found.estimate)}×"
     return f"{number(found.estimate)}×, 95 % interval {number(found.low)} to {number(found.high)}"
+
+
+def over_libraries(
+    trials: pd.DataFrame, column: str, above: str, below: str, **where: Any
+) -> tuple[dict[tuple[str, str], Interval], list[tuple[str, str]]]:
+    """Return the ratio of a figure between two protocols for every pair of servers that speak them.
+
+    Returns:
+        The ratio by names of transports (above, below the line), and those of the pairs that are written with
+        the same library.
+    """
+    names = list(trials["transport"].unique())
+    pairs = {
+        (a, b): ratio(trials, column, {"transport": a, **where}, {"transport": b, **where})
+        for a in names
+        for b in names
+        if TRANSPORTS[a].protocol == above and TRANSPORTS[b].protocol == below
+    }
+    known = {pair: found for pair, found in pairs.items() if not math.isnan(found.estimate)}
+    return known, [(a, b) for a, b in known if TRANSPORTS[a].library == TRANSPORTS[b].library]
+
+
+def tell_range(pairs: Mapping[tuple[str, str], float], same: Sequence[tuple[str, str]]) -> str:
+    """Write ratios of all pairs of libraries as a range that names the value of the same library."""
+    if not pairs:
+        return ""
+    low, high = min(pairs.values()), max(pairs.values())
+    told = f"{number(low)}× to {number(high)}×" if len(pairs) > 1 else f"{number(low)}×"
+    named = [f"{number(pairs[pair])}× if both are by {TRANSPORTS[pair[0]].library}" for pair in same]
+    unnamed = "" if len(pairs) > 1 else " (one pair of libraries, and not the same)"
+    return f"{told} by choice of library, {' and '.join(named)}" if named else told + unnamed

@@ -7,19 +7,19 @@ asks late is also answered late: with long polling the stamps themselves suffer.
 
 import pandas as pd
 
+from bench.experiments import library
 from bench.experiments.base import Design, Experiment, estimate, number
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
 
 
 def designs(profile: Profile) -> list[Design]:
-    """Return the scenarios: both generators; those of the swarm are also in the experiment clients."""
-    clients = {"quick": 300, "standard": 1000, "full": 1000}[profile.name]
-    window_s = {"quick": 1.0, "standard": 2.0, "full": 10.0}[profile.name]
+    """Return the scenarios: both generators; those of the swarm are also in the experiment library."""
+    clients, window_s = {"quick": (300, 1.0), "standard": (500, 1.0), "full": (500, 10.0)}[profile.name]
     transports = ["websocket", "long_polling", *(["short_polling"] if profile.name == "full" else [])]
     return [
         Design(
-            fixed={"clients": clients, "rate_hz": 10.0, "window_s": window_s, "poll_interval_s": 0.5},
+            fixed={**library.FIXED, "clients": clients, "window_s": window_s},
             axes={"generator": ["swarm", "asyncio"]},
             transports=transports,
         )

@@ -1,0 +1,148 @@
+"""The capacity of a server: the most clients of whose deliveries at most 1 % are late, found by search.
+
+Grow until it fails, then halve the gap on a logarithmic scale. What was tried so far decides what is tried
+next, so a search that was interrupted goes on where it was.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from clients.limits import most_clients
+
+ALLOWED_LATE_RATIO = 0.01
+"""p99 within the limit: 1 % of the deliveries may exceed it."""
+LARGEST_LEAP, CAREFULNESS = 12.0, 0.85
+CAUTIOUS_STEP = 1.3
+ROUND_TO_DIGITS = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """How to search.
+
+    Attributes:
+        start, most: How many clients to begin with, and how many at most.
+        tolerance: It ends when the fewest that failed are at most so many times the most that passed.
+        usual, steps: As many clients as such servers bear, and as many trials as that takes to find out: one
+            to look, one where it should be, three to close in. Only to plan the time.
+    """
+
+    start: int = 300
+    most: int = 50_000
+    tolerance: float = 1.25
+    usual: int = 2_000
+    steps: int = 5
+
+
+class Tried(NamedTuple):
+    """One step of a search: so many clients, and what share of their deliveries was late.
+
+    ``headroom`` is how many times as many clients the server seemed to bear.
+    """
+
+    clients: int
+    late_ratio: float
+    headroom: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the server coped; a trial that failed did not."""
+        return self.late_ratio <= ALLOWED_LATE_RATIO
+
+
+def tried(row: Mapping[Any, Any]) -> Tried:
+    """Read a step from its row of trials.csv. The headroom is by the server's CPU, and by the latency.
+
+    A push to N clients is written to one after the other, so half of them have it at the median, and the
+    last at twice the median: it may take as long as the limit. A poll's latency is mostly waiting, and says
+    nothing of the server.
+    """
+    late_ratio = row.get("late_ratio")
+    cpu_ratio, median_ms = row.get("server_cpu_ratio") or math.nan, row.get("latency_p50_ms") or math.nan
+    headroom = 1 / cpu_ratio
+    if not (row.get("poll_interval_s") or row.get("poll_pause_s")):
+        headroom = min(headroom, row["latency_limit_ms"] / (2 * median_ms))
+    if late_ratio is None or row["verdict"] == "invalid":
+        late_ratio = 1.0
+    return Tried(int(row["clients"]), float(late_ratio), headroom)
+
+
+def next_clients(search: Search, steps: Sequence[Tried]) -> int | None:
+    """Return how many clients to try after these steps, or None if the search is at its end."""
+    most = min(search.most, most_clients())
+    if not steps:
+        return min(search.start, most)
+    passed, failed = bracket(steps)
+    if failed is None:
+        if passed >= most:
+            return None
+        last = steps[-1]
+        leap = CAUTIOUS_STEP
+        if len(steps) == 1 and not math.isnan(last.headroom):
+            leap = CAREFULNESS * last.headroom
+        return min(_rounded(passed * min(max(leap, CAUTIOUS_STEP), LARGEST_LEAP)), most)
+    if failed <= max(passed, 1) * search.tolerance or failed - passed <= 1:
+        return None
+    between = failed / CAUTIOUS_STEP**2 if not passed else math.sqrt(passed * failed)
+    chosen = min(max(_rounded(between), passed + 1), failed - 1)
+    return chosen if chosen not in {step.clients for step in steps} else None
+
+
+def bracket(steps: Sequence[Tried]) -> tuple[int, int | None]:
+    """Return the most clients that passed with none failing below (0: none), and the fewest that failed."""
+    failed = min((step.clients for step in steps if not step.passed), default=None)
+    passed = [step.clients for step in steps if step.passed and (failed is None or step.clients < failed)]
+    return max(passed, default=0), failed
+
+
+def _rounded(clients: float) -> int:
+    """Round to two significant digits: nobody wants to serve 7,283 clients."""
+    digits = math.floor(math.log10(max(clients, 1))) + 1 - ROUND_TO_DIGITS
+    return max(round(clients / 10**digits) * 10**digits, 1) if digits > 0 else max(round(clients), 1)
+
+
+def capacities(trials: pd.DataFrame) -> pd.DataFrame:
+    """Reduce the steps of each search to one row: its last passing step, with the capacity beside it.
+
+    Columns beside those of trials.csv:
+        capacity_clients: The most clients that were served in time; 0 if not even the fewest were.
+        too_many_clients: The fewest that were not; empty if the machine's limit was reached first.
+        ran_out: What ended it: see :func:`_ran_out`.
+    """
+    rows = []
+    for _, steps in trials[trials["step"] > 0].groupby("order", sort=False):
+        own = steps.to_dict("records")
+        passed, failed = bracket([tried(row) for row in own])
+        best = next((row for row in own if row["clients"] == passed), own[0])
+        worst = next((row for row in own if row["clients"] == failed), None)
+        rows.append(
+            {
+                **best,
+                "clients": None,
+                "capacity_clients": float(passed),
+                "too_many_clients": math.nan if failed is None else float(failed),
+                "ran_out": _ran_out(worst),
+            }
+        )
+    return pd.DataFrame(rows, columns=[*trials.columns, "capacity_clients", "too_many_clients", "ran_out"])
+
+
+def _ran_out(worst: Mapping[Any, Any] | None) -> str:
+    """Say what ran out at the fewest clients that failed.
+
+    The server's core as a whole; or only while a tick is handed to all clients one after the other, though
+    the core rests between ticks; or the load generator, in which case the server could do more.
+    """
+    if worst is None:
+        return "not reached: no more were tried"
+    if worst["verdict"] == "invalid" and pd.isna(worst.get("server_cpu_ratio")):
+        return str(worst["verdict_reason"])
+    if worst["limit"] == "generator_cpu":
+        return "load generator: the server bears more"
+    if worst["limit"] == "server_cpu":
+        return "server CPU"
+    return "server CPU, during each tick"

@@ -1,0 +1,73 @@
+"""When does compressing a small message pay?
+
+permessage-deflate (RFC 7692) on WebSocket, which keeps a window from message to message, and gzip on long
+polling, which begins anew with each answer. Bytes saved, paid for with CPU and, on WebSocket, with memory.
+"""
+
+from typing import Any
+
+import pandas as pd
+
+from bench.experiments.base import Design, Experiment, estimate, number, single_trials
+from bench.scenario import Profile
+from bench.transports import TRANSPORTS
+
+FIXED = {"clients": 100, "rate_hz": 10.0, "window_s": 1.0, "warmup_s": 0.3}
+
+
+def designs(profile: Profile) -> list[Design]:
+    """Return the scenarios: compressed or not, by payload."""
+    payloads = {
+        "quick": [1024],
+        "standard": [128, 1024, 16_384],
+        "full": [128, 512, 1024, 4096, 16_384, 65_536],
+    }
+    transports = ["websocket"] if profile.name == "quick" else ["long_polling", "websocket"]
+    axes: dict[str, list[Any]] = {"payload_bytes": payloads[profile.name], "compression": [False, True]}
+    return [Design(FIXED, axes, transports, once=True)]
+
+
+def rows(trials: pd.DataFrame) -> pd.DataFrame:
+    """Add the bytes on the wire both ways together."""
+    own = single_trials(trials).copy()
+    own["wire_bytes_per_tick"] = own["wire_bytes_per_tick_up"] + own["wire_bytes_per_tick_down"]
+    return own
+
+
+def finding(trials: pd.DataFrame) -> str:
+    """Say what compressing the smallest and the largest payload saves and costs."""
+    own = rows(trials)
+    told = []
+    for name in own["transport"].unique():
+        for payload in sorted({min(own["payload_bytes"]), max(own["payload_bytes"])}):
+            figures = {
+                (column, on): estimate(
+                    own, column, transport=name, payload_bytes=payload, compression=on
+                ).estimate
+                for column in ("wire_bytes_per_tick", "server_cpu_us_per_tick")
+                for on in (False, True)
+            }
+            if not all(figure > 0 for figure in figures.values()):
+                continue
+            saved = 1 - figures["wire_bytes_per_tick", True] / figures["wire_bytes_per_tick", False]
+            cost = figures["server_cpu_us_per_tick", True] - figures["server_cpu_us_per_tick", False]
+            told.append(
+                f"{TRANSPORTS[name].label} at {payload:,} B saves {saved:.0%} of the wire bytes for "
+                f"{number(cost)} µs more of server CPU a delivery"
+            )
+    return f"Compressing: {'; '.join(told)}." if told else ""
+
+
+EXPERIMENT = Experiment(
+    name="compression",
+    question="When does compressing a small message pay?",
+    designs=designs,
+    columns=(
+        "app_bytes_per_tick_down",
+        "wire_bytes_per_tick",
+        "server_cpu_us_per_tick",
+        "server_rss_kb_per_client",
+    ),
+    finding=finding,
+    rows=rows,
+)

@@ -1,0 +1,71 @@
+"""What does connecting cost, and does every request pay it?
+
+One client, fifty ticks, with connections that are kept between requests or not, and with TLS or not. A
+connection costs a round trip for TCP, one more for TLS 1.3, one more for WebSocket; on loopback a round trip
+is nothing, so the time here is the two machines' work, and the bytes and counts are what travels.
+"""
+
+import pandas as pd
+
+from bench.experiments.base import Design, Experiment, estimate, number, single_trials
+from bench.scenario import Profile
+from bench.transports import MAIN
+
+FIXED = {"clients": 1, "rate_hz": 50.0, "poll_interval_s": 0.02, "window_s": 1.0, "warmup_s": 0.1}
+
+
+def designs(profile: Profile) -> list[Design]:
+    """Return the scenarios: keep-alive on and off, TLS on and off; quick only tries it on short polling."""
+    transports = {"quick": ["short_polling"]}.get(profile.name, MAIN)
+    return [Design(FIXED, {"keep_alive": [True, False], "tls": [False, True]}, transports, once=True)]
+
+
+def rows(trials: pd.DataFrame) -> pd.DataFrame:
+    """Add the bytes both ways together."""
+    own = single_trials(trials).copy()
+    for name in ("wire_bytes_per_tick", "first_answer_wire_bytes"):
+        own[name] = own[f"{name}_up"] + own[f"{name}_down"]
+    return own
+
+
+def finding(trials: pd.DataFrame) -> str:
+    """Say how many connections a thousand ticks take, and what one costs with and without TLS."""
+    own = rows(trials)
+    sentences = []
+    for keep_alive, words in ((True, "kept between requests"), (False, "not kept")):
+        opened = estimate(
+            own, "connections_per_1000_ticks", transport="short_polling", keep_alive=keep_alive, tls=False
+        ).estimate
+        if opened >= 0:
+            sentences.append(f"{number(opened)} where connections are {words}")
+    if len(sentences) < 2:
+        return ""
+    told = f"Short polling opens, for 1,000 ticks, {' and '.join(sentences)}."
+    for tls, words in ((False, "A connection of its own costs a request"), (True, "with TLS")):
+        per_tick = [
+            estimate(own, "wire_bytes_per_tick", transport="short_polling", keep_alive=kept, tls=tls).estimate
+            for kept in (True, False)
+        ]
+        time_ms = estimate(
+            own, "connect_p50_ms", transport="short_polling", keep_alive=False, tls=tls
+        ).estimate
+        told += f"{' ' if not tls else ', '}{words} {number(per_tick[1] - per_tick[0])} B more on the wire"
+        told += f" and {number(time_ms)} ms"
+    return f"{told}."
+
+
+EXPERIMENT = Experiment(
+    name="handshake",
+    question="What does connecting cost, and does every request pay it?",
+    designs=designs,
+    columns=(
+        "connections_per_1000_ticks",
+        "connect_p50_ms",
+        "first_answer_wire_bytes",
+        "wire_bytes_per_tick",
+    ),
+    finding=finding,
+    rows=rows,
+    note="Connect: from SYN until TCP stands, TLS is agreed, and a WebSocket is open. Every TLS handshake is "
+    "a full one: no session is resumed.",
+)

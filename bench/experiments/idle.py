@@ -1,0 +1,92 @@
+"""What does a silent client cost?
+
+A market without ticks, and clients that wait: memory, and what it takes to stay in touch. Every second a
+short poll; or a request that is held for a second; or a WebSocket ping and its pong. Real systems do so each
+15 to 60 s: the cost of one is the same.
+"""
+
+import pandas as pd
+
+from bench.experiments.base import Design, Experiment, estimate, number, single_trials
+from bench.scenario import Profile
+from bench.statistics import slope_interval
+from bench.transports import TRANSPORTS
+
+FIXED = {"rate_hz": 0.0, "window_s": 1.0, "warmup_s": 0.3}
+EACH_S = 1.0
+
+
+def designs(profile: Profile) -> list[Design]:
+    """Return the scenarios: clients that stay in touch, and few and many that do nothing."""
+    few, many = {"quick": (100, 300), "standard": (100, 1000), "full": (1000, 10_000)}[profile.name]
+    each = {"heartbeat_s": EACH_S, "hold_s": EACH_S, "poll_interval_s": EACH_S}
+    window_s = {"quick": EACH_S}.get(profile.name, 2 * EACH_S)
+    found = [Design({**FIXED, **each, "clients": many, "window_s": window_s}, once=True)]
+    if profile.name != "quick":
+        axes = {"clients": [few, many]}
+        found += [
+            Design(FIXED, axes, ["long_polling", "websocket"], once=True),
+            Design({**FIXED, "compression": True}, axes, ["websocket"], once=True),
+        ]
+    return found
+
+
+def rows(trials: pd.DataFrame) -> pd.DataFrame:
+    """Add the wire bytes both ways together."""
+    own = single_trials(trials).copy()
+    own["wire_bytes_per_client_s"] = own["wire_bytes_per_client_s_up"] + own["wire_bytes_per_client_s_down"]
+    return own
+
+
+def memory_kb(trials: pd.DataFrame, transport: str, *, compression: bool = False) -> float:
+    """Return by how many kB the server's process grows for each silent client that does nothing, or NaN."""
+    own = single_trials(trials)
+    own = own[(own["transport"] == transport) & (own["compression"] == compression)]
+    if transport != "short_polling":
+        own = own[own["heartbeat_s"].isna() & ((own["hold_s"] != EACH_S) | own["hold_s"].isna())]
+    points = own.groupby("clients")["server_rss_mb"].mean() * 1e3
+    if len(points) < 2:
+        return float("nan")
+    return slope_interval(points.index.tolist(), points.tolist()).estimate
+
+
+def finding(trials: pd.DataFrame) -> str:
+    """Say what a silent client takes of memory, and what staying in touch costs."""
+    own = rows(trials)
+    grown = {name: memory_kb(trials, name) for name in own["transport"].unique()}
+    told = ", ".join(f"{TRANSPORTS[name].label} {number(kb)} kB" for name, kb in grown.items() if kb > 0)
+    sentences = [f"A silent client adds to the server's process: {told}."] if told else []
+    many = max(own["clients"])
+    asked = {
+        name: estimate(own, "wire_bytes_per_client_s", transport=name, clients=many, **touch).estimate
+        for name, touch in (
+            ("short_polling", {"poll_interval_s": EACH_S}),
+            ("long_polling", {"hold_s": EACH_S}),
+            ("websocket", {"heartbeat_s": EACH_S}),
+        )
+    }
+    if all(cost > 0 for cost in asked.values()):
+        touch = ", ".join(f"{TRANSPORTS[name].label} {number(cost)} B" for name, cost in asked.items())
+        ratio = asked["short_polling"] / asked["websocket"]
+        sentences.append(
+            f"To stay in touch once takes on the wire: {touch}. So a connection with a heartbeat each 20 s "
+            f"costs fewer bytes than asking more often than every {number(20 * ratio)} s, "
+            "and more than asking less often."
+        )
+    return " ".join(sentences)
+
+
+EXPERIMENT = Experiment(
+    name="idle",
+    question="What does a silent client cost?",
+    designs=designs,
+    columns=(
+        "requests_per_client_s",
+        "wire_bytes_per_client_s",
+        "server_cpu_us_per_client_s",
+        "server_rss_kb_per_client",
+    ),
+    finding=finding,
+    rows=rows,
+    note="Memory is of the server's process (resident set); the kernel's socket buffers are not in it.",
+)

@@ -1,0 +1,68 @@
+"""Is it the protocol or the library?
+
+The same protocol by several servers: WebSocket by websockets, aiohttp and picows, both pollings by aiohttp
+and by a lean server on asyncio and httptools. A ratio of two protocols, taken from one pair of libraries, is
+as much about the libraries; so it is a range here, with the value for the same library on both sides named.
+"""
+
+import pandas as pd
+
+from bench.capacity import capacities
+from bench.experiments import clients
+from bench.experiments.base import (
+    Design,
+    Experiment,
+    estimate,
+    number,
+    over_libraries,
+    tell_range,
+)
+from bench.scenario import Profile
+from bench.transports import TRANSPORTS
+
+FIXED = {"rate_hz": 10.0, "poll_interval_s": 0.5, "warmup_s": 0.3}
+
+
+def designs(profile: Profile) -> list[Design]:
+    """Return the scenarios: every server at the same load, and the searches of ``clients``."""
+    load = {"quick": (300, 1.0), "standard": (500, 1.0), "full": (500, 10.0)}[profile.name]
+    fixed = {**FIXED, "clients": load[0], "window_s": load[1]}
+    names = list(TRANSPORTS)
+    if profile.name == "quick":
+        names = ["long_polling", "websocket", "websocket_aiohttp"]
+    return [Design(fixed, transports=names), *clients.designs(profile)]
+
+
+def finding(trials: pd.DataFrame) -> str:
+    """Say what a delivery costs by each server, and what is left between the protocols."""
+    loaded = trials[trials["step"] == 0]
+    costs = {
+        name: estimate(loaded, "server_cpu_us_per_tick", transport=name).estimate
+        for name in loaded["transport"].unique()
+    }
+    costs = {name: cost for name, cost in costs.items() if cost > 0}
+    if len(costs) < 2:
+        return ""
+    told = ", ".join(
+        f"{TRANSPORTS[name].label.partition(' (')[0]} by {TRANSPORTS[name].library} {number(cost)} µs"
+        for name, cost in sorted(costs.items(), key=lambda item: item[1])
+    )
+    sentence = f"A delivery costs the server: {told}."
+    pairs, same = over_libraries(loaded, "server_cpu_us_per_tick", "long_polling", "websocket")
+    if pairs:
+        found = tell_range({pair: each.estimate for pair, each in pairs.items()}, same)
+        sentence += f" Long polling takes {found} the CPU of WebSocket."
+    if found := clients.capacity_ratio(capacities(trials), "websocket", "long_polling"):
+        sentence += f" WebSocket serves {found} the clients of long polling."
+    return sentence
+
+
+EXPERIMENT = Experiment(
+    name="library",
+    question="Is it the protocol or the library?",
+    designs=designs,
+    columns=("server_cpu_us_per_tick", "server_cpu_ratio", "latency_p50_ms", "server_rss_kb_per_client"),
+    finding=finding,
+    note="Server CPU includes delivery over loopback: the kernel does the receiver's TCP work within the "
+    "sender's system call and charges it to the sender. Only ratios travel to other machines.",
+)

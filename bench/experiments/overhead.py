@@ -1,0 +1,89 @@
+"""What does one tick cost on the wire, layer by layer?
+
+One client, fifty ticks, counted by the kernel: the tick's own bytes, what HTTP or the WebSocket frame puts
+around them, and what TCP and IP add. Short polling asks once a tick here, so each tick pays for one question.
+"""
+
+import pandas as pd
+
+from bench.experiments.base import Design, Experiment, estimate, number, single_trials
+from bench.scenario import Profile
+from bench.transports import MAIN, TRANSPORTS
+
+FIXED = {
+    "clients": 1,
+    "rate_hz": 50.0,
+    "poll_interval_s": 0.02,
+    "hold_s": 10.0,
+    "window_s": 1.0,
+    "warmup_s": 0.1,
+}
+
+
+def designs(profile: Profile) -> list[Design]:
+    """Return the scenarios: payloads × header sets; of a push transport only the handshake has headers."""
+    payloads = {
+        "quick": [128],
+        "standard": [128, 1024, 16_384],
+        "full": [96, 128, 256, 1024, 4096, 16_384, 65_536],
+    }[profile.name]
+    headers = ["browser"] if profile.name == "quick" else ["minimal", "browser"]
+    asking = [name for name in MAIN if TRANSPORTS[name].family != "push"]
+    told = [name for name in MAIN if TRANSPORTS[name].family == "push"]
+    axes = {"payload_bytes": payloads}
+    found = [
+        Design(FIXED, {**axes, "headers": headers}, transports=asking, once=True),
+        Design({**FIXED, "headers": headers[-1]}, axes, transports=told, once=True),
+    ]
+    if profile.name == "full":
+        cookies = {"cookie_bytes": [200, 1000, 4000]}
+        found.append(Design({**FIXED, "headers": "browser"}, cookies, transports=asking, once=True))
+    return found
+
+
+def rows(trials: pd.DataFrame) -> pd.DataFrame:
+    """Add the layers, as differences of what was counted at each."""
+    own = single_trials(trials).copy()
+    for way, payload in (("up", 0.0), ("down", own["payload_bytes_per_tick"])):
+        app, tls = own[f"app_bytes_per_tick_{way}"], own[f"tls_bytes_per_tick_{way}"]
+        own[f"framing_bytes_per_tick_{way}"] = app - payload
+        own[f"tcp_ip_bytes_per_tick_{way}"] = own[f"wire_bytes_per_tick_{way}"] - app - tls
+    own["wire_bytes_per_tick"] = own["wire_bytes_per_tick_up"] + own["wire_bytes_per_tick_down"]
+    return own
+
+
+def finding(trials: pd.DataFrame) -> str:
+    """Say what a small tick costs beyond itself, with the headers that a browser sends."""
+    own = rows(trials)
+    payload = min(own["payload_bytes"])
+    told = []
+    for name in own["transport"].unique():
+        where = {"transport": name, "payload_bytes": payload, "headers": "browser", "cookie_bytes": 0}
+        framing = sum(
+            estimate(own, f"framing_bytes_per_tick_{way}", **where).estimate for way in ("up", "down")
+        )
+        wire = estimate(own, "wire_bytes_per_tick", **where).estimate
+        if wire > 0:
+            told.append(
+                f"{TRANSPORTS[name].label} {number(framing)} B of framing, {number(wire)} B on the wire"
+            )
+    if not told:
+        return ""
+    return f"A tick of {payload} B, asked for with a browser's headers: {'; '.join(told)}."
+
+
+EXPERIMENT = Experiment(
+    name="overhead",
+    question="What does one tick cost on the wire, layer by layer?",
+    designs=designs,
+    columns=(
+        "framing_bytes_per_tick_up",
+        "framing_bytes_per_tick_down",
+        "tcp_ip_bytes_per_tick_up",
+        "tcp_ip_bytes_per_tick_down",
+        "wire_bytes_per_tick",
+    ),
+    finding=finding,
+    rows=rows,
+    note="TCP/IP: 52 B for each packet (20 IPv4, 20 TCP, 12 of time stamps), pure ACKs included.",
+)

@@ -1,0 +1,64 @@
+"""When do ticks come too fast to poll for, and when too slowly to stay connected for?
+
+The same ten clients from one tick in two seconds to 500 a second. The slow end stands for a tick a minute,
+every time divided by 30: a poll each 0.1 s for one each 3 s, a hold of 1 s for one of 30 s, a heartbeat each
+0.5 s for one each 15 s. Ratios of counts are the same.
+"""
+
+import pandas as pd
+
+from bench.experiments.base import Design, Experiment, estimate, number, single_trials
+from bench.scenario import Profile
+from bench.transports import TRANSPORTS
+
+FIXED = {"clients": 10, "poll_interval_s": 0.1, "hold_s": 1.0, "heartbeat_s": 0.5, "warmup_s": 0.3}
+
+
+def designs(profile: Profile) -> list[Design]:
+    """Return the scenarios: an axis of tick rates; the slowest needs a longer window."""
+    fast_hz = {"quick": [50.0], "standard": [5.0, 50.0, 500.0], "full": [2.0, 5.0, 20.0, 50.0, 200.0, 500.0]}
+    slow_window_s, window_s = {"quick": (2.0, 1.0), "standard": (4.0, 1.0), "full": (60.0, 5.0)}[profile.name]
+    return [
+        Design({**FIXED, "window_s": slow_window_s}, {"rate_hz": [0.5]}, once=True),
+        Design({**FIXED, "window_s": window_s}, {"rate_hz": fast_hz[profile.name]}, once=True),
+    ]
+
+
+def rows(trials: pd.DataFrame) -> pd.DataFrame:
+    """Add the wire bytes both ways together."""
+    own = single_trials(trials).copy()
+    own["wire_bytes_per_client_s"] = own["wire_bytes_per_client_s_up"] + own["wire_bytes_per_client_s_down"]
+    return own
+
+
+def finding(trials: pd.DataFrame) -> str:
+    """Say what asking costs at the slowest rate, and what becomes of long polling at the fastest."""
+    slowest, fastest = min(trials["rate_hz"]), max(trials["rate_hz"])
+    costs = {
+        name: estimate(rows(trials), "wire_bytes_per_client_s", transport=name, rate_hz=slowest).estimate
+        for name in trials["transport"].unique()
+    }
+    told = ", ".join(
+        f"{TRANSPORTS[name].label} {number(cost)}"
+        for name, cost in sorted(costs.items(), key=lambda item: item[1])
+        if cost > 0
+    )
+    sentence = f"At {slowest:g} ticks a second a client costs, in wire bytes a second: {told}."
+    held = estimate(trials, "requests_per_tick", transport="long_polling", rate_hz=fastest).estimate
+    if held > 0 and fastest > slowest:
+        sentence += f" At {fastest:g} a second long polling makes {number(held)} requests a tick"
+        sentence += (
+            f": it has turned into polling, {number(1 / held)} ticks an answer." if held < 0.9 else "."
+        )
+    return sentence
+
+
+EXPERIMENT = Experiment(
+    name="rate",
+    question="When do ticks come too fast to poll for, and when too slowly to stay connected for?",
+    designs=designs,
+    columns=("latency_mean_ms", "requests_per_tick", "wire_bytes_per_client_s", "server_cpu_us_per_client_s"),
+    finding=finding,
+    rows=rows,
+    note="Times at the slow end are those of a tick a minute divided by 30: poll, hold and heartbeat too.",
+)
