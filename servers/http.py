@@ -40,13 +40,13 @@ async def serve_http(
 ) -> AsyncIterator[None]:
     """Serve ``GET /ticks`` by ``answer_ticks``, and ``GET /health``, while the context is open."""
     server: web.Server
-    known_connections: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
+    known_connections: weakref.WeakSet[asyncio.Task[None]] = weakref.WeakSet()
 
     @web.middleware
     async def refuse_politely(request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer whatever is wrong with one JSON sentence, and go on."""
-        connection = request.transport
-        if connection is not None and connection not in known_connections and request.path != HEALTH_PATH:
+        connection = request.task  # one per connection, and unlike uvloop's TLS transports weakly referable
+        if connection not in known_connections and request.path != HEALTH_PATH:
             if (
                 len(known_connections) >= options.max_clients
                 and len(server.connections) > options.max_clients
