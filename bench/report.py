@@ -191,17 +191,10 @@ def print_run(run: Run, console: Console, *, only: Sequence[str] = (), provision
         console.print(experiment_table(experiment, trials, run))
         if experiment.note:
             console.print(experiment.note, style="dim", highlight=False)
-        valid = trials[trials["verdict"] != "invalid"]
-        if len(valid) and not _unnamed_axes(experiment, valid) and (sentence := experiment.finding(valid)):
+        if sentence := finding(experiment, trials):
             console.print(f"→ {sentence}", highlight=False)
     for row in doubts(run, names):
-        console.print(
-            f"{'?' if row['verdict'] == 'suspect' else '✗'} trial {row['order']} ({row['transport']}, "
-            f"{row['clients']} clients, repeat {row['repeat']}) is {row['verdict']}: {row['verdict_reason']}",
-            style="yellow",
-            highlight=False,
-            markup=False,
-        )
+        console.print(tell_doubt(row), style="yellow", highlight=False, markup=False)
     if again := sum(bool(row["replaced"]) for row in run.rows if _belongs(row, names)):
         console.print(
             f"{again} trial{'s were' if again > 1 else ' was'} measured again, in case the fault would pass; "
@@ -209,6 +202,20 @@ def print_run(run: Run, console: Console, *, only: Sequence[str] = (), provision
             style="dim",
             highlight=False,
         )
+
+
+def finding(experiment: Experiment, trials: pd.DataFrame) -> str:
+    """Return the sentence of an experiment over its valid trials; empty where it has nothing to say."""
+    valid = trials[trials["verdict"] != "invalid"]
+    return experiment.finding(valid) if len(valid) and not _unnamed_axes(experiment, valid) else ""
+
+
+def tell_doubt(row: Mapping[str, Any]) -> str:
+    """Say which trial is suspect or invalid, and why."""
+    return (
+        f"{'?' if row['verdict'] == 'suspect' else '✗'} trial {row['order']} ({row['transport']}, "
+        f"{row['clients']} clients, repeat {row['repeat']}) is {row['verdict']}: {row['verdict_reason']}"
+    )
 
 
 def doubts(run: Run, experiments: Collection[str]) -> list[dict[str, Any]]:
