@@ -23,11 +23,8 @@ def predict(summary: pd.DataFrame) -> pd.Series:
     push = summary.loc[summary["transport"] == "websocket", "latency_p50_ms"]
     push_ms = float(push.iloc[0]) if len(push) else float("nan")
     return summary["poll_interval_s"].map(
-        lambda interval_s: (
-            short_polling_latency(interval_s, Link()).quantile_ms(0.5) + push_ms
-            if interval_s
-            else float("nan")
-        )
+        lambda interval_s: short_polling_latency(interval_s, Link()).quantile_ms(0.5) + push_ms,
+        na_action="ignore",
     )
 
 
