@@ -1,5 +1,6 @@
 """The polling clients, fed bytes by hand: however an answer is cut, the same ticks and the same counts."""
 
+import gzip
 import itertools
 import json
 
@@ -59,12 +60,17 @@ def bytewise(data: bytes) -> list[bytes]:
 
 @st.composite
 def answers(draw) -> bytes:
-    """Any valid answer with ticks: other orders of headers, other cases, more of them, chunks, a close."""
+    """Any valid answer with ticks: other orders and cases of headers, more of them, chunks, gzip, a close."""
     body = array(*draw(st.lists(st.integers(1, 9), max_size=3)))
+    compressed = draw(st.booleans())
+    if compressed:
+        body = gzip.compress(body)
     extra = ["Connection: keep-alive", "Connection: close", "Ticks-Waiting: 3", "Ticks-Missed: 2", "X-Y: z"]
     headers = draw(
         st.lists(st.sampled_from(PLAIN_HEADERS + extra), unique_by=lambda line: line.split(":")[0])
     )
+    if compressed:
+        headers.append(draw(st.sampled_from(["Content-Encoding: gzip", "Content-Encoding: GZIP"])))
     if draw(st.booleans()):
         size = draw(st.integers(1, 200))
         chunks = [body[start : start + size] for start in range(0, len(body), size)]
@@ -165,6 +171,7 @@ def test_an_answer_that_nobody_asked_for_is_a_servers_error():
         answer(b"{}", status="503 Service Unavailable"),
         answer(array(1)) + answer(array(2)),
         answer(array(1), "X-Y: z") + b"garbage",
+        answer(gzip.compress(array(1))[:-1], "Content-Encoding: gzip"),
         b"HTTP/1.1 200 OK\r\nTicks-Waiting: 1\r\nContent-Length: 9\r\n\r\n[",
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from websockets.client import ClientProtocol
+from websockets.extensions.permessage_deflate import enable_server_permessage_deflate
 from websockets.frames import Close, Frame, Opcode
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
@@ -28,8 +29,8 @@ def text(message: bytes, *, fin: bool = True) -> bytes:
 
 
 def shake_hands(request: bytes) -> tuple[ServerProtocol, bytes]:
-    """Return websockets' server and the bytes by which it accepts a handshake."""
-    server = ServerProtocol()
+    """Return websockets' server, which compresses if asked to, and the bytes by which it accepts."""
+    server = ServerProtocol(extensions=enable_server_permessage_deflate(None))
     server.receive_data(request)
     server.send_response(server.accept(server.events_received()[0]))
     return server, b"".join(server.data_to_send())
