@@ -139,9 +139,7 @@ def within_trial(run: Run, trial: Any, column: str) -> Interval:
 def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | None = None) -> Table:
     """Build the table of an experiment: what varies, then each figure with its 95 % interval."""
     summary = summarise(experiment.rows(trials), experiment.columns, run)
-    varied = [
-        axis for axis in AXES if len({_sortable(row[axis]) for row in summary if _is_set(row[axis])}) > 1
-    ]
+    varied = [axis for axis in AXES if _varies(axis, summary)]
     table = Table()
     for name in ["transport", *varied, *experiment.columns]:
         justify: JustifyMethod = "left" if name == "transport" or name in WORDS else "right"
@@ -176,6 +174,13 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | No
     if any(row["within"] for row in summary):
         table.caption, table.caption_justify = WITHIN, "left"
     return table
+
+
+def _varies(axis: str, summary: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether an axis has several values, or is set and not set for the same transport."""
+    values = {(row["transport"], _sortable(row[axis])) for row in summary}
+    several = len({value for _, value in values if value != _sortable(None)}) > 1
+    return several or len({transport for transport, _ in values}) < len(values)
 
 
 def print_run(run: Run, console: Console, *, only: Sequence[str] = (), provisional: bool = False) -> None:

@@ -111,7 +111,7 @@ class Scenario:
             ),
             (
                 self.compression and not TRANSPORTS[self.transport].compresses,
-                f"the server of {self.transport} does not compress; use {TRANSPORTS[self.transport].protocol}",
+                f"{self.transport} does not compress; use {TRANSPORTS[self.transport].protocol}",
             ),
             (
                 self.headers not in HEADER_SETS,

@@ -49,11 +49,11 @@ def finding(trials: pd.DataFrame) -> str:
             }
             if not all(figure > 0 for figure in figures.values()):
                 continue
-            saved = 1 - figures["wire_bytes_per_tick", True] / figures["wire_bytes_per_tick", False]
+            change = figures["wire_bytes_per_tick", True] / figures["wire_bytes_per_tick", False] - 1
             cost = figures["server_cpu_us_per_tick", True] - figures["server_cpu_us_per_tick", False]
             told.append(
-                f"{TRANSPORTS[name].label} at {payload:,} B saves {saved:.0%} of the wire bytes for "
-                f"{number(cost)} µs more of server CPU a delivery"
+                f"{TRANSPORTS[name].label} at {payload:,} B {change:+.0%} wire bytes for {number(cost)} µs of "
+                "server CPU a delivery"
             )
     return f"Compressing: {'; '.join(told)}." if told else ""
 
