@@ -20,6 +20,7 @@ from bench.compare import as_records, compare, machines_note, print_comparison
 from bench.course_cli import add_to as add_course_commands
 from bench.doctor import GOOD, LIMITED, MISSING, examine, measure_noise
 from bench.experiments import EXPERIMENTS
+from bench.grading.submission import SubmissionError
 from bench.notebooks import NotebooksError, UnknownNotebook
 from bench.processes import TrialFailed, running_server
 from bench.progress import run_watched
@@ -54,7 +55,7 @@ def main() -> None:
     """Run the command line; every expected fault is one sentence and an exit code, never a traceback."""
     try:
         app()
-    except (ScenarioError, RecordingError, AddressError, UnknownNotebook) as error:
+    except (SubmissionError, ScenarioError, RecordingError, AddressError, UnknownNotebook) as error:
         complain(str(error), USAGE)
     except (ResultsError, TrialFailed, NotebooksError, OSError) as error:
         complain(str(error), FAILED)

@@ -1,10 +1,13 @@
-"""The commands of the course: notebooks and slides. Words only, as in cli.py."""
+"""The commands of the course: notebooks, slides and grading. Words only, as in cli.py."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
+from bench.grading.report import grade_files
+from bench.grading.supervise import TIME_LIMIT_S
 from bench.notebooks import open_lab
 from bench.slides import build_decks
 
@@ -26,7 +29,23 @@ def slides(
     typer.echo(f"All: {output / 'index.html'} (in a deck, S opens the speaker's view)")
 
 
+def grade(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE…", help="A client or server; or both, which are then tried as a pair."),
+    ],
+    time_limit_s: Annotated[float, typer.Option(help="Real time for each check.")] = TIME_LIMIT_S,
+) -> None:
+    """Check a student's client or server against the rules that every transport keeps."""
+    try:
+        passed = grade_files(files, Console(), time_limit_s=time_limit_s)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    raise typer.Exit(0 if passed else 1)
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(notebooks)
     app.command()(slides)
+    app.command()(grade)

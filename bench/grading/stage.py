@@ -1,0 +1,101 @@
+"""The stage of a check: a feed on a simulated clock, and a note of every request that reaches it."""
+
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from bench.grading.base import Fault
+from bench.grading.virtual import Clock
+from servers.feed import Feed
+from servers.market import random_walk
+from servers.plan import due_times
+
+PAYLOAD_BYTES = 128
+ENDLESS = 300
+"""So many requests at one simulated instant are a loop without a pause."""
+
+NEVER_NS = 2**62
+
+
+class Asked(NamedTuple):
+    """A request as it came: its bytes, and what they say."""
+
+    raw: bytes
+    target: str
+    headers: dict[str, str]
+    at_ns: int
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters after the question mark."""
+        return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
+
+    @property
+    def cursor(self) -> int | None:
+        """The cursor that it asks with, None if it has none (Last-Event-ID: WHATWG HTML, section 9.2.4)."""
+        text = self.headers.get("last-event-id") or self.query.get("after")
+        return None if text is None else int(text)
+
+
+class Stage:
+    """A feed, its clock, and what is asked of it.
+
+    Args:
+        rate_hz: Ticks per simulated second.
+        already: Ticks that have been published before anybody comes.
+        history_ticks, payload_bytes: See :class:`servers.feed.Feed`.
+        clock: The simulated clock.
+
+    Attributes:
+        requests: All requests so far.
+        refusals: Status and sentence with which the next requests are refused, instead of answered.
+    """
+
+    def __init__(
+        self,
+        rate_hz: float,
+        *,
+        already: int = 5,
+        history_ticks: int = 5_000,
+        payload_bytes: int = PAYLOAD_BYTES,
+        clock: Clock | None = None,
+    ) -> None:
+        self.clock = clock or Clock()
+        self.begin_ns = self.clock.now_ns
+        self.payload_bytes = payload_bytes
+        half_period_ns = round(0.5e9 / rate_hz)  # ticks and polls never fall on the same instant
+        start_ns = self.begin_ns - round((already - 1) / rate_hz * 1e9) - half_period_ns
+        self.feed = Feed(
+            due_times("steady", rate_hz=rate_hz, seed=0, start_ns=start_ns),
+            random_walk(0),
+            payload_bytes=payload_bytes,
+            history_ticks=history_ticks,
+            clock=self.clock,
+        )
+        self.feed.publish_due()
+        self.requests: list[Asked] = []
+        self.refusals: list[tuple[int, str]] = []
+
+    def note(self, asked: Asked) -> None:
+        """Write a request down.
+
+        Raises:
+            Fault: If there is no end to them.
+        """
+        self.requests.append(asked)
+        if len(self.requests) > ENDLESS and self.requests[-ENDLESS].at_ns == asked.at_ns:
+            raise Fault(
+                "it asks again and again without a pause",
+                seen=f"{ENDLESS} requests at one instant",
+                expected="a pause between requests, or an answer that is waited for",
+                hint="short polling sleeps between polls; long polling gives after=CURSOR and hold=SECONDS, "
+                "so that the server waits",
+            )
+
+    def close_market(self) -> None:
+        """Let no more ticks come."""
+        self.feed.next_due_ns = NEVER_NS
+
+    def between(self, start_s: float, end_s: float) -> list[Asked]:
+        """Return the requests from ``start_s`` up to ``end_s`` simulated seconds after the beginning."""
+        low, high = (self.begin_ns + round(s * 1e9) for s in (start_s, end_s))
+        return [asked for asked in self.requests if low <= asked.at_ns < high]

@@ -1,0 +1,114 @@
+"""A stage on a real socket in simulated time: ticks are published on their plan, whoever waits is woken."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+from bench.grading.base import Fault
+from bench.grading.peers import Peer
+from bench.grading.stage import NEVER_NS, Stage
+
+
+class _Connection(asyncio.Protocol):
+    """One socket, and the peer that speaks on it."""
+
+    def __init__(self, theatre: "Theatre") -> None:
+        self.theatre = theatre
+        self.peer = theatre.make_peer(theatre.stage)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.theatre.connections.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.theatre.connections.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self.peer.receive(data)
+        except Fault as fault:
+            self.theatre.fault = self.theatre.fault or fault
+            self.transport.abort()
+            return
+        self.flush()
+
+    def wake(self) -> None:
+        self.peer.wake()
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what the peer says, and be there when its time comes."""
+        if self.peer.outbox:
+            data = bytes(self.peer.outbox)
+            self.peer.outbox.clear()
+            if self.theatre.cut_next:
+                self.theatre.cut_next = False
+                self.transport.write(data[: len(data) // 2])
+                self.transport.close()
+                return
+            self.transport.write(data)
+        if self.peer.closed:
+            self.transport.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.peer.wake_ns is not None:
+            self._timer = asyncio.get_running_loop().call_at(self.peer.wake_ns / 1e9, self.wake)
+
+
+class Theatre:
+    """A strict server of one transport on a free port of loopback.
+
+    Attributes:
+        cut_next: Cut the connection in the middle of the next answer or message.
+        fault: The first request against the rules.
+    """
+
+    def __init__(self, stage: Stage, make_peer: Callable[[Stage], Peer]) -> None:
+        self.stage, self.make_peer = stage, make_peer
+        self.connections: set[_Connection] = set()
+        self.cut_next = False
+        self.fault: Fault | None = None
+        self.url = ""
+
+    def cut(self) -> None:
+        """Cut all connections now."""
+        for connection in list(self.connections):
+            connection.transport.abort()
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Listen, and publish, while the context is open."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/ticks"
+        async with publishing(self.stage, self._wake):
+            try:
+                yield
+            finally:
+                self.cut()
+                server.close()
+
+    def _wake(self) -> None:
+        for connection in list(self.connections):
+            connection.wake()
+
+
+@contextlib.asynccontextmanager
+async def publishing(stage: Stage, wake: Callable[[], None] = lambda: None) -> AsyncIterator[None]:
+    """Publish the ticks of a stage when they are due, while the context is open."""
+
+    async def publish() -> None:
+        while stage.feed.next_due_ns < NEVER_NS:
+            await asyncio.sleep(max(stage.feed.next_due_ns - stage.clock(), 0) / 1e9)
+            if stage.feed.publish_due():
+                wake()
+
+    task = asyncio.create_task(publish())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
