@@ -1,6 +1,7 @@
 """Bytes and packets against a packet capture: a figure that it contradicts is a bug."""
 
 import ctypes
+import functools
 import os
 import socket
 import subprocess
@@ -13,11 +14,13 @@ from typing import Any, NamedTuple
 import pytest
 
 from bench.capture import ACK, SYN, CaptureUnavailable, Packets, Totals, available, capture
+from bench.certificate import Certificate, make_certificate
 from bench.processes import Server, running_server
-from bench.transports import TRANSPORTS, Transport
+from bench.transports import MAIN, TRANSPORTS, Transport
 from clients.base import Address
-from clients.stamped_socket import WireCounts, measure_clock_offset
+from clients.stamped_socket import SocketFactory, StampedSocket, WireCounts, measure_clock_offset
 from clients.swarm import Swarm
+from clients.tls_socket import TlsSocket, client_context
 from servers.options import ServerOptions
 from servers.wire import now_ns
 from tests.conftest import LIMIT_S
@@ -39,6 +42,7 @@ class Instant(NamedTuple):
 
     at_ns: int
     messages: int
+    requests: int
     cursor: int
     bytes_up: int
     bytes_down: int
@@ -49,13 +53,27 @@ class Instant(NamedTuple):
     down: Totals
 
 
-def build_swarm(server: Server, transport: Transport, **settings: Any) -> Swarm:
+def build_swarm(
+    server: Server, transport: Transport, certificate: Certificate | None = None, **settings: Any
+) -> Swarm:
     """Return a swarm of one client, as a trial makes it."""
+    make_socket: SocketFactory = StampedSocket
+    if certificate is not None:
+        context = client_context(certificate.ca)
+        make_socket = functools.partial(TlsSocket, context=context, server_name=server.host)
     if "poll_interval_s" in transport.client_class.settings:
         settings |= {"poll_interval_s": 1 / RATE_HZ, "epoch_ns": now_ns()}
     client = transport.client_class(Address(server.host, server.port, server.path), **settings)
     offset_ns = measure_clock_offset().offset_ns
-    return Swarm([client], server.host, server.port, offset_ns=offset_ns, mss=MSS, congestion="cubic")
+    return Swarm(
+        [client],
+        server.host,
+        server.port,
+        offset_ns=offset_ns,
+        mss=MSS,
+        congestion="cubic",
+        make_socket=make_socket,
+    )
 
 
 def step_until(swarm: Swarm, condition: Callable[[], bool], what: str) -> None:
@@ -78,6 +96,7 @@ def quiet_instant(swarm: Swarm, packets: Packets) -> Instant:
         instant = Instant(
             now_ns(),
             client.messages,
+            client.requests,
             client.cursor or 0,
             swarm.bytes_up,
             swarm.bytes_down,
@@ -93,12 +112,19 @@ def quiet_instant(swarm: Swarm, packets: Packets) -> Instant:
 
 def two_instants(
     transport: Transport, host: str, payload_bytes: int, *, rate_hz: float = RATE_HZ, ticks: int = TICKS,
-    **settings: Any,
+    certificate: Certificate | None = None, **settings: Any,
 ) -> tuple[Instant, Instant, Packets]:  # fmt: skip
     """Run a server and a client past so many ticks; return the quiet instants before and after."""
-    options = ServerOptions(host=host, payload_bytes=payload_bytes, rate_hz=rate_hz, mss=MSS)
+    options = ServerOptions(
+        host=host,
+        payload_bytes=payload_bytes,
+        rate_hz=rate_hz,
+        mss=MSS,
+        compression=settings.get("compression", False),
+        certificate=certificate and certificate.server,
+    )
     with running_server(transport.server, options) as server, capture(server.port, mss=MSS) as packets:
-        with closing(build_swarm(server, transport, **settings)) as swarm:
+        with closing(build_swarm(server, transport, certificate, **settings)) as swarm:
             client = swarm.clients[0]
             swarm.connect(now_ns() + round(LIMIT_S * 1e9))
             step_until(swarm, lambda: (client.cursor or 0) >= 3, "tick 3")
@@ -117,6 +143,10 @@ def assert_counts_are_true(before: Instant, after: Instant) -> None:
     """Hold application bytes exactly, wire bytes and packets to within 1 %, against the capture."""
     assert after.bytes_up - before.bytes_up == after.stream_up - before.stream_up
     assert after.bytes_down - before.bytes_down == after.stream_down - before.stream_down
+    assert_kernel_counts_are_true(before, after)
+
+
+def assert_kernel_counts_are_true(before: Instant, after: Instant) -> None:
     wire = WireCounts(*(b - a for a, b in zip(before.wire, after.wire, strict=True)))
     up, down = difference(before.up, after.up), difference(before.down, after.down)
     for told, captured in (
@@ -160,6 +190,25 @@ def test_counts_are_exact_from_the_first_segment(transport: Transport) -> None:
         assert (after.wire.segments_up, after.wire.segments_down) == (after.up.segments, after.down.segments)
         told = after.wire.header_bytes_up, after.wire.header_bytes_down
         assert told == (after.up.header_bytes, after.down.header_bytes)
+
+
+@pytest.mark.parametrize("name", MAIN)
+def test_compressed_bytes_are_those_of_the_wire(name: str) -> None:
+    before, after, _ = two_instants(TRANSPORTS[name], "127.0.0.1", 1024, compression=True)
+    assert_counts_are_true(before, after)
+    assert after.stream_down - before.stream_down < 1024 * (after.cursor - before.cursor)
+
+
+@pytest.mark.parametrize("name", MAIN)
+def test_encrypted_bytes_are_those_of_the_wire(name: str, tmp_path: Path) -> None:
+    """What the capture has more than the client is a record's 22 bytes for each message, both ways."""
+    certificate = make_certificate(tmp_path, "127.0.0.1")
+    before, after, _ = two_instants(TRANSPORTS[name], "127.0.0.1", 128, certificate=certificate)
+    assert_kernel_counts_are_true(before, after)
+    requests = after.requests - before.requests
+    added_up = after.stream_up - before.stream_up - (after.bytes_up - before.bytes_up)
+    added_down = after.stream_down - before.stream_down - (after.bytes_down - before.bytes_down)
+    assert (added_up, added_down) == (22 * requests, 22 * (after.messages - before.messages))
 
 
 def test_connections_of_one_request_are_counted_whole(transport: Transport) -> None:
