@@ -1,0 +1,204 @@
+"""The theory against measured runs: the committed reference, and two short trials made here."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import models
+from bench.metrics import ARRIVED_NS, DUE_NS
+from bench.models import Latency, Link
+from bench.models.traffic import DELAYED_ACK_S
+from bench.results import QUANTILES_KEPT, REFERENCE, Run
+from bench.scenario import Scenario
+from bench.transports import TRANSPORTS
+from bench.trial import run_trial
+
+KS_TOLERANCE = 0.05
+MEAN_TOLERANCE = 0.10
+COUNT_TOLERANCE = 0.02
+DIGITS_BYTES = 4
+"""By so much a message may be longer or shorter: cursors, ports and lengths have more or fewer digits."""
+PLAIN = {
+    "verdict": "ok",
+    "replaced": False,
+    "generator": "swarm",
+    "plan": "steady",
+    "contract": "every",
+    "stamps": "kernel",
+}
+UNUSUAL = ("limit", "tls", "compression", "rtt_ms", "loss_ratio", "heartbeat_s")
+"""Columns that must say nothing, where a run has them: these tests are about a plain link."""
+TICKS_UNDER_WAY = 1.5
+"""The counters of many sockets are not read at one instant: so many ticks may come meanwhile."""
+MOST_LAG_MS = 4.0
+"""A machine that is later than this cannot make a trial of a tenth of a second's interval."""
+SHORTEST_CYCLE_S = 0.05
+"""Below it the answer's way, which a run does not tell, is no small part of the latency."""
+
+RUN = Run.open(Path(__file__).parent.parent / "results" / REFERENCE)
+
+
+def plain_rows(protocol: str, keep: Callable[[dict[str, Any]], bool] = lambda row: True) -> list[Any]:
+    """Return the reference's trials of a protocol that the models are about, as parameters of a test."""
+    rows = [
+        row
+        for row in RUN.rows
+        if TRANSPORTS[row["transport"]].protocol == protocol
+        and all(row.get(name) == value for name, value in PLAIN.items())
+        and not any(row.get(name) for name in UNUSUAL)
+        and row.get("keep_alive") in (True, None)
+        and keep(row)
+    ]
+    return [pytest.param(row, id=f"{row['order']}-{row['transport']}-{row['rate_hz']:g}Hz") for row in rows]
+
+
+def cycle_s(row: dict[str, Any]) -> float:
+    """Return the time between a client's polls, as far as the scenario tells it."""
+    return float(row["poll_interval_s"] or row["poll_pause_s"])
+
+
+def reads_one_by_one(row: dict[str, Any]) -> bool:
+    """Tell whether every delivery had long arrived when the next was due."""
+    return bool(row["latency_max_ms"] < 0.5e3 / row["rate_hz"])
+
+
+SHORT_POLLING = plain_rows("short_polling", lambda row: cycle_s(row) >= SHORTEST_CYCLE_S)
+LONG_POLLING = plain_rows("long_polling", reads_one_by_one)
+WEBSOCKET = plain_rows("websocket")
+
+
+def test_the_reference_has_trials_of_every_kind() -> None:
+    assert SHORT_POLLING
+    assert LONG_POLLING
+    assert WEBSOCKET
+
+
+# Times
+
+
+@pytest.mark.parametrize("row", SHORT_POLLING)
+def test_latency_of_short_polling(row: dict[str, Any]) -> None:
+    model = models.polling_latency(cycle_s(row), Link())
+    assert row["latency_mean_ms"] == pytest.approx(model.mean_ms, rel=MEAN_TOLERANCE)
+    assert row["latency_p50_ms"] == pytest.approx(model.quantile_ms(0.5), rel=MEAN_TOLERANCE)
+    latencies_ms = RUN.latency_quantiles(row)
+    assert np.abs(model.cdf(latencies_ms.to_numpy()) - np.array(QUANTILES_KEPT)).max() <= KS_TOLERANCE
+
+
+@pytest.mark.parametrize("row", [*SHORT_POLLING, *LONG_POLLING, *WEBSOCKET])
+def test_age_of_steady_ticks_is_their_latency_and_half_a_period(row: dict[str, Any]) -> None:
+    """Little's law (bench/models/age.py): whatever the transport, and however slow the machine was."""
+    assert row["aoi_mean_ms"] == pytest.approx(
+        row["latency_mean_ms"] + models.source_age_ms(row["rate_hz"]), rel=COUNT_TOLERANCE
+    )
+
+
+# Requests
+
+
+@pytest.mark.parametrize("row", [*SHORT_POLLING, *LONG_POLLING])
+def test_requests_per_tick(row: dict[str, Any]) -> None:
+    if TRANSPORTS[row["transport"]].protocol == "short_polling":
+        answers = models.polling_ticks_per_answer(row["rate_hz"], cycle_s(row))
+        tolerance = COUNT_TOLERANCE if row["poll_interval_s"] else MEAN_TOLERANCE
+    else:
+        gap_s = 2 * row["latency_max_ms"] / 1e3
+        answers = models.long_polling_ticks_per_answer(row["rate_hz"], gap_s, hold_s=row["hold_s"])
+        tolerance = COUNT_TOLERANCE
+    assert row["requests_per_tick"] == pytest.approx(answers.requests_per_tick, rel=tolerance)
+
+
+# Bytes and packets
+
+
+def head_bytes(row: dict[str, Any]) -> float:
+    """Return the length of the heads of answers: what is left of an answer without its array of ticks."""
+    ticks = round(1 / row["requests_per_tick"], 3)
+    return float(row["app_bytes_per_tick_down"] * ticks - ticks * (row["payload_bytes"] + 1) - 1)
+
+
+def asking_traffic(row: dict[str, Any]) -> models.Traffic:
+    protocol = TRANSPORTS[row["transport"]].protocol
+    settings = {"headers": row["headers"], "cookie_bytes": row["cookie_bytes"]}
+    if protocol == "long_polling":
+        settings["hold_s"] = row["hold_s"]
+    sizes: dict[str, Any] = {
+        "payload_bytes": row["payload_bytes"],
+        "request_bytes": models.request_bytes(protocol, 100, **settings),
+        "response_head_bytes": round(head_bytes(row)),
+    }
+    if protocol == "long_polling":
+        return models.long_polling_traffic(row["rate_hz"], hold_s=row["hold_s"], **sizes)
+    return models.polling_traffic(row["rate_hz"], cycle_s(row), **sizes)
+
+
+def is_near_the_delayed_ack(row: dict[str, Any]) -> bool:
+    """Tell whether the kernel may send a pure ACK or not: Linux waits for 40 to 200 ms."""
+    waiting_s = 1 / row["rate_hz"] if row["hold_s"] else cycle_s(row)
+    return bool(0.5 * DELAYED_ACK_S < waiting_s < 2 * DELAYED_ACK_S)
+
+
+FREQUENT_ENOUGH = [
+    parameter
+    for parameter in (*SHORT_POLLING, *LONG_POLLING)
+    if parameter.values[0]["requests_per_tick"] <= 1 + COUNT_TOLERANCE
+]
+"""Trials without empty answers."""
+
+
+@pytest.mark.parametrize("row", FREQUENT_ENOUGH)
+def test_bytes_of_requests_and_heads(row: dict[str, Any]) -> None:
+    model = asking_traffic(row)
+    request_bytes = row["app_bytes_per_tick_up"] / row["requests_per_tick"]
+    assert request_bytes == pytest.approx(model.app_bytes_up / row["requests_per_tick"], abs=DIGITS_BYTES)
+    same = [other.values[0] for other in FREQUENT_ENOUGH]
+    usual_bytes = np.median([head_bytes(other) for other in same if other["transport"] == row["transport"]])
+    assert head_bytes(row) == pytest.approx(usual_bytes, abs=DIGITS_BYTES)
+
+
+@pytest.mark.parametrize("row", FREQUENT_ENOUGH)
+def test_packets_of_asking(row: dict[str, Any]) -> None:
+    if is_near_the_delayed_ack(row):
+        pytest.skip("whether the kernel sends a pure ACK is open")
+    model = asking_traffic(row)
+    assert row["packets_per_tick_down"] == pytest.approx(model.packets_down.low, rel=MEAN_TOLERANCE)
+    low, high = model.packets_up
+    assert low * (1 - COUNT_TOLERANCE) <= row["packets_per_tick_up"] <= high * (1 + COUNT_TOLERANCE)
+
+
+@pytest.mark.parametrize("row", WEBSOCKET)
+def test_bytes_and_packets_of_websocket(row: dict[str, Any]) -> None:
+    model = models.push_traffic(row["payload_bytes"])
+    tolerance = max(COUNT_TOLERANCE, TICKS_UNDER_WAY / (row["rate_hz"] * row["window_s"]))
+    if reads_one_by_one(row):
+        assert row["app_bytes_per_tick_down"] == pytest.approx(model.app_bytes_down, rel=1e-4)
+        assert row["packets_per_tick_down"] == pytest.approx(model.packets_down.low, rel=tolerance)
+    assert model.packets_up.low <= row["packets_per_tick_up"] <= model.packets_up.high * (1 + tolerance)
+
+
+# Here and now
+
+
+@pytest.mark.parametrize("loop", [{"poll_interval_s": 0.1}, {"poll_pause_s": 0.1}], ids=["open", "closed"])
+def test_a_short_trial(loop: dict[str, float]) -> None:
+    """The shortest latency is that of a tick that waited for nothing: what the way takes."""
+    scenario = Scenario("short_polling", clients=40, rate_hz=50.0, warmup_s=0.1, window_s=1.0, **loop)
+    trial = run_trial(scenario, seed=1)
+    lag_ms = max(trial.row["publish_lag_p99_ms"], trial.row["request_lag_p99_ms"])
+    if lag_ms > MOST_LAG_MS:
+        pytest.skip(f"this machine was {lag_ms:.1f} ms late")
+    assert trial.row["verdict"] != "invalid", trial.row["verdict_reason"]
+    assert trial.deliveries is not None
+    latencies_ms = np.sort((trial.deliveries[:, ARRIVED_NS] - trial.deliveries[:, DUE_NS]) / 1e6)
+    link = Link(down_s=latencies_ms[0] / 1e3)
+    model: Latency
+    if scenario.poll_interval_s:
+        model = models.short_polling_latency(scenario.poll_interval_s, link)
+    else:
+        model = models.paused_polling_latency(scenario.pause_s, link)
+    assert latencies_ms.mean() == pytest.approx(model.mean_ms, rel=MEAN_TOLERANCE)
+    shares = (np.arange(len(latencies_ms)) + 0.5) / len(latencies_ms)
+    assert np.abs(model.cdf(latencies_ms) - shares).max() <= KS_TOLERANCE
