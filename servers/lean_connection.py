@@ -123,8 +123,13 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Put a whole request in the queue; after one that closes, nothing more is read."""
         self._head_bytes = 0
+        version = self._parser.get_http_version()
+        if version not in ("1.0", "1.1"):
+            self._refuse_bytes(f"this is HTTP/{version}; speak HTTP/1.1")
+        if len(self._url) > MAX_HEAD_BYTES:
+            self._refuse_bytes(f"the target of this request is over {MAX_HEAD_BYTES} bytes")
         if not self._finished:
-            keep_alive = self._parser.should_keep_alive() and self._parser.get_http_version() == "1.1"
+            keep_alive = self._parser.should_keep_alive() and version == "1.1"
             self._finished = not keep_alive
             self._waiting.append(Request(self._parser.get_method().decode(), self._url, keep_alive))
 

@@ -13,30 +13,30 @@ when the event loop's buffer of encrypted bytes is full too (64 KiB).
 
 import asyncio
 import contextlib
-import json
 import logging
 import socket
 from collections.abc import AsyncIterator
 from http import HTTPStatus
-from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.asyncio.server import serve as serve_websockets
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
-from servers.base import BACKLOG, HEALTH_PATH, PATH, BadRequest, health, parse_query, ssl_context
+from servers.base import BACKLOG, ssl_context
 from servers.feed import Feed
 from servers.options import ServerOptions
+from servers.push import (
+    GOING_AWAY,
+    MAX_MESSAGE_BYTES,
+    STOP_TIMEOUT_S,
+    STOPPING,
+    Refused,
+    admit,
+    plain_answer,
+)
 from servers.wire import Missed
-
-MAX_MESSAGE_BYTES = 1024
-"""Clients have nothing to say here; a longer message is refused with close code 1009 (RFC 6455, 7.4.1)."""
-BAD_QUERY = 4400
-"""Close code of a bad query, after HTTP's 400: 4000–4999 are for applications (RFC 6455, 7.4.2)."""
-STOP_TIMEOUT_S = 5.0
 
 
 @contextlib.asynccontextmanager
@@ -78,17 +78,12 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
     async def answer(connection: ServerConnection) -> None:
         """Serve one client until its connection closes."""
         assert connection.request is not None
-        if clients() >= options.max_clients:
-            await connection.close(
-                CloseCode.TRY_AGAIN_LATER, f"{options.max_clients} clients are connected, the most allowed"
-            )
-            return
         try:
-            query = parse_query(dict(parse_qsl(_query_of(connection.request), keep_blank_values=True)), feed)
-        except BadRequest as bad:
-            await connection.close(BAD_QUERY, _shorten(str(bad)))
+            cursor = admit(connection.request.path, feed, clients(), options.max_clients)
+        except Refused as refused:
+            await connection.close(refused.code, refused.reason)
             return
-        start_catching_up(connection, query.cursor)
+        start_catching_up(connection, cursor)
         try:
             async for _ in connection:  # nothing is expected of a client, but its pongs and its close
                 pass
@@ -101,14 +96,8 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
 
     def route(connection: ServerConnection, request: Request) -> Response | None:
         """Answer what is no WebSocket handshake at /ticks; None goes on with the handshake."""
-        address = urlsplit(request.path)
-        if address.path == HEALTH_PATH:
-            lags_after = dict(parse_qsl(address.query)).get("lags_after")
-            return _json_response(connection, HTTPStatus.OK, health("websocket", feed, clients(), lags_after))
-        if address.path != PATH:
-            sentence = f"there is no {address.path}; ask for {PATH} or {HEALTH_PATH}"
-            return _json_response(connection, HTTPStatus.NOT_FOUND, json.dumps({"error": sentence}).encode())
-        return None
+        plain = plain_answer(request.path, "websocket", feed, clients())
+        return None if plain is None else _json_response(connection, *plain)
 
     encryption = ssl_context(options)
     feed.listeners.add(publish)
@@ -130,17 +119,8 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
         yield
     finally:
         feed.listeners.discard(publish)
-        server.close(code=CloseCode.GOING_AWAY, reason="the server is stopping")
+        server.close(code=GOING_AWAY, reason=STOPPING)
         await server.wait_closed()
-
-
-def _query_of(request: Request) -> str:
-    return urlsplit(request.path).query
-
-
-def _shorten(reason: str) -> str:
-    """Cut a close reason to the 123 bytes that a control frame has room for (RFC 6455, 5.5)."""
-    return reason.encode()[:123].decode(errors="ignore")
 
 
 def _json_response(connection: ServerConnection, status: HTTPStatus, body: bytes) -> Response:

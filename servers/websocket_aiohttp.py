@@ -1,9 +1,9 @@
 """WebSocket by aiohttp: the handshake is a request, and its handler lives as long as the client.
 
 It keeps the contract of servers/websocket.py. aiohttp has no broadcast, so one task sends each tick to all
-clients that keep up, one after the other, and waits for none of them. A client whose buffer is not empty drops
-out and gets a task of its own, which sends from the shared history and waits while the event loop's buffer
-(64 KiB) is full.
+clients that keep up, one after the other, and waits for none of them. A client whose buffer is not empty
+drops out and gets a task of its own, which sends from the shared history and waits while the event loop's
+buffer (64 KiB) is full.
 
 A ping is sent when nothing came for ``heartbeat_s``; aiohttp gives the pong half of that.
 """

@@ -1,11 +1,11 @@
 """WebSocket by picows: a compiled parser and writer, and callbacks in place of tasks.
 
 It keeps the contract of servers/websocket.py. Each client is a listener with a cursor; a tick is framed once,
-and the kernel is given the same bytes for every client. picows brings its own socket transport (aiofastnet) in
-place of the event loop's, and writes at once, not at the end of the loop's turn.
+and the kernel is given the same bytes for every client. picows brings its own socket transport (aiofastnet)
+in place of the event loop's, and writes at once, not at the end of the loop's turn.
 
-A client that does not keep up is paused by its transport as soon as a byte stays behind. When all is taken, it
-is sent the shared history from its cursor, one delivery at a time. Where picows differs from its siblings:
+A client that does not keep up is paused by its transport as soon as a byte stays behind. When all is taken,
+it is sent the shared history from its cursor, one delivery at a time. Where picows differs from its siblings:
 
 - requests other than GET are answered with 400 and a plain sentence, before they can be seen here;
 - the size of a message is limited frame by frame; nothing of it is kept;
