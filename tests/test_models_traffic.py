@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
 from bench import models
-from bench.models import LinearCost, Link
+from bench.models import Link
 from clients.base import Address
 from clients.headers import HEADER_SETS
 from servers.wire import encode_array, encode_tick
@@ -119,13 +119,32 @@ def test_what_costs_less_than_the_payload_has_no_equal() -> None:
         models.equal_bytes_interval_s(10, lambda t: models.polling_traffic(10, t, **ASKING).wire_bytes, 100.0)
 
 
-@given(*[st.floats(0.0, 1e4)] * 4)
-def test_at_the_break_even_rate_costs_are_equal(i1: float, b1: float, i2: float, b2: float) -> None:
-    rate_hz = models.break_even_hz(LinearCost(i1, b1), LinearCost(i2, b2))
-    if rate_hz and math.isfinite(rate_hz):
-        assert i1 + rate_hz * b1 == pytest.approx(i2 + rate_hz * b2, rel=1e-6)
-    else:
-        assert (i1 - i2) * (b1 - b2) >= 0 or not math.isfinite(rate_hz)
+def push_bytes_per_s(rate_hz: float) -> float:
+    return models.heartbeat_bytes_per_s(20) + rate_hz * models.push_traffic(128).wire_bytes
+
+
+def test_long_polling_is_cheaper_than_heartbeats_until_ticks_come() -> None:
+    def long_polling_bytes_per_s(rate_hz: float) -> float:
+        traffic = models.long_polling_traffic(rate_hz, hold_s=120.0, plan="poisson", **ASKING)
+        return rate_hz * traffic.wire_bytes
+
+    rate_hz = models.break_even_hz(push_bytes_per_s, long_polling_bytes_per_s)
+    assert long_polling_bytes_per_s(rate_hz) == pytest.approx(push_bytes_per_s(rate_hz), rel=1e-3)
+    assert long_polling_bytes_per_s(rate_hz / 2) < push_bytes_per_s(rate_hz / 2)
+    assert long_polling_bytes_per_s(rate_hz * 2) > push_bytes_per_s(rate_hz * 2)
+
+
+def test_polling_is_cheaper_once_many_ticks_share_an_answer() -> None:
+    def polling_bytes_per_s(rate_hz: float, interval_s: float = 2.0) -> float:
+        return rate_hz * models.polling_traffic(rate_hz, interval_s, plan="poisson", **ASKING).wire_bytes
+
+    idle = models.idle_polling_bytes_per_s(2.0, request_bytes=55, response_head_bytes=HEAD_BYTES)
+    assert polling_bytes_per_s(1e-6) == pytest.approx(idle, rel=1e-3)
+    rate_hz = models.break_even_hz(push_bytes_per_s, polling_bytes_per_s)
+    assert polling_bytes_per_s(rate_hz / 2) > push_bytes_per_s(rate_hz / 2)
+    assert polling_bytes_per_s(rate_hz * 2) < push_bytes_per_s(rate_hz * 2)
+    with pytest.raises(ValueError, match="the same transport is cheaper"):
+        models.break_even_hz(push_bytes_per_s, lambda hz: polling_bytes_per_s(hz, 100.0))
 
 
 def test_a_heartbeat_is_cheaper_than_a_question() -> None:

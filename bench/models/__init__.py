@@ -14,7 +14,6 @@ all of it against a simulation that knows no formula, tests/test_models_measured
 
 from bench.models.age import long_polling_age_ms, polling_age_ms, push_age_ms, source_age_ms
 from bench.models.capacity import (
-    LinearCost,
     break_even_hz,
     crossover_latency_s,
     equal_bytes_interval_s,
@@ -63,7 +62,6 @@ __all__ = [
     "SEGMENT_HEADER_BYTES",
     "Bounds",
     "Latency",
-    "LinearCost",
     "Link",
     "Plan",
     "TicksPerAnswer",

@@ -24,7 +24,10 @@ def source_age_ms(rate_hz: float, plan: Plan = "steady") -> float:
 
 
 def push_age_ms(rate_hz: float, link: Link, *, plan: Plan = "steady") -> float:
-    """Return the mean age with push: the client is ``link.delivery_s`` behind the source, no more."""
+    """Return the mean age with push: the client is ``link.delivery_s`` behind the source, no more.
+
+    Clients to whom the server writes later are so much later: add the mean of ``over_fan_out``'s delay.
+    """
     return source_age_ms(rate_hz, plan) + push_latency(link).mean_ms
 
 

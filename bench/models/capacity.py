@@ -2,20 +2,13 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 from scipy.optimize import brentq
 
 from bench.models.traffic import SEGMENT_HEADER_BYTES, websocket_header_bytes
 
 SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 1e-3, 3600.0
-
-
-class LinearCost(NamedTuple):
-    """What a client costs per second, in bytes: ``idle_bytes_per_s + rate_hz × bytes_per_tick``."""
-
-    idle_bytes_per_s: float
-    bytes_per_tick: float
+LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1e-6, 100.0
 
 
 def equal_bytes_interval_s(
@@ -67,18 +60,38 @@ def idle_polling_bytes_per_s(period_s: float, *, request_bytes: int, response_he
     return (request_bytes + response_head_bytes + len("[]") + 3 * SEGMENT_HEADER_BYTES) / period_s
 
 
-def break_even_hz(one: LinearCost, other: LinearCost) -> float:
-    """Return the tick rate at which two transports cost equally many bytes per second.
+def break_even_hz(
+    one_bytes_per_s: Callable[[float], float], other_bytes_per_s: Callable[[float], float]
+) -> float:
+    """Return the tick rate at which two transports cost a client equally many bytes per second.
 
-    i₁ + λb₁ = i₂ + λb₂ gives λ = (i₂ − i₁)/(b₁ − b₂). Below it, the one that is cheaper when idle is cheaper;
-    above it, the one that is cheaper per tick.
+    What is cheaper when nothing happens may be dearer per tick, and the rate decides. A quiet WebSocket costs
+    its heartbeats, short polling a request per interval, long polling one per hold; per tick, WebSocket is
+    the cheapest but for polling that finds many ticks in each answer. So
 
-    Returns:
-        The rate; 0 if one of them is no dearer when idle nor per tick, so that there is nothing to choose.
+    * long polling is cheaper than WebSocket *below* the rate, if heartbeats cost more than time-outs;
+    * short polling is cheaper than WebSocket *above* the rate, if it asks for several ticks at once, and
+      everywhere if its interval is so long that even heartbeats cost more.
+
+    Args:
+        one_bytes_per_s: Wire bytes per second by the rate in Hz, such as
+            ``lambda hz: heartbeat_bytes_per_s(20) + hz * push_traffic(128).wire_bytes``.
+        other_bytes_per_s: The same of the other, such as
+            ``lambda hz: hz * long_polling_traffic(hz, hold_s=30, plan="poisson", …).wire_bytes``.
+
+    Raises:
+        ValueError: If one of them costs less at any rate that is tried.
     """
-    idle = other.idle_bytes_per_s - one.idle_bytes_per_s
-    per_tick = one.bytes_per_tick - other.bytes_per_tick
-    return idle / per_tick if idle * per_tick > 0 else 0.0
+
+    def excess(rate_hz: float) -> float:
+        return one_bytes_per_s(rate_hz) - other_bytes_per_s(rate_hz)
+
+    if excess(LOWEST_RATE_HZ) * excess(HIGHEST_RATE_HZ) > 0:
+        raise ValueError(
+            f"from {LOWEST_RATE_HZ:g} to {HIGHEST_RATE_HZ:g} Hz the same transport is cheaper; "
+            "change its interval, hold or heartbeats"
+        )
+    return float(brentq(excess, LOWEST_RATE_HZ, HIGHEST_RATE_HZ, xtol=1e-9))
 
 
 def push_clients_per_core(rate_hz: float, cpu_s_per_delivery: float) -> float:
