@@ -178,7 +178,8 @@ def test_bytes_and_packets_of_websocket(row: dict[str, Any]) -> None:
     if reads_one_by_one(row):
         assert row["app_bytes_per_tick_down"] == pytest.approx(model.app_bytes_down, rel=1e-4)
         assert row["packets_per_tick_down"] == pytest.approx(model.packets_down.low, rel=tolerance)
-    assert model.packets_up.low <= row["packets_per_tick_up"] <= model.packets_up.high * (1 + tolerance)
+        assert row["packets_per_tick_up"] >= model.packets_up.low * (1 - tolerance)
+    assert row["packets_per_tick_up"] <= model.packets_up.high * (1 + tolerance)
 
 
 # Here and now

@@ -63,6 +63,7 @@ def test_push_costs_a_frame(payload_bytes: int, frame_bytes: int) -> None:
     assert (traffic.app_bytes_up, traffic.app_bytes_down) == (0, frame_bytes)
     down = frame_bytes + models.SEGMENT_HEADER_BYTES * models.segments(frame_bytes)
     assert traffic.wire_bytes_down == (down, down)
+    assert traffic.wire_bytes_up.low == models.SEGMENT_HEADER_BYTES
 
 
 def test_five_ticks_share_an_answer() -> None:

@@ -109,13 +109,13 @@ def request_bytes(transport: str, cursor: int | None = 0, **settings: object) ->
 def push_traffic(payload_bytes: int) -> Traffic:
     """Return what a tick costs by WebSocket, in a message of its own: a frame down, its ACKs up.
 
-    One ACK per read. Two deliveries that are read at once are acknowledged at once, and a delivery of s
-    segments may be read in as many steps: half an ACK to s of them.
+    One ACK per read: exactly one for a delivery of one segment, up to s for one of s segments. It is less
+    only if a client is so late that it reads several deliveries at once.
     """
     message_bytes = array_bytes(1, payload_bytes)
     frame_bytes = message_bytes + websocket_header_bytes(message_bytes)
     packets = segments(frame_bytes)
-    return Traffic(0, frame_bytes, Bounds(0.5, packets), Bounds(packets, packets))
+    return Traffic(0, frame_bytes, Bounds(1, packets), Bounds(packets, packets))
 
 
 def polling_traffic(
