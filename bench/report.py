@@ -55,6 +55,7 @@ NAMES = {
     "keep_alive": "keep-\nalive",
     "tls": "TLS",
     "compression": "com-\npressed",
+    "padding": "padding",
     "latency_limit_ms": "limit\nms",
     "empty_responses_per_tick": "empty\nper tick",
     "requests_per_client_s": "requests per\nclient and s",

@@ -31,7 +31,7 @@ from clients.generator import DELIVERY_FIELDS
 SCHEMA_VERSION = 3
 SINCE_SCHEMA: dict[int, dict[str, Any]] = {
     2: {"attempt": 1, "replaced": False, "generator": "swarm"},
-    3: {"step": 0, "tls": False, "compression": False, "latency_limit_ms": 100.0},
+    3: {"step": 0, "padding": "noise", "tls": False, "compression": False, "latency_limit_ms": 100.0},
 }
 """Columns that runs of older schemas lack, and what they would say; figures that they lack are empty."""
 REFERENCE = "reference"

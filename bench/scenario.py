@@ -51,6 +51,7 @@ class Scenario:
         recording: CSV of time, symbol, price for the plan replay.
         speed: Replay so many times as fast.
         payload_bytes: Exact size of a tick, 96 to 65536.
+        padding: What fills it up: noise, or text, which compresses as real messages do.
         contract: every (each tick once, in order) or latest (the newest only).
         poll_interval_s: Short polling: fixed interval (open loop).
         poll_pause_s: Short polling: pause after each answer (closed loop); replaces the interval.
@@ -76,6 +77,7 @@ class Scenario:
     recording: str | None = None
     speed: float | None = None
     payload_bytes: int = 128
+    padding: str = "noise"
     contract: str = "every"
     poll_interval_s: float | None = None
     poll_pause_s: float | None = None
@@ -264,6 +266,7 @@ class Scenario:
             recording=self.recording,
             speed=self.speed or 1.0,
             payload_bytes=self.payload_bytes,
+            padding=self.padding,
             contract=self.contract,
             history_ticks=history_ticks,
             max_clients=self.clients + 16,

@@ -44,6 +44,7 @@ def build_feed(options: ServerOptions, start_ns: int) -> Feed:
         due,
         quotes,
         payload_bytes=options.payload_bytes,
+        padding=options.padding,
         contract=options.contract,
         history_ticks=options.history_ticks,
     )

@@ -37,6 +37,7 @@ class Feed:
         due: Yields ``due_ns`` of each tick (see :func:`servers.plan.due_times`).
         quotes: Yields symbol and price of each tick.
         payload_bytes: Exact size of each encoded tick.
+        padding: What fills it up, see :data:`servers.wire.PADDINGS`.
         contract: ``every`` (each client gets each tick once, in order) or ``latest`` (the newest only).
         history_ticks: How many ticks are remembered.
         clock: The bench clock, in ns.
@@ -48,6 +49,7 @@ class Feed:
         quotes: Iterator[tuple[str, float]],
         *,
         payload_bytes: int,
+        padding: str = "noise",
         contract: str = "every",
         history_ticks: int = 1_000,
         clock: Callable[[], int] = now_ns,
@@ -58,7 +60,7 @@ class Feed:
         self.next_due_ns = next(due)
         self._due = due
         self._quotes = quotes
-        self._payload_bytes = payload_bytes
+        self._payload_bytes, self._padding = payload_bytes, padding
         self._history: deque[bytes] = deque(maxlen=history_ticks)
         self._lags_ns: deque[int] = deque(maxlen=LAGS_KEPT)
         self._loop_lags_ns: deque[int] = deque(maxlen=LAGS_KEPT)
@@ -111,7 +113,9 @@ class Feed:
             self.newest_seq += 1
             symbol, price = next(self._quotes)
             self._history.append(
-                encode_tick(self.newest_seq, self.next_due_ns, symbol, price, self._payload_bytes)
+                encode_tick(
+                    self.newest_seq, self.next_due_ns, symbol, price, self._payload_bytes, self._padding
+                )
             )
             self._lags_ns.append(now - self.next_due_ns)
             self._loop_lags_ns.append(0 if woken_ns is None else now - woken_ns)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from servers.plan import PLANS
-from servers.wire import MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES
+from servers.wire import MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES, PADDINGS
 
 HISTORY_BYTES = 64 * 1024 * 1024
 """The most that the history may hold; a larger one is refused before anything starts."""
@@ -25,6 +25,7 @@ class ServerOptions:
     seed: int = 0
     open_after_s: float = 0.0
     payload_bytes: int = 128
+    padding: str = "noise"
     contract: str = "every"
     history_ticks: int = 1_000
     max_clients: int = 50_000
@@ -55,6 +56,10 @@ class ServerOptions:
                 not MIN_PAYLOAD_BYTES <= self.payload_bytes <= MAX_PAYLOAD_BYTES,
                 f"payload_bytes is {self.payload_bytes}; "
                 f"it must be from {MIN_PAYLOAD_BYTES} to {MAX_PAYLOAD_BYTES}",
+            ),
+            (
+                self.padding not in PADDINGS,
+                f"padding is {self.padding!r}; choose {' or '.join(PADDINGS)}",
             ),
             (
                 self.mss is not None and not 88 <= self.mss <= 32_767,
@@ -100,6 +105,7 @@ OPTION_HELP = {
     "open_after_s": "tick 1 is there at once, the others when the market opens, so many seconds later",
     "seed": "seed of the plan and of the prices",
     "payload_bytes": "exact size of a tick, 96 to 65536",
+    "padding": "what fills ticks up: noise, or text, which compresses as real messages do",
     "contract": "every (each tick once, in order) or latest (the newest only)",
     "history_ticks": "how many ticks are remembered",
     "max_clients": "connections beyond this many are refused with a clear answer",

@@ -19,8 +19,29 @@ MAX_BATCH_BYTES = 256 * 1024
 MAX_BATCH_TICKS = 1_000
 
 _LARGEST_INT64 = 2**63 - 1
-_NOISE_BYTES = 2 * MAX_PAYLOAD_BYTES
-_NOISE = "".join(random.Random(0).choices(string.ascii_letters + string.digits, k=_NOISE_BYTES))
+_PADDING_BYTES = 2 * MAX_PAYLOAD_BYTES
+
+
+def _noise() -> str:
+    """Return letters and digits at random: compressing them saves no more than 6 of 8 bits for 62 letters."""
+    return "".join(random.Random(0).choices(string.ascii_letters + string.digits, k=_PADDING_BYTES))
+
+
+def _text() -> str:
+    """Return what a market says beside the price, as fields whose names repeat and whose figures do not."""
+    rng = random.Random(0)
+    quotes: list[str] = []
+    while len(quotes) < _PADDING_BYTES // 64:
+        bid = rng.uniform(10, 500)
+        quotes.append(
+            f"bid={bid:.2f},ask={bid + 0.01 * rng.randint(1, 5):.2f},volume={rng.randrange(100, 10**6, 100)},"
+            f"venue={rng.choice(['XNYS', 'XNAS', 'XLON', 'XPAR'])},currency=USD,session=open;"
+        )
+    return "".join(quotes)[:_PADDING_BYTES]
+
+
+PADDINGS = {"noise": _noise(), "text": _text()}
+"""What ticks are filled up with: noise, or text, which compresses as real messages do."""
 
 
 class Tick(msgspec.Struct, frozen=True, gc=False):
@@ -46,11 +67,12 @@ class Missed(msgspec.Struct, frozen=True, gc=False):
     missed: int
 
 
-def encode_tick(seq: int, due_ns: int, symbol: str, price: float, payload_bytes: int) -> bytes:
+def encode_tick(
+    seq: int, due_ns: int, symbol: str, price: float, payload_bytes: int, padding: str = "noise"
+) -> bytes:
     """Encode a tick as a JSON object of exactly ``payload_bytes`` bytes.
 
-    The padding takes up what the digits leave. It is noise of letters and digits, other for each tick, so
-    that compressing it saves only what an alphabet of 62 letters saves (6 of 8 bits).
+    The padding takes up what the digits leave; it is other for each tick, and named in ``PADDINGS``.
 
     Raises:
         ValueError: If the tick without padding is longer than ``payload_bytes``.
@@ -59,8 +81,9 @@ def encode_tick(seq: int, due_ns: int, symbol: str, price: float, payload_bytes:
     padding_bytes = payload_bytes - bare_bytes
     if padding_bytes < 0:
         raise ValueError(f"the tick takes {bare_bytes} bytes, but payload_bytes is {payload_bytes}")
-    start = seq * 7919 % (_NOISE_BYTES - MAX_PAYLOAD_BYTES)
-    return msgspec.json.encode(Tick(seq, due_ns, symbol, price, _NOISE[start : start + padding_bytes]))
+    start = seq * 7919 % (_PADDING_BYTES - MAX_PAYLOAD_BYTES)
+    filling = PADDINGS[padding][start : start + padding_bytes]
+    return msgspec.json.encode(Tick(seq, due_ns, symbol, price, filling))
 
 
 def largest_encoding_bytes(symbol: str, price: float) -> int:

@@ -16,7 +16,7 @@ from clients.base import Address, ServerError
 from clients.headers import HEADER_SETS, header_lines
 from clients.http import LARGEST_BODY_BYTES
 from clients.websocket import LARGEST_FRAME_BYTES, Client
-from servers.wire import Tick, decode_ticks
+from servers.wire import MAX_PAYLOAD_BYTES, PADDINGS, Tick, decode_ticks, encode_array, encode_tick
 from tests.pollers import ADDRESS, array, closed_poller, connect, long_poller
 from tests.test_http_clients import answer, feed, whole
 from tests.test_websocket_client import DATA, frame_lists, opened, recorder, reference, shake_hands
@@ -212,6 +212,24 @@ def test_nothing_is_compressed_unless_both_want_it(name, server_does, client_ask
     server = start_server(transport, compression=server_does, rate_hz=50, payload_bytes=1024)
     got, down = heard(server, transport, watch, 10, compression=client_asks, headers="minimal")
     assert down > len(got) * 1024
+
+
+@pytest.mark.parametrize("name", MAIN)
+def test_text_compresses_better_than_noise(name, start_server, watch):
+    transport, bytes_per_tick = TRANSPORTS[name], {}
+    for padding in PADDINGS:
+        server = start_server(transport, compression=True, rate_hz=50, payload_bytes=1024, padding=padding)
+        got, down = heard(server, transport, watch, 30, compression=True)
+        bytes_per_tick[padding] = down / len(got)
+    assert bytes_per_tick["text"] < 0.6 * bytes_per_tick["noise"]
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("payload_bytes", [128, 1024, MAX_PAYLOAD_BYTES])
+def test_whatever_fills_a_tick_up_it_has_its_exact_size(padding, payload_bytes):
+    ticks = [encode_tick(seq, seq, "ACME", 1.5, payload_bytes, padding) for seq in (1, 2, 10**9)]
+    assert [len(tick) for tick in ticks] == [payload_bytes] * 3
+    assert len({decode_ticks(encode_array([tick]))[0].padding for tick in ticks}) == 3
 
 
 @pytest.mark.parametrize("name", ["websocket"])
