@@ -13,9 +13,9 @@ from bench.grading.stage import Stage
 
 BAD_QUERIES = ("after=", "after=x", "after=-1", "after=1.5", "after=99999999", "nonsense=1")
 SLOW_PAYLOAD_BYTES = 64 * 1024
-SLOW_TICKS, SLOW_HISTORY_TICKS = 700, 50
+SLOW_TICKS, SLOW_HISTORY_TICKS = 400, 40
 PUBLISHED_BYTES = SLOW_TICKS * SLOW_PAYLOAD_BYTES
-MOST_GROWTH_BYTES = 15_000_000
+MOST_GROWTH_BYTES = 10_000_000
 HANDSHAKE = (
     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -50,7 +50,7 @@ def bad_queries_get_a_sentence(subject: Subject) -> None:
 
 
 def slow_client_costs_nothing(subject: Subject) -> None:
-    """It asks and never reads, while 46 MB are published; the others get theirs, and memory stays."""
+    """It asks and never reads, while 26 MB are published; the others get theirs, and memory stays."""
     stage = Stage(
         1_000,
         already=5,

@@ -10,7 +10,7 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any
 
-QUIET_S = 0.002
+QUIET_S = 0.001
 """Real time without an event after which all that was sent on loopback is held to have arrived."""
 START_NS = 1_000 * 10**9
 """The simulated clock begins at 1,000 s: a client that takes 0 for "not yet" is not helped by chance."""
