@@ -28,6 +28,7 @@ from bench.report import doubts, print_noise, print_run
 from bench.results import REFERENCE, ResultsError, Run, export, find_run
 from bench.scenario import FIELDS, Scenario, ScenarioError, parse_value
 from bench.schedule import plan_run
+from bench.trace import listing, record
 from bench.transports import TRANSPORTS
 from clients.limits import raise_descriptor_limit
 from clients.stream import AddressError, stream
@@ -326,3 +327,49 @@ def watch(
 
 
 add_course_commands(app)
+
+
+@app.command()
+def plot(name: RunArgument = None, results: ResultsOption = Path("results")) -> None:
+    """Draw the figures of a run, as PNG and SVG, into its folder figures."""
+    from bench.plots import save_figures  # takes a second
+
+    written = save_figures(Run.open(find_run(results, name)))
+    for path in written:
+        out.print(str(path), highlight=False, soft_wrap=True)
+    if not written:
+        complain("there is nothing to draw: the run has no valid trials yet", FAILED)
+
+
+@app.command("report")
+def report_(name: RunArgument = None, results: ResultsOption = Path("results")) -> None:
+    """Write a run as one page, report.html in its folder, that opens without a network."""
+    from bench.page import write_page  # takes a second
+
+    out.print(str(write_page(Run.open(find_run(results, name)))), highlight=False, soft_wrap=True)
+
+
+@app.command()
+def wire(
+    transports: Annotated[list[str], typer.Argument(metavar="TRANSPORT…", help="One or more transports.")],
+    seconds: Annotated[float, typer.Option(help="For how long to listen.")] = 2.0,
+    figure: Annotated[Path | None, typer.Option(help="Draw it too: a .png, .svg or .pdf.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a scenario field.")
+    ] = None,
+) -> None:
+    """Print what one client and its server say to each other: time, direction, bytes, and what it is."""
+    for transport in transports:
+        if transport not in TRANSPORTS:
+            nearest(transport, TRANSPORTS, "transport")
+    if figure is not None and figure.suffix not in (".png", ".svg", ".pdf"):
+        complain(f"--figure is a .png, .svg or .pdf, not {figure.name!r}", USAGE)
+    overrides = {name: values[0] for name, values in parse_overrides(settings or []).items()}
+    traces = {transport: record(transport, seconds, overrides) for transport in dict.fromkeys(transports)}
+    for transport, events in traces.items():
+        out.print(f"{TRANSPORTS[transport].label}, {seconds:g} s", style="bold")
+        out.print("\n".join(listing(events)), highlight=False, markup=False, soft_wrap=True)
+    if figure is not None:
+        from bench.plots.sequence import save_sequence  # takes a second
+
+        save_sequence(traces, figure)

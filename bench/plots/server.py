@@ -1,0 +1,129 @@
+"""What a server can do: CPU per delivery by library, and how many clients it carries."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+from bench.plots.base import (
+    INK,
+    PAPER,
+    colour,
+    in_order,
+    label,
+    logarithmic,
+    look,
+    new_axes,
+    row_labels,
+    rows_height_in,
+    styled,
+    whiskers,
+)
+from bench.transports import TRANSPORTS
+
+
+@styled
+def plot_libraries(points: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw server CPU per delivery by library, grouped by protocol, with each protocol's range.
+
+    Args:
+        points: Columns transport, estimate, low, high (µs).
+        ax: Where to draw; by default in a new figure.
+    """
+    names = sorted(
+        in_order(points["transport"].tolist()),
+        key=lambda name: list(TRANSPORTS).index(TRANSPORTS[name].protocol),
+    )
+    ax = new_axes(ax, rows_height_in(len(names)))
+    by_name = {row["transport"]: row for row in points.to_dict("records")}
+    logarithmic(ax.xaxis, [*points["estimate"], *points["low"], *points["high"]])
+    for protocol in dict.fromkeys(TRANSPORTS[name].protocol for name in names):
+        places = [place for place, name in enumerate(names) if TRANSPORTS[name].protocol == protocol]
+        own = [by_name[names[place]]["estimate"] for place in places]
+        ax.fill_betweenx(
+            [places[0] - 0.42, places[-1] + 0.42],
+            min(own),
+            max(own),
+            color=colour(protocol),
+            alpha=0.18,
+            linewidth=0,
+        )
+    for place, name in enumerate(names):
+        found = by_name[name]
+        ax.errorbar(
+            found["estimate"],
+            place,
+            xerr=whiskers(found["estimate"], found["low"], found["high"]),
+            **look(name),
+            linewidth=2,
+        )
+        ax.annotate(
+            f"{found['estimate']:.3g} µs",
+            (found["estimate"], place),
+            xytext=(0, 12),
+            textcoords="offset points",
+            ha="center",
+        )
+    row_labels(ax, [f"{label(TRANSPORTS[name].protocol)}, {TRANSPORTS[name].library}" for name in names])
+    ax.set(
+        title="Is it the protocol or the library?",
+        xlabel="server CPU per delivery (µs), logarithmic; band: range over libraries",
+    )
+    return ax
+
+
+@styled
+def plot_capacity(capacity: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw how many clients a server carries: a bar to the most that passed, and the fewest that failed.
+
+    Args:
+        capacity: Columns transport, label, low (largest passing number), high (smallest failing; NaN: none
+            failed), limit (what ran out).
+        ax: Where to draw; by default in a new figure.
+    """
+    rows = capacity.to_dict("records")
+    ax = new_axes(ax, rows_height_in(len(rows)))
+    longest = max(capacity["low"].max(), capacity["high"].max(skipna=True))
+    for place, row in enumerate(rows):
+        failed = pd.notna(row["high"])
+        ax.barh(
+            place,
+            row["low"],
+            height=0.6,
+            color=(colour(row["transport"]), 0.45),
+            edgecolor=INK,
+            linewidth=1.5,
+        )
+        if failed:
+            ax.errorbar(
+                row["low"],
+                place,
+                xerr=[[0], [row["high"] - row["low"]]],
+                color=INK,
+                linewidth=2.5,
+                capsize=12,
+                capthick=2.5,
+            )
+        told = f"{row['low']:,.0f} to {row['high']:,.0f}" if failed else f"at least {row['low']:,.0f}"
+        limit = str(row["limit"]) if pd.notna(row["limit"]) else ""
+        inside = row["low"] > longest / 2
+        end = (
+            row["low"] - longest * 0.02
+            if inside
+            else (row["high"] if failed else row["low"]) + longest * 0.02
+        )
+        ax.text(
+            end,
+            place,
+            "\n".join(part for part in (told, limit) if part),
+            ha="right" if inside else "left",
+            va="center",
+            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 3},
+        )
+    row_labels(ax, [str(row["label"]) for row in rows])
+    ax.set(
+        title="How many clients does one process serve?",
+        xlabel="clients (count); bar: most that passed, bracket: fewest that failed",
+        xlim=(0, longest * 1.05),
+    )
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    return ax

@@ -1,0 +1,143 @@
+"""What figures are drawn from: the trials of a run as tidy tables, and what theory says beside them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.capacity import capacities
+from bench.experiments.base import estimate, single_trials
+from bench.models import Link, array_bytes, polling_traffic, request_bytes, short_polling_latency
+from bench.plots.base import in_order, label
+from bench.report import AXES
+from bench.results import Run
+from bench.transports import MAIN
+
+
+def valid_trials(run: Run, experiment: str) -> pd.DataFrame:
+    """Return the trials that figures are drawn from: not invalid, not replaced, no steps of a search."""
+    trials = single_trials(run.trials_of(experiment))
+    return trials[trials["verdict"] != "invalid"]
+
+
+def main_trials(run: Run, experiment: str) -> pd.DataFrame:
+    """Return the valid trials without variants by other libraries, unless there are no others."""
+    trials = valid_trials(run, experiment)
+    main = trials[trials["transport"].isin(MAIN)]
+    return main if len(main) else trials
+
+
+def estimates(trials: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
+    """Return a figure per group with its 95 % interval: the columns ``by``, estimate, low and high."""
+    rows = []
+    if column in trials:
+        for key, group in trials.groupby(list(by), dropna=False, sort=False):
+            found = estimate(group, column)
+            if np.isfinite(found.estimate):
+                rows.append({**dict(zip(by, key, strict=True)), **found._asdict()})
+    return pd.DataFrame(rows, columns=[*by, "estimate", "low", "high"])
+
+
+def varied_axes(trials: pd.DataFrame) -> list[str]:
+    """Return the scenario fields, beside the transport, that tell these trials apart."""
+    return [name for name in AXES if name in trials and trials[name].dropna().nunique() > 1]
+
+
+def kept_quantiles(run: Run, row: Any) -> pd.Series | None:
+    """Return a trial's latency quantiles in ms, or None if neither they nor its deliveries were kept."""
+    try:
+        return run.latency_quantiles(row)
+    except (KeyError, FileNotFoundError):
+        return None
+
+
+def wire_bytes_per_client_s(trials: pd.DataFrame) -> pd.Series:
+    """Return wire bytes per client and second, both ways: measured, or by those per tick and the rate."""
+    measured = trials["wire_bytes_per_client_s_up"] + trials["wire_bytes_per_client_s_down"]
+    per_tick = trials["wire_bytes_per_tick_up"] + trials["wire_bytes_per_tick_down"]
+    return measured.astype(float).fillna((per_tick * trials["rate_hz"]).astype(float))
+
+
+def polling_frontier(trials: pd.DataFrame, push_ms: float) -> pd.DataFrame | None:
+    """Return what theory says of short polling between the shortest and the longest interval measured.
+
+    The size of an answer's head is taken from the shortest interval's trials; all else is derived.
+    """
+    polls = trials[(trials["transport"] == "short_polling") & trials["poll_interval_s"].notna()]
+    if polls["poll_interval_s"].nunique() < 2:
+        return None
+    often = polls[polls["poll_interval_s"] == polls["poll_interval_s"].min()]
+    first = often.iloc[0]
+    per_tick = estimate(often, "requests_per_tick").estimate
+    answer_bytes = estimate(often, "app_bytes_per_tick_down").estimate / per_tick
+    rate_hz, payload_bytes = float(first["rate_hz"]), int(first["payload_bytes"])
+    head_bytes = answer_bytes - (array_bytes(1, payload_bytes) + (1 / per_tick - 1) * (payload_bytes + 1))
+    asked_bytes = request_bytes(
+        "short_polling", 1000, headers=first["headers"], cookie_bytes=int(first["cookie_bytes"])
+    )
+    link = Link(down_s=push_ms / 1e3)
+    rows = []
+    for interval_s in np.geomspace(polls["poll_interval_s"].min(), polls["poll_interval_s"].max(), 60):
+        traffic = polling_traffic(
+            rate_hz,
+            interval_s,
+            payload_bytes=payload_bytes,
+            request_bytes=asked_bytes,
+            response_head_bytes=round(head_bytes),
+            link=link,
+        )
+        latency = short_polling_latency(interval_s, link)
+        rows.append({"cost": traffic.wire_bytes * rate_hz, "latency_ms": latency.quantile_ms(0.5)})
+    return pd.DataFrame(rows)
+
+
+def layer_table(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return bytes per tick by layer, up and down, per transport and header set: rows of ``plot_layers``."""
+    rows = []
+    for (name, headers), group in trials.groupby(["transport", "headers"], sort=False):
+        for direction in ("up", "down"):
+            app, wire, tls = (
+                estimate(group, f"{layer}_bytes_per_tick_{direction}").estimate
+                if f"{layer}_bytes_per_tick_{direction}" in group
+                else 0.0
+                for layer in ("app", "wire", "tls")
+            )
+            tls = tls if np.isfinite(tls) else 0.0
+            payload = 0.0 if direction == "up" else estimate(group, "payload_bytes_per_tick").estimate
+            rows.append(
+                {
+                    "transport": name,
+                    "headers": headers,
+                    "direction": direction,
+                    "payload": payload,
+                    "framing": max(app - payload, 0.0),
+                    "tls": tls,
+                    "tcp_ip": wire - app - tls,
+                }
+            )
+    return pd.DataFrame(rows).dropna() if rows else pd.DataFrame()
+
+
+def capacity_table(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return what searches found, as rows of ``plot_capacity``: the medians over repeats."""
+    found = capacities(trials)
+    found = found.assign(poll_interval_s=found["poll_interval_s"].astype(float))
+    rows = []
+    for name in in_order(found["transport"].tolist()):
+        own_searches = found[found["transport"] == name]
+        for _, own in own_searches.groupby(["poll_interval_s", "latency_limit_ms"], dropna=False):
+            interval_s, limit_ms = (
+                float(own[field].iloc[0]) for field in ("poll_interval_s", "latency_limit_ms")
+            )
+            asking = f"\nevery {interval_s:g} s, within {limit_ms:g} ms" if interval_s > 0 else ""
+            rows.append(
+                {
+                    "transport": name,
+                    "label": f"{label(name)}{asking}",
+                    "low": own["capacity_clients"].median(),
+                    "high": own["too_many_clients"].median(),
+                    "limit": own["ran_out"].mode().iloc[0],
+                }
+            )
+    return pd.DataFrame(rows)
