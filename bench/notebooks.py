@@ -22,6 +22,7 @@ CELL_TIMEOUT_S = 60
 KERNELS_AT_ONCE = 2
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE = {"name": "python"}
+ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 KEPT_CELL_METADATA = ("slideshow", "tags")
 KEPT_METADATA = ("course",)
 STOP_TIMEOUT_S = 10
@@ -102,13 +103,17 @@ async def _run_all(paths: Sequence[Path], environment: Mapping[str, str]) -> lis
     async def run(path: Path) -> Any:
         notebook = read(path)
         client = NotebookClient(
-            notebook, timeout=CELL_TIMEOUT_S, resources={"metadata": {"path": str(path.parent)}}
+            notebook,
+            timeout=CELL_TIMEOUT_S,
+            extra_arguments=["--log-level=ERROR"],  # that it listens on loopback is no news
+            resources={"metadata": {"path": str(path.parent)}},
         )
         try:
             async with turn:
                 await client.async_execute(env=environment)
         except CellExecutionError as error:
-            raise NotebooksError(f"{path.name} fails:\n{error}") from error
+            told = ANSI_COLOUR.sub("", str(error))
+            raise NotebooksError(f"{path.name} fails:\n{told}") from error
         return normalised(notebook)
 
     return list(await asyncio.gather(*(run(path) for path in paths)))
