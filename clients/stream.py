@@ -5,12 +5,14 @@ It is a swarm of one: the same client, the same socket, the same arrival times a
 
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from clients.base import Address, TickClient, Ticks, load
-from clients.stamped_socket import measure_clock_offset
+from clients.stamped_socket import SocketFactory, StampedSocket, measure_clock_offset
 from clients.swarm import Swarm
+from clients.tls_socket import TlsSocket, client_context
 from servers.wire import Tick, decode_ticks, now_ns
 
 CONNECT_TIMEOUT_S = 5.0
@@ -38,16 +40,18 @@ class Arrival(NamedTuple):
         return (self.arrived_ns - self.tick.due_ns) / 1e6
 
 
-def stream(client: str, url: str, **settings: Any) -> Iterator[Arrival]:
+def stream(client: str, url: str, *, ca: str | None = None, **settings: Any) -> Iterator[Arrival]:
     """Yield ticks as they arrive, for ever; connections that break are opened again.
 
     Args:
         client: A module of clients/, such as ``websocket``.
-        url: The server's, such as ``http://127.0.0.1:8000/ticks``.
+        url: The server's, such as ``http://127.0.0.1:8000/ticks``; https is over TLS.
+        ca: PEM file of the authority behind the server's certificate; None trusts those of the system.
         settings: What the client takes, such as ``poll_interval_s=0.5`` or ``after=0``.
 
     Raises:
         AddressError: If the url is none.
+        ValueError: If ``ca`` cannot be read.
         TimeoutError: If the server does not answer within 5 s.
     """
     client_class = load(client)
@@ -67,7 +71,8 @@ def stream(client: str, url: str, **settings: Any) -> Iterator[Arrival]:
     heard: deque[Arrival] = deque()
     try:
         address = urlsplit(url)
-        host, port = address.hostname or "127.0.0.1", address.port or 80
+        encrypted = address.scheme == "https"
+        host, port = address.hostname or "127.0.0.1", address.port or (443 if encrypted else 80)
     except ValueError as error:
         raise AddressError(f"{url} is no address of a server: {error}") from error
     if "poll_interval_s" in client_class.settings and settings.get("poll_interval_s"):
@@ -75,7 +80,10 @@ def stream(client: str, url: str, **settings: Any) -> Iterator[Arrival]:
     listener: TickClient = Listener(
         Address(host, port, address.path or "/ticks"), decode=decode_ticks, **settings
     )
-    swarm = Swarm([listener], host, port, offset_ns=measure_clock_offset().offset_ns)
+    make_socket: SocketFactory = StampedSocket
+    if encrypted:
+        make_socket = partial(TlsSocket, context=client_context(ca), server_name=host)
+    swarm = Swarm([listener], host, port, offset_ns=measure_clock_offset().offset_ns, make_socket=make_socket)
     try:
         swarm.connect(deadline_ns=now_ns() + round(CONNECT_TIMEOUT_S * 1e9))
         while True:

@@ -24,6 +24,7 @@ from clients.crowd import Crowd
 from clients.generator import DELIVERY_FIELDS
 from clients.orders import Order
 from clients.stamped_socket import StampedSocket
+from clients.stream import stream
 from clients.tls_socket import TlsSocket, client_context
 from servers.__main__ import main as serve
 from servers.wire import now_ns
@@ -298,6 +299,13 @@ def test_a_read_that_ends_within_a_record_has_a_shared_stamp(start_server):
 def test_a_trial_goes_over_tls():
     row = run_trial(Scenario("websocket", clients=3, tls=True, warmup_s=0.1, window_s=0.5), seed=1).row
     assert (row["delivered"], row["missed"], row["connection_errors"]) == (row["expected"], 0, "")
+
+
+def test_one_client_may_listen_over_tls(certificate, start_server):
+    server = start_server(TRANSPORTS["websocket"], certificate=certificate.server, rate_hz=50)
+    arrivals = stream("websocket", server.url, ca=certificate.ca, after=0)
+    assert [next(arrivals).tick.seq for _ in range(3)] == [1, 2, 3]
+    arrivals.close()
 
 
 # What is refused
