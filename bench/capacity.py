@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from bench.verdict import OTHERS_CPU_RATIO, STEAL_RATIO
 from clients.limits import most_clients
 
 ALLOWED_LATE_RATIO = 0.01
@@ -135,14 +136,15 @@ def _ran_out(worst: Mapping[Any, Any] | None) -> str:
     """Say what ran out at the fewest clients that failed.
 
     The server's core as a whole; or only while a tick is handed to all clients one after the other, though
-    the core rests between ticks; or the load generator, in which case the server could do more.
+    the core rests between ticks; or the load generator, in which case the server could do more; or the
+    processors themselves, because something else used them.
     """
     if worst is None:
-        return "not reached: no more were tried"
-    if worst["verdict"] == "invalid" and pd.isna(worst.get("server_cpu_ratio")):
-        return str(worst["verdict_reason"])
+        return "nothing yet"
+    if pd.isna(worst.get("server_cpu_ratio")):
+        return "clients not let in in time"
     if worst["limit"] == "generator_cpu":
-        return "load generator: the server bears more"
-    if worst["limit"] == "server_cpu":
-        return "server CPU"
-    return "server CPU, during each tick"
+        return "load generator"
+    disturbed = worst["others_cpu_ratio"] > OTHERS_CPU_RATIO or worst["steal_ratio"] > STEAL_RATIO
+    whole = worst["limit"] == "server_cpu"
+    return f"server CPU{'' if whole else ' in bursts'}{' (disturbed)' if disturbed else ''}"

@@ -73,7 +73,7 @@ class Experiment:
         doubtful: Scenario fields and values whose trials are suspect by design: what makes them so is what is
             asked for. They are marked like others, but nobody need do anything about them.
         note: What must be known to read the table, or nothing.
-        predict: What theory says (bench/models.py) of the column ``predicted``, for each row of the summary.
+        predict: What theory says (bench/models) of the column ``predicted``, for each row of the summary.
     """
 
     name: str

@@ -2,22 +2,56 @@
 
 The capacity: the most clients of whose deliveries at most 1 % are later than a limit, found by a search whose
 every step is a short trial (bench/capacity.py). Five ticks a second; the limit is 100 ms. Short polling is
-searched twice: at equal freshness, asking so often that the limit can be kept, and at about equal bytes with
-WebSocket, asking twice a second, with a limit of 100 ms more than the interval that a tick may wait anyway.
+searched twice: at equal freshness, asking so often that the limit can be kept; and at equal bytes, asking as
+seldom as costs the bytes of WebSocket, with a limit of 100 ms beyond the interval that a tick waits anyway.
 """
 
 import math
+from typing import Any
 
 import pandas as pd
 
 from bench.capacity import Search, capacities
 from bench.experiments.base import Design, Experiment, number, tell_range
+from bench.models import (
+    array_bytes,
+    equal_bytes_interval_s,
+    polling_traffic,
+    push_traffic,
+    request_bytes,
+    response_head_bytes,
+)
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
 
-FIXED = {"rate_hz": 5.0, "window_s": 1.4, "warmup_s": 0.3, "hold_s": 2.0}
-AT_EQUAL_FRESHNESS = {**FIXED, "poll_interval_s": 0.09, "latency_limit_ms": 100.0}
-AT_EQUAL_BYTES = {**FIXED, "poll_interval_s": 0.5, "latency_limit_ms": 600.0}
+LIMIT_MS = 100.0
+PAYLOAD_BYTES = 128
+FIXED = {"rate_hz": 5.0, "payload_bytes": PAYLOAD_BYTES, "window_s": 1.4, "warmup_s": 0.3, "hold_s": 2.0}
+AT_EQUAL_FRESHNESS = {**FIXED, "poll_interval_s": 0.09, "latency_limit_ms": LIMIT_MS}
+
+
+def _interval_of_equal_bytes_s() -> float:
+    """Return the poll interval at which asking costs as many wire bytes as WebSocket (bench/models)."""
+
+    def polling_bytes(interval_s: float) -> float:
+        return polling_traffic(
+            FIXED["rate_hz"],
+            interval_s,
+            payload_bytes=PAYLOAD_BYTES,
+            request_bytes=request_bytes("short_polling", 10),
+            response_head_bytes=response_head_bytes(array_bytes(3, PAYLOAD_BYTES)),
+        ).wire_bytes
+
+    pushed = push_traffic(PAYLOAD_BYTES).wire_bytes
+    return round(equal_bytes_interval_s(FIXED["rate_hz"], polling_bytes, pushed), 2)
+
+
+EQUAL_BYTES_S = _interval_of_equal_bytes_s()
+AT_EQUAL_BYTES = {
+    **FIXED,
+    "poll_interval_s": EQUAL_BYTES_S,
+    "latency_limit_ms": round(EQUAL_BYTES_S * 1e3) + LIMIT_MS,
+}
 
 
 def designs(profile: Profile) -> list[Design]:
@@ -38,7 +72,7 @@ def designs(profile: Profile) -> list[Design]:
 
 def capacity_ratio(found: pd.DataFrame, above: str, below: str) -> str:
     """Say how many times the clients of one protocol another serves, over all pairs of libraries."""
-    fresh = found[(found["latency_limit_ms"] == AT_EQUAL_FRESHNESS["latency_limit_ms"])]
+    fresh = found[(found["latency_limit_ms"] == LIMIT_MS)]
     served = fresh.groupby("transport")["capacity_clients"].median()
     pairs = {
         (a, b): float(served[a] / served[b])
@@ -48,6 +82,21 @@ def capacity_ratio(found: pd.DataFrame, above: str, below: str) -> str:
     }
     same = [(a, b) for a, b in pairs if TRANSPORTS[a].library == TRANSPORTS[b].library]
     return tell_range(pairs, same)
+
+
+def predict(summary: pd.DataFrame) -> pd.Series:
+    """Predict the capacity from what a delivery cost: so many fit into a second, or into a tick's limit.
+
+    Push and long polling tell all clients of a tick at once, one after the other, and the last is to have it
+    within the limit. Polls are spread over the interval, so that only the core's whole time is a bound.
+    """
+
+    def served(row: "pd.Series[Any]") -> float:
+        deliveries_per_s = 1e6 / float(row["server_cpu_us_per_tick"])
+        told_at_once = TRANSPORTS[row["transport"]].family != "pull"
+        return deliveries_per_s * (LIMIT_MS / 1e3 if told_at_once else 1 / FIXED["rate_hz"])
+
+    return summary.apply(served, axis="columns")
 
 
 def finding(trials: pd.DataFrame) -> str:
@@ -75,9 +124,11 @@ EXPERIMENT = Experiment(
     name="clients",
     question="How many clients does one process serve?",
     designs=designs,
-    columns=("capacity_clients", "too_many_clients", "server_cpu_ratio", "latency_p50_ms", "ran_out"),
+    columns=("capacity_clients", "too_many_clients", "latency_p50_ms", "server_cpu_us_per_tick", "ran_out"),
     finding=finding,
     rows=capacities,
+    predict=predict,
+    predicted="capacity_clients",
     note="Served: at most 1 % of the deliveries later than the limit. The other columns are of that trial. "
     "All clients are told of a tick at once, so a server can be late while its core rests between ticks.",
 )

@@ -51,10 +51,8 @@ def finding(trials: pd.DataFrame) -> str:
                 continue
             change = figures["wire_bytes_per_tick", True] / figures["wire_bytes_per_tick", False] - 1
             cost = figures["server_cpu_us_per_tick", True] - figures["server_cpu_us_per_tick", False]
-            told.append(
-                f"{TRANSPORTS[name].label} at {payload:,} B {change:+.0%} wire bytes for {number(cost)} µs of "
-                "server CPU a delivery"
-            )
+            what = f"{TRANSPORTS[name].label} at {payload:,} B"
+            told.append(f"{what} {change:+.0%} wire bytes for {number(cost)} µs of server CPU a delivery")
     return f"Compressing: {'; '.join(told)}." if told else ""
 
 

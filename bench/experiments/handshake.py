@@ -28,6 +28,11 @@ def rows(trials: pd.DataFrame) -> pd.DataFrame:
     return own
 
 
+def predict(summary: pd.DataFrame) -> pd.Series:
+    """Predict the connections: none where they are kept, or else one for each request, one request a tick."""
+    return summary["keep_alive"].map(lambda kept: 1000.0 if kept is False else 0.0)
+
+
 def finding(trials: pd.DataFrame) -> str:
     """Say how many connections a thousand ticks take, and what one costs with and without TLS."""
     own = rows(trials)
@@ -66,6 +71,8 @@ EXPERIMENT = Experiment(
     ),
     finding=finding,
     rows=rows,
+    predict=predict,
+    predicted="connections_per_1000_ticks",
     note="Connect: from SYN until TCP stands, TLS is agreed, and a WebSocket is open. Every TLS handshake is "
     "a full one: no session is resumed.",
 )

@@ -5,9 +5,17 @@ short poll; or a request that is held for a second; or a WebSocket ping and its 
 15 to 60 s: the cost of one is the same.
 """
 
+from typing import Any
+
 import pandas as pd
 
 from bench.experiments.base import Design, Experiment, estimate, number, single_trials
+from bench.models import (
+    heartbeat_bytes_per_s,
+    idle_polling_bytes_per_s,
+    request_bytes,
+    response_head_bytes,
+)
 from bench.scenario import Profile
 from bench.statistics import slope_interval
 from bench.transports import TRANSPORTS
@@ -36,6 +44,25 @@ def rows(trials: pd.DataFrame) -> pd.DataFrame:
     own = single_trials(trials).copy()
     own["wire_bytes_per_client_s"] = own["wire_bytes_per_client_s_up"] + own["wire_bytes_per_client_s_down"]
     return own
+
+
+def predict(summary: pd.DataFrame) -> pd.Series:
+    """Predict the bytes: an empty answer per poll or hold, a ping and a pong per heartbeat, or nothing."""
+
+    def wire_bytes(row: "pd.Series[Any]") -> float:
+        if TRANSPORTS[row["transport"]].family == "push":
+            return heartbeat_bytes_per_s(row["heartbeat_s"]) if row["heartbeat_s"] > 0 else 0.0
+        period_s = row["poll_interval_s"] if row["poll_interval_s"] > 0 else row["hold_s"]
+        if period_s > EACH_S:  # no hold ends within the window
+            return 0.0
+        settings = {"hold_s": row["hold_s"]} if row["hold_s"] > 0 else {}
+        return idle_polling_bytes_per_s(
+            period_s,
+            request_bytes=request_bytes(row["transport"], 1, **settings),
+            response_head_bytes=response_head_bytes(len("[]")),
+        )
+
+    return summary.apply(wire_bytes, axis="columns")
 
 
 def memory_kb(trials: pd.DataFrame, transport: str, *, compression: bool = False) -> float:
@@ -88,5 +115,8 @@ EXPERIMENT = Experiment(
     ),
     finding=finding,
     rows=rows,
-    note="Memory is of the server's process (resident set); the kernel's socket buffers are not in it.",
+    predict=predict,
+    predicted="wire_bytes_per_client_s",
+    note="Memory is of the server's process (resident set); the kernel's socket buffers are not in it. "
+    "Theory lets a pong carry its ping's ACK; a young connection acknowledges at once, for 52 B more.",
 )

@@ -4,9 +4,12 @@ One client, fifty ticks, counted by the kernel: the tick's own bytes, what HTTP 
 around them, and what TCP and IP add. Short polling asks once a tick here, so each tick pays for one question.
 """
 
+from typing import Any
+
 import pandas as pd
 
 from bench.experiments.base import Design, Experiment, estimate, number, single_trials
+from bench.models import array_bytes, polling_traffic, push_traffic, request_bytes, response_head_bytes
 from bench.scenario import Profile
 from bench.transports import MAIN, TRANSPORTS
 
@@ -18,6 +21,9 @@ FIXED = {
     "window_s": 1.0,
     "warmup_s": 0.1,
 }
+
+TYPICAL_CURSOR = 50
+"""Most of the fifty cursors have two digits, and each digit is a byte of the request."""
 
 
 def designs(profile: Profile) -> list[Design]:
@@ -50,6 +56,27 @@ def rows(trials: pd.DataFrame) -> pd.DataFrame:
         own[f"tcp_ip_bytes_per_tick_{way}"] = own[f"wire_bytes_per_tick_{way}"] - app - tls
     own["wire_bytes_per_tick"] = own["wire_bytes_per_tick_up"] + own["wire_bytes_per_tick_down"]
     return own
+
+
+def predict(summary: pd.DataFrame) -> pd.Series:
+    """Predict the bytes on the wire: a frame, or a request and an answer, in full segments."""
+
+    def wire_bytes(row: "pd.Series[Any]") -> float:
+        payload = int(row["payload_bytes"])
+        if TRANSPORTS[row["transport"]].family == "push":
+            return push_traffic(payload).wire_bytes
+        settings = {"headers": row["headers"], "cookie_bytes": int(row["cookie_bytes"])}
+        if TRANSPORTS[row["transport"]].family == "held":
+            settings["hold_s"] = FIXED["hold_s"]
+        return polling_traffic(
+            row["rate_hz"],
+            1 / row["rate_hz"],
+            payload_bytes=payload,
+            request_bytes=request_bytes(row["transport"], TYPICAL_CURSOR, **settings),
+            response_head_bytes=response_head_bytes(array_bytes(1, payload)),
+        ).wire_bytes
+
+    return summary.apply(wire_bytes, axis="columns")
 
 
 def finding(trials: pd.DataFrame) -> str:
@@ -85,5 +112,7 @@ EXPERIMENT = Experiment(
     ),
     finding=finding,
     rows=rows,
+    predict=predict,
+    predicted="wire_bytes_per_tick",
     note="TCP/IP: 52 B for each packet (20 IPv4, 20 TCP, 12 of time stamps), pure ACKs included.",
 )

@@ -1,17 +1,20 @@
 """When do ticks come too fast to poll for, and when too slowly to stay connected for?
 
 The same ten clients from one tick in two seconds to 500 a second. The slow end stands for a tick a minute,
-every time divided by 30: a poll each 0.1 s for one each 3 s, a hold of 1 s for one of 30 s, a heartbeat each
+every time divided by 30: a poll each 0.1 s for one each 3 s, a hold of 0.8 s for one of 24 s, a heartbeat each
 0.5 s for one each 15 s. Ratios of counts are the same.
 """
+
+from typing import Any
 
 import pandas as pd
 
 from bench.experiments.base import Design, Experiment, estimate, number, single_trials
+from bench.models import long_polling_ticks_per_answer, polling_ticks_per_answer
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
 
-FIXED = {"clients": 10, "poll_interval_s": 0.1, "hold_s": 1.0, "heartbeat_s": 0.5, "warmup_s": 0.3}
+FIXED = {"clients": 10, "poll_interval_s": 0.1, "hold_s": 0.8, "heartbeat_s": 0.5, "warmup_s": 0.3}
 
 
 def designs(profile: Profile) -> list[Design]:
@@ -29,6 +32,22 @@ def rows(trials: pd.DataFrame) -> pd.DataFrame:
     own = single_trials(trials).copy()
     own["wire_bytes_per_client_s"] = own["wire_bytes_per_client_s_up"] + own["wire_bytes_per_client_s_down"]
     return own
+
+
+def predict(summary: pd.DataFrame) -> pd.Series:
+    """Predict the requests per tick, of long polling as if its next request were there in no time."""
+
+    def requests(row: "pd.Series[Any]") -> float:
+        family = TRANSPORTS[row["transport"]].family
+        if family == "pull":
+            return polling_ticks_per_answer(row["rate_hz"], row["poll_interval_s"]).requests_per_tick
+        if family == "held":
+            return long_polling_ticks_per_answer(
+                row["rate_hz"], 0.0, hold_s=FIXED["hold_s"]
+            ).requests_per_tick
+        return 0.0
+
+    return summary.apply(requests, axis="columns")
 
 
 def finding(trials: pd.DataFrame) -> str:
@@ -60,5 +79,7 @@ EXPERIMENT = Experiment(
     columns=("latency_mean_ms", "requests_per_tick", "wire_bytes_per_client_s", "server_cpu_us_per_client_s"),
     finding=finding,
     rows=rows,
+    predict=predict,
+    predicted="requests_per_tick",
     note="Times at the slow end are those of a tick a minute divided by 30: poll, hold and heartbeat too.",
 )

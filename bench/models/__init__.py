@@ -54,6 +54,7 @@ from bench.models.traffic import (
     polling_traffic,
     push_traffic,
     request_bytes,
+    response_head_bytes,
     segments,
     websocket_header_bytes,
 )
@@ -95,6 +96,7 @@ __all__ = [
     "push_latency",
     "push_traffic",
     "request_bytes",
+    "response_head_bytes",
     "segments",
     "short_polling_latency",
     "source_age_ms",

@@ -10,9 +10,11 @@ once. One that also answers (a "ping-pong" connection) waits for its own next se
 """
 
 import math
+from email.utils import formatdate
 from typing import NamedTuple
 
 import numpy as np
+from aiohttp.http import SERVER_SOFTWARE
 from numpy.typing import NDArray
 
 from bench.models.distribution import Link
@@ -104,6 +106,18 @@ def request_bytes(transport: str, cursor: int | None = 0, **settings: object) ->
     client = client_class(Address("127.0.0.1", 12345), after=cursor, **settings)  # type: ignore[arg-type]
     client.connected(0)
     return len(client.outbox)
+
+
+def response_head_bytes(body_bytes: int) -> int:
+    """Return the exact size of the head that aiohttp's server (as installed) puts before a body."""
+    lines = (
+        "HTTP/1.1 200 OK",
+        "Content-Type: application/json",
+        f"Content-Length: {body_bytes}",
+        f"Date: {formatdate(0, usegmt=True)}",
+        f"Server: {SERVER_SOFTWARE}",
+    )
+    return sum(len(line) + len("\r\n") for line in (*lines, ""))
 
 
 def push_traffic(payload_bytes: int) -> Traffic:
