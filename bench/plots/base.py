@@ -64,7 +64,8 @@ def new_axes(ax: Axes | None, height_in: float | None = None) -> Axes:
     if ax is None:
         _, ax = new_figure(1, 1, height_in=height_in)
         ax = cast(Axes, ax)
-    ax.tick_params(which="major", labelsize=STYLE["xtick.labelsize"])
+    ax.tick_params("x", which="major", labelsize=STYLE["xtick.labelsize"], pad=STYLE["xtick.major.pad"])
+    ax.tick_params("y", which="major", labelsize=STYLE["ytick.labelsize"], pad=STYLE["ytick.major.pad"])
     return ax
 
 
@@ -124,7 +125,7 @@ def axis_label(column: str) -> str:
         if word in UNITS:
             rest = [*words[:place], *(["bytes"] if word == "bytes" else []), *words[place + 1 :]]
             return f"{' '.join(rest)} ({UNITS[word]})"
-    return f"{' '.join(words)} (ratio)" if words[-1] == "ratio" else f"{' '.join(words)} (count)"
+    return f"{' '.join(words[:-1])} (ratio)" if words[-1] == "ratio" else f"{' '.join(words)} (count)"
 
 
 def plain(value: float) -> str:

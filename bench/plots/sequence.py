@@ -59,19 +59,19 @@ def plot_sequence(
                 "shrinkB": 0,
             },
         )
-        ax.text(
-            0.5,
-            place,
+        ax.annotate(
             f"{event.label} · {event.size_bytes:,} B",
+            (0.5, place),
+            xytext=(0, 3),
+            textcoords="offset points",
             ha="center",
             va="bottom",
             fontsize=LABEL_SIZE,
         )
         for tick in event.ticks:
             if tick.due_ms >= highest_ms:
-                ax.plot(
-                    [1, 1], [tick.due_ms, place], color=colour(transport), linewidth=7, alpha=0.6, zorder=2
-                )
+                waited = [tick.due_ms, event.at_ms]
+                ax.plot([1, 1], waited, color=colour(transport), linewidth=7, alpha=0.6, zorder=2)
                 ax.plot(1, tick.due_ms, marker="D", markersize=9, color=INK, zorder=3)
     sums = {
         direction: sum(event.size_bytes for event in shown if event.direction == direction)

@@ -8,7 +8,14 @@ import pandas as pd
 
 from bench.capacity import capacities
 from bench.experiments.base import estimate, single_trials
-from bench.models import Link, array_bytes, polling_traffic, request_bytes, short_polling_latency
+from bench.models import (
+    Link,
+    array_bytes,
+    polling_traffic,
+    request_bytes,
+    response_head_bytes,
+    short_polling_latency,
+)
 from bench.plots.base import in_order, label
 from bench.report import AXES
 from bench.results import Run
@@ -62,29 +69,26 @@ def wire_bytes_per_client_s(trials: pd.DataFrame) -> pd.Series:
 def polling_frontier(trials: pd.DataFrame, push_ms: float) -> pd.DataFrame | None:
     """Return what theory says of short polling between the shortest and the longest interval measured.
 
-    The size of an answer's head is taken from the shortest interval's trials; all else is derived.
+    Args:
+        trials: Trials of one tick rate and payload.
+        push_ms: Latency of push in ms: what a tick takes beyond the wait for a poll.
     """
     polls = trials[(trials["transport"] == "short_polling") & trials["poll_interval_s"].notna()]
     if polls["poll_interval_s"].nunique() < 2:
         return None
-    often = polls[polls["poll_interval_s"] == polls["poll_interval_s"].min()]
-    first = often.iloc[0]
-    per_tick = estimate(often, "requests_per_tick").estimate
-    answer_bytes = estimate(often, "app_bytes_per_tick_down").estimate / per_tick
+    first = polls.iloc[0]
     rate_hz, payload_bytes = float(first["rate_hz"]), int(first["payload_bytes"])
-    head_bytes = answer_bytes - (array_bytes(1, payload_bytes) + (1 / per_tick - 1) * (payload_bytes + 1))
-    asked_bytes = request_bytes(
-        "short_polling", 1000, headers=first["headers"], cookie_bytes=int(first["cookie_bytes"])
-    )
+    asked = {"headers": first["headers"], "cookie_bytes": int(first["cookie_bytes"])}
     link = Link(down_s=push_ms / 1e3)
     rows = []
     for interval_s in np.geomspace(polls["poll_interval_s"].min(), polls["poll_interval_s"].max(), 60):
+        body_bytes = array_bytes(max(round(rate_hz * interval_s), 1), payload_bytes)
         traffic = polling_traffic(
             rate_hz,
             interval_s,
             payload_bytes=payload_bytes,
-            request_bytes=asked_bytes,
-            response_head_bytes=round(head_bytes),
+            request_bytes=request_bytes("short_polling", 1000, **asked),
+            response_head_bytes=response_head_bytes(body_bytes),
             link=link,
         )
         latency = short_polling_latency(interval_s, link)
