@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -36,9 +37,17 @@ def graded(*paths: Path, time_limit_s: float = LIMIT_S) -> tuple[bool, str]:
     return passed, printed.getvalue()
 
 
+@pytest.fixture(scope="module")
+def all_graded() -> dict[Path, tuple[bool, str]]:
+    """Grade every solution and every start file, two at a time."""
+    files = [*SOLUTIONS.glob("*.py"), *START.glob("*.py")]
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(files, pool.map(graded, files), strict=True))
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in SOLUTIONS.glob("*.py")))
-def test_every_solution_passes_entirely(name: str) -> None:
-    passed, printed = graded(SOLUTIONS / name)
+def test_every_solution_passes_entirely(name: str, all_graded: dict[Path, tuple[bool, str]]) -> None:
+    passed, printed = all_graded[SOLUTIONS / name]
     assert passed, printed
 
 
@@ -75,9 +84,9 @@ SKELETONS = {
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in START.glob("*.py")))
-def test_every_start_file_fails_with_its_message(name: str) -> None:
+def test_every_start_file_fails_with_its_message(name: str, all_graded: dict[Path, tuple[bool, str]]) -> None:
     score, said = SKELETONS[name]
-    passed, printed = graded(START / name)
+    passed, printed = all_graded[START / name]
     assert not passed
     assert printed.splitlines()[-1] == score, printed
     assert said in printed

@@ -43,6 +43,7 @@ def main(form: str, transport: str, first: int, files: list[Path], out: BinaryIO
 
     clock = Clock()
     _set_clocks(clock)
+    tell()  # the student's time begins
     try:
         modules = [_import(file) for file in files]
         checks, subject = _cast(form, transport, clock, modules, files)

@@ -16,6 +16,8 @@ from servers.wire import now_ns
 
 TIME_LIMIT_S = 15.0
 """Real time for one check, and for importing the file; an honest check takes one or two seconds."""
+START_LIMIT_S = 30.0
+"""Real time for the process to start, before the student's time begins."""
 STUCK_CHECKS = 2
 """So many checks that did not end are enough; the rest is not tried."""
 PRINTED_BYTES = 2_000
@@ -95,7 +97,9 @@ class _Child:
 
     def titles(self, time_limit_s: float) -> list[str]:
         """Return the titles of the checks, once the files are imported."""
-        line = self._read(time_limit_s)
+        line = self._read(START_LIMIT_S)
+        if isinstance(line, _Line):
+            line = self._read(time_limit_s)
         if isinstance(line, str):
             raise SubmissionError(f"{self._names} cannot be imported: the process {line}")
         if line.unusable is not None:
