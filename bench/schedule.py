@@ -61,7 +61,8 @@ def plan_run(
     for name in experiments:
         for design in EXPERIMENTS[name].designs(PROFILES[profile]):
             for scenario in design.scenarios(transports, overrides):
-                found = wanted.setdefault((scenario, design.search), _Wanted())
+                search = None if "clients" in overrides else design.search  # given, not to be found
+                found = wanted.setdefault((scenario, search), _Wanted())
                 found.experiments[name] = None
                 found.once = found.once and design.once
     rng = random.Random(seed)

@@ -180,3 +180,48 @@ def test_the_interval_covers_the_true_value_as_often_as_it_says(repeats: int) ->
         low, high = interval(list(np.exp(rng.normal(2.0, 0.3, repeats))))[1:]
         covered += low <= math.exp(2.0) <= high
     assert 0.93 <= covered / 4_000 <= 0.97
+
+
+# What a client costs beyond its ticks
+
+
+def test_late_are_those_beyond_the_limit_and_those_that_never_came() -> None:
+    window = WindowTicks(1, 2, 0, 100)
+    ms = 1_000_000
+    rows = np.array([(0, 1, 0, 99 * ms, 0, 0), (0, 2, 50, 101 * ms + 50, 0, 0), (1, 1, 0, 100 * ms, 0, 0)])
+    assert metrics.late_ratio(rows, window, clients=2, limit_ms=100) == pytest.approx(0.5)
+    assert math.isnan(metrics.late_ratio(rows, WindowTicks(2, 1, 0, 100), clients=2, limit_ms=100))
+
+
+def test_traffic_per_second_does_not_need_ticks() -> None:
+    before = reading(at_ns=0, requests=10, wire=[100, 200, 52, 104, 1, 2, 0])
+    after = reading(at_ns=2 * 10**9, requests=30, wire=[300, 600, 156, 312, 3, 6, 0])
+    figures = metrics.traffic_per_second(before, after, clients=5)
+    assert figures == {
+        "requests_per_client_s": 2,
+        "wire_bytes_per_client_s_up": pytest.approx((200 + 104) / 10),
+        "wire_bytes_per_client_s_down": pytest.approx((400 + 208) / 10),
+    }
+    assert metrics.traffic_per_second(reading(), reading(at_ns=10**9), clients=1) == {
+        "requests_per_client_s": 0
+    }
+
+
+def test_layers_add_up_to_the_wire() -> None:
+    before = reading(wire=[0] * 7)
+    after = reading(delivered=10, bytes_up=500, bytes_down=2_000, connections=10,
+                    wire=[720, 2_220, 520, 1_040, 10, 20, 0])  # fmt: skip
+    figures = metrics.traffic_figures(before, after, payload_bytes=128)
+    assert figures["tls_bytes_per_tick_up"] == figures["tls_bytes_per_tick_down"] == 22
+    assert figures["connections_per_1000_ticks"] == 1_000
+    for way, headers in (("up", 52), ("down", 104)):
+        layers = figures[f"app_bytes_per_tick_{way}"] + figures[f"tls_bytes_per_tick_{way}"] + headers
+        assert figures[f"wire_bytes_per_tick_{way}"] == layers
+
+
+def test_the_first_answer_is_per_client() -> None:
+    assert metrics.first_answer_figures([100, 200, 52, 104, 1, 2, 0], clients=2) == {
+        "first_answer_wire_bytes_up": 76,
+        "first_answer_wire_bytes_down": 152,
+    }
+    assert metrics.first_answer_figures(None, clients=2) == {}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bench.experiments import EXPERIMENTS
 from bench.scenario import FIELDS, PROFILES, Scenario, ScenarioError, parse_value
 from bench.schedule import plan_run, planned_s
-from bench.transports import TRANSPORTS
+from bench.transports import MAIN, TRANSPORTS
 from bench.trial import choose_window
 from servers.plan import due_times
 
@@ -124,10 +124,10 @@ def test_every_field_can_be_set_on_every_transport() -> None:
 # Plans of whole runs
 
 
-ALL = list(EXPERIMENTS), list(TRANSPORTS)
+ALL = list(EXPERIMENTS), MAIN
 
 
-@pytest.mark.parametrize(("profile", "budget_s"), [("quick", 80), ("standard", 500)])
+@pytest.mark.parametrize(("profile", "budget_s"), [("quick", 85), ("standard", 570)])
 def test_planned_duration_keeps_the_budget(profile: str, budget_s: float) -> None:
     assert planned_s(plan_run(*ALL, profile, 1, {})) <= budget_s
 
@@ -135,9 +135,17 @@ def test_planned_duration_keeps_the_budget(profile: str, budget_s: float) -> Non
 def test_each_distinct_scenario_is_measured_once_per_repeat() -> None:
     planned = plan_run(*ALL, "standard", 1, {})
     assert [each.order for each in planned] == list(range(1, len(planned) + 1))
-    for repeat in range(1, PROFILES["standard"].repeats + 1):
-        block = [each.scenario for each in planned if each.repeat == repeat]
-        assert len(block) == len(set(block)) == len(planned) / PROFILES["standard"].repeats
+    blocks = [
+        [(each.scenario, each.search) for each in planned if each.repeat == repeat]
+        for repeat in range(1, PROFILES["standard"].repeats + 1)
+    ]
+    for block in blocks:
+        assert len(block) == len(set(block))
+        assert set(blocks[1]) <= set(block)  # what is a time is in each
+    counts = {scenario for scenario, _ in set(blocks[0]) - set(blocks[1])}
+    assert {scenario.clients for scenario in counts} >= {1}  # exact: in the first only
+    assert not any(search for block in blocks[:-1] for _, search in block)
+    assert any(search for _, search in blocks[-1])
     shared = [each for each in planned if {"freshness", "interval"} <= set(each.experiments)]
     assert shared
 
@@ -146,7 +154,7 @@ def test_blocks_are_shuffled_by_the_seed_alone() -> None:
     one, again, other = (plan_run(*ALL, "standard", seed, {}) for seed in (1, 1, 2))
     assert one == again
     assert [each.scenario for each in one] != [each.scenario for each in other]
-    blocks = [[each.scenario for each in one if each.repeat == repeat] for repeat in (1, 2)]
+    blocks = [[each.scenario for each in one if each.repeat == repeat] for repeat in (2, 3)]
     assert blocks[0] != blocks[1]
     assert set(blocks[0]) == set(blocks[1])
 
@@ -154,6 +162,25 @@ def test_blocks_are_shuffled_by_the_seed_alone() -> None:
 def test_set_replaces_a_whole_axis() -> None:
     planned = plan_run(["clients"], list(TRANSPORTS), "standard", 1, {"clients": [7]})
     assert {each.scenario.clients for each in planned} == {7}
+    assert {each.search for each in planned} == {None}
+
+
+def test_variants_are_measured_where_they_are_named() -> None:
+    def names(experiment: str, transports: list[str]) -> set[str]:
+        return {each.scenario.transport for each in plan_run([experiment], transports, "standard", 1, {})}
+
+    assert names("freshness", MAIN) == set(MAIN)
+    assert names("freshness", ["websocket_picows"]) == {"websocket_picows"}
+    assert names("library", MAIN) == set(TRANSPORTS)
+    assert names("library", ["websocket"]) == {"websocket", "websocket_aiohttp", "websocket_picows"}
+    assert names("library", ["long_polling_lean"]) == {"long_polling_lean"}
+
+
+def test_a_silent_market_has_a_window_without_ticks() -> None:
+    scenario = Scenario("websocket", rate_hz=0, window_s=2.0)
+    window = choose_window(scenario, 1, plan_start_ns=0, earliest_ns=700)
+    assert window.ticks == 0
+    assert window.end_ns - window.start_ns == 2 * 10**9
 
 
 def test_every_experiment_asks_something_of_every_profile() -> None:

@@ -70,6 +70,13 @@ def designs(profile: Profile) -> list[Design]:
     return found
 
 
+def rows(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each search; or the trials themselves, where the numbers of clients were given."""
+    if (trials["step"] > 0).any():
+        return capacities(trials)
+    return trials.assign(capacity_clients=math.nan, too_many_clients=math.nan, ran_out=trials["limit"])
+
+
 def capacity_ratio(found: pd.DataFrame, above: str, below: str) -> str:
     """Say how many times the clients of one protocol another serves, over all pairs of libraries."""
     fresh = found[(found["latency_limit_ms"] == LIMIT_MS)]
@@ -94,7 +101,7 @@ def predict(summary: pd.DataFrame) -> pd.Series:
     def served(row: "pd.Series[Any]") -> float:
         deliveries_per_s = 1e6 / float(row["server_cpu_us_per_tick"])
         told_at_once = TRANSPORTS[row["transport"]].family != "pull"
-        return deliveries_per_s * (LIMIT_MS / 1e3 if told_at_once else 1 / FIXED["rate_hz"])
+        return deliveries_per_s * (LIMIT_MS / 1e3 if told_at_once else 1 / float(row["rate_hz"]))
 
     return summary.apply(served, axis="columns")
 
@@ -126,7 +133,7 @@ EXPERIMENT = Experiment(
     designs=designs,
     columns=("capacity_clients", "too_many_clients", "latency_p50_ms", "server_cpu_us_per_tick", "ran_out"),
     finding=finding,
-    rows=capacities,
+    rows=rows,
     predict=predict,
     predicted="capacity_clients",
     note="Served: at most 1 % of the deliveries later than the limit. The other columns are of that trial. "

@@ -2,6 +2,7 @@
 
 permessage-deflate (RFC 7692) on WebSocket, which keeps a window from message to message, and gzip on long
 polling, which begins anew with each answer. Bytes saved, paid for with CPU and, on WebSocket, with memory.
+The ticks are filled up with text, as a market's messages would be; or with noise, to see what that matters.
 """
 
 from typing import Any
@@ -16,7 +17,7 @@ FIXED = {"clients": 100, "rate_hz": 10.0, "window_s": 1.0, "warmup_s": 0.3}
 
 
 def designs(profile: Profile) -> list[Design]:
-    """Return the scenarios: compressed or not, by payload."""
+    """Return the scenarios: compressed or not, by payload; and noise, which is harder to compress."""
     payloads = {
         "quick": [1024],
         "standard": [128, 1024, 16_384],
@@ -24,7 +25,11 @@ def designs(profile: Profile) -> list[Design]:
     }
     transports = ["websocket"] if profile.name == "quick" else ["long_polling", "websocket"]
     axes: dict[str, list[Any]] = {"payload_bytes": payloads[profile.name], "compression": [False, True]}
-    return [Design(FIXED, axes, transports, once=True)]
+    found = [Design({**FIXED, "padding": "text"}, axes, transports, once=True)]
+    if profile.name != "quick":
+        noise = {**FIXED, "padding": "noise", "payload_bytes": 1024}
+        found.append(Design(noise, {"compression": [False, True]}, transports, once=True))
+    return found
 
 
 def rows(trials: pd.DataFrame) -> pd.DataFrame:
@@ -42,7 +47,7 @@ def finding(trials: pd.DataFrame) -> str:
         for payload in sorted({min(own["payload_bytes"]), max(own["payload_bytes"])}):
             figures = {
                 (column, on): estimate(
-                    own, column, transport=name, payload_bytes=payload, compression=on
+                    own, column, transport=name, payload_bytes=payload, padding="text", compression=on
                 ).estimate
                 for column in ("wire_bytes_per_tick", "server_cpu_us_per_tick")
                 for on in (False, True)

@@ -7,6 +7,7 @@ short poll; or a request that is held for a second; or a WebSocket ping and its 
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench.experiments.base import Design, Experiment, estimate, number, single_trials
@@ -17,7 +18,6 @@ from bench.models import (
     response_head_bytes,
 )
 from bench.scenario import Profile
-from bench.statistics import slope_interval
 from bench.transports import TRANSPORTS
 
 FIXED = {"rate_hz": 0.0, "window_s": 1.0, "warmup_s": 0.3}
@@ -74,7 +74,7 @@ def memory_kb(trials: pd.DataFrame, transport: str, *, compression: bool = False
     points = own.groupby("clients")["server_rss_mb"].mean() * 1e3
     if len(points) < 2:
         return float("nan")
-    return slope_interval(points.index.tolist(), points.tolist()).estimate
+    return float(np.polyfit(points.index.to_numpy(dtype=float), points.to_numpy(dtype=float), 1)[0])
 
 
 def finding(trials: pd.DataFrame) -> str:

@@ -1,8 +1,8 @@
 """When do ticks come too fast to poll for, and when too slowly to stay connected for?
 
 The same ten clients from one tick in two seconds to 500 a second. The slow end stands for a tick a minute,
-every time divided by 30: a poll each 0.1 s for one each 3 s, a hold of 0.8 s for one of 24 s, a heartbeat each
-0.5 s for one each 15 s. Ratios of counts are the same.
+every time divided by 30: a poll each 0.1 s for one each 3 s, a hold of 0.8 s for one of 24 s, a heartbeat
+each 0.5 s for one each 15 s. Ratios of counts are the same.
 """
 
 from typing import Any
