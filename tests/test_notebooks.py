@@ -11,11 +11,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import psutil
 import pytest
 
 from bench import course
-from bench.notebooks import FOLDER, NotebooksError, UnknownNotebook, find_notebooks, normalised, read, run_all
+from bench.notebooks import (
+    FOLDER,
+    NotebooksError,
+    UnknownNotebook,
+    find_notebooks,
+    need_extra,
+    normalised,
+    read,
+    run_all,
+)
 from bench.processes import TrialFailed
 from tests.conftest import LIMIT_S
 from tests.prose import said, typed_figures
@@ -23,7 +33,7 @@ from tests.prose import said, typed_figures
 NOTEBOOKS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
 SECTIONS = ["Question", "Prediction", "Figure", "Reading", "Limits", "Exercise"]
 LONGEST_FUNCTION_LINES = 5
-LONGEST_CELL_LINES = 16
+LONGEST_CELL_LINES = 24
 MACHINE_PATHS = re.compile(r"(?:/root|/home|/tmp|/work|/Users|/private)/|site-packages|\bat 0x[0-9a-f]+")
 NOTES = ("**Time:**", "**Ask:**", "**Expect:**", "**Misconception:**")
 
@@ -210,14 +220,16 @@ def test_a_live_run_falls_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_cell_that_fails_is_told_with_its_notebook(tmp_path: Path) -> None:
-    import nbformat.v4 as v4
-
     path = tmp_path / "99_fails.ipynb"
-    path.write_text(
-        __import__("nbformat").writes(v4.new_notebook(cells=[v4.new_code_cell("1 / 0")]), version=4)
-    )
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")]), path)
     with pytest.raises(NotebooksError, match=r"99_fails(?s:.*)ZeroDivisionError"):
         run_all([path], {})
+
+
+def test_without_the_extra_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(NotebooksError, match=r"pip install -e '\.\[notebooks\]'"):
+        need_extra()
 
 
 def test_an_unknown_notebook_is_answered_with_the_known() -> None:
