@@ -19,11 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
 from bench.experiments import EXPERIMENTS
-from bench.plots import FIGURES, draw_all, save_figures
+from bench.plots import FIGURES, draw, draw_all, save_figures
 from bench.plots.base import STYLE, axis_label, look, plain, rendered, spread
 from bench.plots.cost import plot_frontier, plot_layers, plot_scaling
 from bench.plots.latency import plot_age, plot_latency_ecdf, plot_prediction, plot_repeats
-from bench.plots.of_run import age, ecdf, frontier, prediction, repeats
 from bench.plots.sequence import plot_sequence, sequence_figure
 from bench.plots.server import plot_capacity, plot_libraries
 from bench.results import Run
@@ -319,11 +318,14 @@ def test_labels_are_spread_in_order_and_apart(heights: list[float], size: float)
 
 def test_the_reference_run_is_drawn_without_text_on_text() -> None:
     run = Run.open(REFERENCE)
-    for draw in (ecdf, age, frontier, prediction, repeats):
-        figure = draw(run, "interval" if draw in (frontier, prediction) else "freshness")
-        assert figure is not None
-        assert overlapping(figure) == []
-        assert outside(figure) == []
+    run.rows[0] |= {"verdict": "suspect", "replaced": False, "experiment": "freshness interval"}
+    for experiment in ("freshness", "interval"):
+        for drawing in FIGURES[experiment]:
+            figure = draw(drawing, run, experiment)
+            assert figure is not None
+            assert overlapping(figure) == []
+            assert outside(figure) == []
+            assert any(words.endswith("suspect") for words, _ in texts(figure))
 
 
 def test_the_same_figure_is_the_same_bytes() -> None:

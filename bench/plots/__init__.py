@@ -14,9 +14,11 @@ from matplotlib.figure import Figure
 from bench.experiments import EXPERIMENTS
 from bench.plots import of_run
 from bench.plots.base import rendered
+from bench.plots.tables import valid_trials
 from bench.results import ResultsError, Run
 
 FORMS = ("png", "svg")
+NOTE_SIZE = 14
 
 
 class Drawing(NamedTuple):
@@ -89,6 +91,17 @@ FIGURES: dict[str, Sequence[Drawing]] = {
 """The figures of each experiment; one that is not named here has ``REPEATS``."""
 
 
+def draw(drawing: Drawing, run: Run, experiment: str) -> Figure | None:
+    """Draw a figure of a run, and say on it how many trials are suspect; None if it lacks the trials."""
+    figure = drawing.draw(run, experiment)
+    trials = valid_trials(run, experiment)
+    suspect = int((trials["verdict"] == "suspect").sum())
+    if figure is not None and suspect:
+        told = f"{suspect} of {len(trials)} trials {'is' if suspect == 1 else 'are'} suspect"
+        figure.supxlabel(told, x=0.99, ha="right", fontsize=NOTE_SIZE, style="italic")
+    return figure
+
+
 def draw_all(run: Run, forms: Sequence[str] = FORMS) -> Iterator[Drawn]:
     """Yield every figure that the run has the trials for, experiment by experiment."""
     plt.switch_backend("agg")  # to files only, whatever the screen
@@ -96,7 +109,7 @@ def draw_all(run: Run, forms: Sequence[str] = FORMS) -> Iterator[Drawn]:
         if experiment not in run.facts["experiments"]:
             continue
         for drawing in FIGURES.get(experiment, (REPEATS,)):
-            figure = drawing.draw(run, experiment)
+            figure = draw(drawing, run, experiment)
             if figure is None:
                 continue
             try:

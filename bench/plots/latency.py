@@ -1,5 +1,7 @@
 """How late ticks are: distributions, the age of what a client holds, repeats, and theory against them."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -23,6 +25,7 @@ from bench.plots.base import (
 )
 from bench.statistics import interval
 
+SUSPECT = {"marker": "$?$", "markersize": 17}
 NEAR_MODEL_RATIO = 0.1
 """The band round equality in ``plot_prediction``."""
 
@@ -128,7 +131,7 @@ def plot_age(
 def plot_repeats(
     trials: pd.DataFrame, column: str, *, title: str = "How much do repeats differ?", ax: Axes | None = None
 ) -> Axes:
-    """Draw a figure of every repeat as a dot, hollow if suspect, and the 95 % interval over them.
+    """Draw a figure of every repeat as a dot, or ? if it is suspect, and the 95 % interval over them.
 
     Args:
         trials: Columns transport, scenario (its words), verdict and the figure; valid trials only.
@@ -150,6 +153,7 @@ def plot_repeats(
         figures = own[column].astype(float).to_numpy()
         found = interval(figures.tolist())
         if len(figures) == 1:
+            _plot_dots(ax, figures, row, own["verdict"], str(name))
             ax.annotate(
                 plain(found.estimate) if found.estimate >= 10 else f"{found.estimate:.2g}",
                 (found.estimate, row),
@@ -157,8 +161,6 @@ def plot_repeats(
                 textcoords="offset points",
                 va="center",
             )
-            hollow = {"markerfacecolor": "white"} if own["verdict"].iloc[0] == "suspect" else {}
-            ax.plot(figures, [row], linestyle="none", **{**look(str(name)), **hollow})
             continue
         ax.errorbar(
             found.estimate,
@@ -170,17 +172,23 @@ def plot_repeats(
             markeredgewidth=2.5,
             linewidth=2,
         )
-        for figure, verdict in zip(figures, own["verdict"], strict=True):
-            hollow = {"markerfacecolor": "white"} if verdict == "suspect" else {}
-            ax.plot(figure, row - 0.16, linestyle="none", **{**look(str(name)), **hollow}, alpha=0.8)
+        _plot_dots(ax, figures, row - 0.16, own["verdict"], str(name))
     row_labels(ax, [f"{label(str(name))}{', ' * bool(scenario)}{scenario}" for (name, scenario), _ in rows])
     bar = "; bar: 95 % interval" if len(shown) > len(rows) else ""
-    told = ", hollow if suspect" if (shown["verdict"] == "suspect").any() else ""
+    told = "; ?: suspect" if (shown["verdict"] == "suspect").any() else ""
     ax.set(
         title=title,
-        xlabel=f"{axis_label(column)}; dot: a trial{told}{bar}",
+        xlabel=f"{axis_label(column)}{told}{bar}",
     )
     return ax
+
+
+def _plot_dots(
+    ax: Axes, figures: Iterable[float], row: float, verdicts: Iterable[str], transport: str
+) -> None:
+    for figure, verdict in zip(figures, verdicts, strict=True):
+        suspect = SUSPECT | {"markerfacecolor": colour(transport)} if verdict == "suspect" else {}
+        ax.plot(figure, row, linestyle="none", **{**look(transport), **suspect}, alpha=0.8)
 
 
 @styled

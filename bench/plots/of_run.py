@@ -203,7 +203,7 @@ def _small_multiples(tables: dict[str, pd.DataFrame], x: str, title: str) -> Fig
         for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
             named[name] = handle
     if not few:
-        figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=len(named))
+        figure.legend(named.values(), named.keys(), loc="outside lower left", ncols=len(named))
     figure.suptitle(textwrap.fill(title, TITLE_LETTERS), x=0.01, ha="left")
     return figure
 
