@@ -13,7 +13,7 @@ from rich.text import Text
 
 from bench.experiments import EXPERIMENTS
 from bench.experiments.base import number
-from bench.report import AXES, NAMES
+from bench.report import AXES, NAMES, WORDS
 from bench.results import ResultsError, Run
 from bench.scenario import Scenario
 from bench.statistics import (
@@ -27,7 +27,8 @@ from bench.statistics import (
 )
 from bench.transports import TRANSPORTS
 
-FIELDS = {field.name: field.default for field in dataclasses.fields(Scenario)}
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(Scenario) if field.name != "transport"}
+ALWAYS_TOLD = ("clients", "rate_hz", "poll_interval_s")
 NUMBERS = ("clients", "rate_hz", "payload_bytes", "poll_interval_s", "poll_pause_s")
 OF_THE_TRANSPORT = "transport poll_interval_s poll_pause_s hold_s heartbeat_s keep_alive window_s".split()
 """Scenarios that differ only in these belong together: some transports know them not; polls round windows."""
@@ -87,6 +88,8 @@ def compare(run_a: Run, run_b: Run) -> list[Comparison]:
         found = {name for rows in own for row in rows for name in str(row["experiment"]).split()}
         names = [name for name in EXPERIMENTS if name in found]
         for figure in dict.fromkeys(column for name in names for column in EXPERIMENTS[name].columns):
+            if figure in WORDS:
+                continue
             shown = tuple(name for name in names if figure in EXPERIMENTS[name].columns)
             blocks = [_blocks(rows, figure) for rows in own]
             if all(blocks):
@@ -166,11 +169,12 @@ def describe(comparison: Comparison) -> str:
     """Return a comparison in words."""
     scenario, ratio = comparison.scenario, comparison.ratio
     where = TRANSPORTS[scenario["transport"]].label
-    where += f", {scenario['clients']} clients, {scenario['rate_hz']:g} Hz"
-    if scenario["poll_interval_s"] is not None:
-        where += f", every {scenario['poll_interval_s']:g} s"
-    if scenario["generator"] != FIELDS["generator"]:
-        where += f", loaded by {scenario['generator']}"
+    told = [
+        f"{name} {scenario[name]}"
+        for name, default in DEFAULTS.items()
+        if scenario[name] is not None and (scenario[name] != default or name in ALWAYS_TOLD)
+    ]
+    where = ", ".join([where, *told])
     figure = NAMES.get(comparison.figure, comparison.figure).replace("\n", " ")
     over = f" over {TRANSPORTS[comparison.against].label}'s" if comparison.against else ""
     return (
@@ -242,14 +246,11 @@ def _cell(comparison: Comparison) -> str:
 
 
 def _scenarios(run: Run) -> dict[Key, Rows]:
-    """Return the valid trials of each scenario; a field that an older run does not know has its default.
-
-    A trial that was measured again counts by its last attempt alone.
-    """
+    """Return the valid trials of each scenario; one that was measured again counts once."""
     found: dict[Key, Rows] = {}
-    for row in run.rows:
-        if row["verdict"] != "invalid" and not row.get("replaced") and row["transport"] in TRANSPORTS:
-            key = tuple((name, _none_if_nan(row.get(name, default))) for name, default in FIELDS.items())
+    for row in _rows(run):
+        if row["verdict"] != "invalid" and row["transport"] in TRANSPORTS:
+            key = tuple((name, _none_if_nan(row[name])) for name in ("transport", *DEFAULTS))
             found.setdefault(key, []).append(row)
     order = list(TRANSPORTS)
 
@@ -258,6 +259,17 @@ def _scenarios(run: Run) -> dict[Key, Rows]:
         return order.index(fields["transport"]), *(float(fields[axis] or 0) for axis in NUMBERS)
 
     return {key: found[key] for key in sorted(found, key=place)}
+
+
+def _rows(run: Run) -> list[dict[str, Any]]:
+    """Return the rows of the experiments' tables; a trial that several share has the figures of each."""
+    merged: dict[tuple[int, int], dict[str, Any]] = {}
+    for name in run.facts["experiments"]:
+        if name in EXPERIMENTS:
+            for row in EXPERIMENTS[name].rows(run.trials_of(name)).to_dict("records"):
+                own = {str(column): value for column, value in row.items()}
+                merged.setdefault((own["order"], own["step"]), {}).update(own)
+    return list(merged.values())
 
 
 def _reference(key: Key, common: Sequence[Key]) -> Key | None:
