@@ -6,8 +6,9 @@ import random
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -16,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench import machine
+from bench.certificate import make_certificate
 from bench.compare import as_records, compare, machines_note, print_comparison
 from bench.course_cli import add_to as add_course_commands
 from bench.doctor import GOOD, LIMITED, MISSING, examine, measure_noise
@@ -29,11 +31,12 @@ from bench.results import REFERENCE, ResultsError, Run, export, find_run
 from bench.scenario import FIELDS, Scenario, ScenarioError, parse_value
 from bench.schedule import plan_run
 from bench.trace import listing, record
-from bench.transports import TRANSPORTS
+from bench.transports import MAIN, TRANSPORTS
 from clients.limits import raise_descriptor_limit
 from clients.stream import AddressError, stream
 from servers.__main__ import main as serve_main
 from servers.market import RecordingError
+from servers.options import ServerOptions
 
 PIPED_WIDTH = 110
 DONE, FAILED, USAGE, SUSPECT, INTERRUPTED = 0, 1, 2, 3, 130
@@ -77,7 +80,7 @@ def nearest(name: str, known: Iterable[str], what: str) -> NoReturn:
 
 
 def sort_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split names into experiments (none or ``all``: every one) and transports (none: every one)."""
+    """Split names into experiments (none or ``all``: every one) and transports (none: the main ones)."""
     for name in names:
         if name not in EXPERIMENTS and name not in TRANSPORTS and name != "all":
             nearest(name, [*EXPERIMENTS, *TRANSPORTS, "all"], "experiment or transport")
@@ -85,7 +88,7 @@ def sort_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
     transports = [name for name in TRANSPORTS if name in names]
     if "all" in names or not experiments:
         experiments = list(EXPERIMENTS)
-    return experiments, transports or list(TRANSPORTS)
+    return experiments, transports or MAIN
 
 
 def parse_overrides(settings: Sequence[str]) -> dict[str, list[Any]]:
@@ -298,17 +301,23 @@ def watch(
     scenario = Scenario(transport, **{"clients": 1, "rate_hz": 4.0, **overrides})
     entry = TRANSPORTS[transport]
     carrier = "answer" if entry.client_class.pulls else "frame"
-    server = nullcontext() if url else running_server(entry.server, scenario.server_options())
     try:
-        with server as started:
-            address = url or started.url  # type: ignore[union-attr]
+        with ExitStack() as stack:
+            address, ca = url, None
+            if address is None:
+                certificate = None
+                if scenario.tls:
+                    folder = stack.enter_context(TemporaryDirectory(prefix="bench-"))
+                    certificate, ca = make_certificate(Path(folder), ServerOptions.host)
+                options = scenario.server_options(certificate=certificate)
+                address = stack.enter_context(running_server(entry.server, options)).url
             err.print(f"{entry.label} at {address}, Ctrl-C stops", highlight=False)
             out.print(
                 f"{'tick':>8}  {'symbol':8}{'price':>9}  {'age':>10}  {'read':>8}  came by", style="bold"
             )
             last = 0
             for count, arrival in enumerate(
-                stream(entry.client, address, **scenario.client_settings()), start=1
+                stream(entry.client, address, ca=ca, **scenario.client_settings()), start=1
             ):
                 tick = arrival.tick
                 same = arrival.message == last
