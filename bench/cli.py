@@ -23,6 +23,7 @@ from bench.course_cli import add_to as add_course_commands
 from bench.doctor import GOOD, LIMITED, MISSING, examine, measure_noise
 from bench.experiments import EXPERIMENTS
 from bench.grading.submission import SubmissionError
+from bench.judgements_cli import add_to as add_judgement_commands
 from bench.notebooks import NotebooksError, UnknownNotebook
 from bench.processes import TrialFailed, running_server
 from bench.progress import run_watched
@@ -200,6 +201,7 @@ def show(
         list[str] | None, typer.Option(metavar="EXPERIMENT", help="Show this one only; may be repeated.")
     ] = None,
     results: ResultsOption = Path("results"),
+    brief: Annotated[bool, typer.Option("--brief", help="The questions and the sentences only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the trials as JSON.")] = False,
 ) -> None:
     """Print the tables and sentences of a run."""
@@ -217,7 +219,7 @@ def show(
         f"Python {environment['python']}",
         highlight=False,
     )
-    print_run(shown, out, only=only or ())
+    print_run(shown, out, only=only or (), brief=brief)
 
 
 @app.command("compare")
@@ -336,6 +338,7 @@ def watch(
 
 
 add_course_commands(app)
+add_judgement_commands(app)
 
 
 @app.command()

@@ -184,8 +184,18 @@ def _varies(axis: str, summary: Sequence[Mapping[str, Any]]) -> bool:
     return several or len({transport for transport, _ in values}) < len(values)
 
 
-def print_run(run: Run, console: Console, *, only: Sequence[str] = (), provisional: bool = False) -> None:
-    """Print the experiments of a run, or only some: table, sentence, and what is doubtful."""
+def print_run(
+    run: Run, console: Console, *, only: Sequence[str] = (), provisional: bool = False, brief: bool = False
+) -> None:
+    """Print the experiments of a run, or only some: table, sentence, and what is doubtful.
+
+    Args:
+        run: The run.
+        console: Where to.
+        only: Names of experiments; none are all.
+        provisional: Say that the figures are.
+        brief: Print no tables.
+    """
     names = [name for name in run.facts["experiments"] if name in (only or run.facts["experiments"])]
     for name in names:
         trials = run.trials_of(name)
@@ -194,8 +204,9 @@ def print_run(run: Run, console: Console, *, only: Sequence[str] = (), provision
         experiment = EXPERIMENTS[name]
         note = " (provisional, after one block)" if provisional else ""
         console.print(f"\n[bold]{name}: {experiment.question}[/]{note}", highlight=False)
-        console.print(experiment_table(experiment, trials, run))
-        if experiment.note:
+        if not brief:
+            console.print(experiment_table(experiment, trials, run))
+        if experiment.note and not brief:
             console.print(experiment.note, style="dim", highlight=False)
         if sentence := finding(experiment, trials):
             console.print(f"→ {sentence}", highlight=False)
@@ -211,8 +222,11 @@ def print_run(run: Run, console: Console, *, only: Sequence[str] = (), provision
 
 
 def finding(experiment: Experiment, trials: pd.DataFrame) -> str:
-    """Return the sentence of an experiment over its valid trials; empty where it has nothing to say."""
-    valid = trials[trials["verdict"] != "invalid"]
+    """Return the sentence of an experiment over its valid trials; empty where it has nothing to say.
+
+    The steps of a search are all valid: one whose clients were not let in says that they were too many.
+    """
+    valid = trials[(trials["verdict"] != "invalid") | (trials["step"] > 0)]
     return experiment.finding(valid) if len(valid) and not _unnamed_axes(experiment, valid) else ""
 
 

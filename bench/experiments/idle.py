@@ -80,7 +80,7 @@ def memory_kb(trials: pd.DataFrame, transport: str, *, compression: bool = False
 def finding(trials: pd.DataFrame) -> str:
     """Say what a silent client takes of memory, and what staying in touch costs."""
     own = rows(trials)
-    grown = {name: memory_kb(trials, name) for name in own["transport"].unique()}
+    grown = {name: memory_kb(trials, name) for name in TRANSPORTS if name in set(own["transport"])}
     told = ", ".join(f"{TRANSPORTS[name].label} {number(kb)} kB" for name, kb in grown.items() if kb > 0)
     sentences = [f"A silent client adds to the server's process: {told}."] if told else []
     many = max(own["clients"])

@@ -84,7 +84,7 @@ def finding(trials: pd.DataFrame) -> str:
     own = rows(trials)
     payload = min(own["payload_bytes"])
     told = []
-    for name in own["transport"].unique():
+    for name in [name for name in TRANSPORTS if name in set(own["transport"])]:
         where = {"transport": name, "payload_bytes": payload, "headers": "browser", "cookie_bytes": 0}
         framing = sum(
             estimate(own, f"framing_bytes_per_tick_{way}", **where).estimate for way in ("up", "down")
