@@ -160,6 +160,7 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
         return WSUpgradeResponseWithListener(response, None)
 
     heartbeat_s = options.heartbeat_s
+    half_s = (heartbeat_s or 0) / 2
     server = await ws_create_server(
         route,
         sock=listener,
@@ -168,9 +169,8 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
         websocket_handshake_timeout=STALL_TIMEOUT_S,
         enable_auto_ping=heartbeat_s is not None,
         auto_ping_strategy=WSAutoPingStrategy.PING_PERIODICALLY,
-        auto_ping_idle_timeout=(heartbeat_s or 0)
-        / 2,  # a ping, half a period for its pong, half a period idle
-        auto_ping_reply_timeout=(heartbeat_s or 0) / 2,
+        auto_ping_idle_timeout=half_s,  # half a period idle, a ping, half a period for its pong
+        auto_ping_reply_timeout=half_s,
         max_frame_size=MAX_MESSAGE_BYTES,
         logger_name=_quiet_logger(),
     )

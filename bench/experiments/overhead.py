@@ -29,21 +29,20 @@ TYPICAL_CURSOR = 50
 def designs(profile: Profile) -> list[Design]:
     """Return the scenarios: payloads × header sets; of a push transport only the handshake has headers."""
     payloads = {
-        "quick": [128],
-        "standard": [128, 1024, 16_384],
-        "full": [96, 128, 256, 1024, 4096, 16_384, 65_536],
+        "quick": [96],
+        "standard": [96, 1024, 16_384],
+        "full": [96, 128, 256, 1024, 4096, 16_384],
     }[profile.name]
     headers = ["browser"] if profile.name == "quick" else ["minimal", "browser"]
     asking = [name for name in MAIN if TRANSPORTS[name].family != "push"]
     told = [name for name in MAIN if TRANSPORTS[name].family == "push"]
-    axes = {"payload_bytes": payloads}
     found = [
-        Design(FIXED, {**axes, "headers": headers}, transports=asking, once=True),
-        Design({**FIXED, "headers": headers[-1]}, axes, transports=told, once=True),
+        Design(FIXED, {"payload_bytes": payloads, "headers": headers}, asking, once=True),
+        Design({**FIXED, "headers": headers[-1]}, {"payload_bytes": [*payloads, 65_536]}, told, once=True),
     ]
     if profile.name == "full":
         cookies = {"cookie_bytes": [200, 1000, 4000]}
-        found.append(Design({**FIXED, "headers": "browser"}, cookies, transports=asking, once=True))
+        found.append(Design({**FIXED, "headers": "browser"}, cookies, asking, once=True))
     return found
 
 
