@@ -113,5 +113,6 @@ EXPERIMENT = Experiment(
     rows=rows,
     predict=predict,
     predicted="wire_bytes_per_tick",
-    note="TCP/IP: 52 B for each packet (20 IPv4, 20 TCP, 12 of time stamps), pure ACKs included.",
+    note="Framing: HTTP head or frame header, and the two brackets of the JSON array. TCP/IP: 52 B for each "
+    "packet (20 IPv4, 20 TCP, 12 of time stamps), pure ACKs included.",
 )
