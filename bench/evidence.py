@@ -1,0 +1,165 @@
+"""What a run can say: its valid trials, asked for by experiment and scenario, and whether they are doubtful.
+
+The ledger of claims (claims.py) and the published figures (literature/) are judged by it. Whoever asks for
+what the run does not have gets :class:`NotMeasured`, which names the command that measures it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from bench.capacity import ALLOWED_LATE_RATIO, capacities
+from bench.experiments.base import estimate, number
+from bench.results import FIGURE_COLUMNS, SCENARIO_COLUMNS
+from bench.statistics import Interval
+from bench.transports import TRANSPORTS
+
+PLAIN: dict[str, Any] = {
+    "plan": "steady",
+    "contract": "every",
+    "generator": "swarm",
+    "tls": False,
+    "compression": False,
+    "cookie_bytes": 0,
+}
+"""What a scenario is unless asked for otherwise, so that a run with ``--set`` is not mixed up."""
+NO_PART_OF_SCENARIO = (
+    "experiment repeat order step attempt seed warmup_s window_s congestion latency_limit_ms".split()
+)
+SERVER_RAN_OUT = ("server CPU", "server CPU in bursts")
+"""What ``ran_out`` of bench/capacity.py says if it was the server; else it bears at least so many."""
+
+
+class NotMeasured(Exception):
+    """The run does not have what is asked for; the text says what to run."""
+
+    def __init__(self, command: str, why: str = "this run does not have it") -> None:
+        super().__init__(f"{why}; measure it with: {command}")
+
+
+class Evidence:
+    """The trials of a run that may be averaged: neither invalid nor replaced by another attempt.
+
+    Attributes:
+        used: Index of every trial that was handed out, to tell how many of them are suspect.
+    """
+
+    def __init__(self, trials: pd.DataFrame) -> None:
+        """Take the trials of a run (``Run.trials``)."""
+        kept = trials[~trials["replaced"].astype(bool)]
+        self._kept = kept.assign(**{name: _as_numbers(kept[name]) for name in FIGURE_COLUMNS})
+        self.used: set[Any] = set()
+
+    def trials(self, *experiments: str, **where: Any) -> pd.DataFrame:
+        """Return the single trials of some experiments that match; steps of searches are not among them.
+
+        Args:
+            experiments: Their names; a trial of any of them will do.
+            where: Values of scenario columns, a tuple for one of several, None for empty.
+
+        Raises:
+            NotMeasured: If there are none.
+        """
+        chosen = self._of(experiments, {**PLAIN, **where})
+        chosen = chosen[(chosen["verdict"] != "invalid") & (chosen["step"] == 0)]
+        if not len(chosen):
+            raise NotMeasured(f"bench run {experiments[0]}")
+        self.used |= set(chosen.index)
+        return chosen
+
+    def figure(self, experiment: str, column: str, **where: Any) -> Interval:
+        """Return the estimate of a figure of one scenario, with its 95 % interval if it was repeated.
+
+        Raises:
+            NotMeasured: If the run does not have it, or has several such scenarios.
+        """
+        chosen = self.trials(experiment, **where)
+        scenario = [name for name in SCENARIO_COLUMNS if name not in NO_PART_OF_SCENARIO]
+        varied = [name for name in scenario if chosen[name].nunique(dropna=False) > 1]
+        if varied:
+            raise NotMeasured(
+                f"bench run {experiment}",
+                f"this run has several values of {', '.join(varied)} where one is due",
+            )
+        found = estimate(chosen, column)
+        if pd.isna(found.estimate):
+            raise NotMeasured(f"bench run {experiment}", f"this run has no {column} there")
+        return found
+
+    def values(self, experiment: str, field: str, **where: Any) -> list[Any]:
+        """Return the distinct values of a scenario field in matching trials, in ascending order."""
+        return sorted(self.trials(experiment, **where)[field].dropna().unique())
+
+    def searched(self) -> pd.DataFrame:
+        """Return the capacities that were searched for, as ``bench.capacity.capacities`` tells them.
+
+        Steps of a search are there to fail, so an invalid one ends it, and a suspect one is no doubt.
+        ``at_least`` marks those that something other than the undisturbed server ended.
+
+        Raises:
+            NotMeasured: If nothing was searched for.
+        """
+        steps = self._of(("clients", "library"), PLAIN)
+        found = capacities(steps[steps["step"] > 0])
+        if not len(found):
+            raise NotMeasured("bench run clients", "no capacity was searched for in this run")
+        found["at_least"] = ~found["ran_out"].isin(SERVER_RAN_OUT)
+        return found
+
+    def passed_steps(self, **where: Any) -> pd.DataFrame:
+        """Return the steps of searches in which the server coped; perhaps none."""
+        steps = self._of(("clients", "library"), {**PLAIN, **where})
+        chosen = steps[
+            (steps["step"] > 0)
+            & (steps["verdict"] != "invalid")
+            & (steps["late_ratio"].astype(float) <= ALLOWED_LATE_RATIO)
+        ]
+        self.used |= set(chosen.index)
+        return chosen
+
+    @property
+    def doubt(self) -> str:
+        """How many of the trials that were handed out are suspect, in words; empty if none is."""
+        used = self._kept.loc[sorted(self.used)]
+        suspect = int((used["verdict"] == "suspect").sum())
+        return f"{suspect} of the {len(used)} trials behind this are suspect" if suspect else ""
+
+    def _of(self, experiments: Iterable[str], where: Mapping[str, Any]) -> pd.DataFrame:
+        wanted = set(experiments)
+        own = self._kept["experiment"].map(lambda names: not wanted.isdisjoint(names.split()))
+        chosen = self._kept[own.astype(bool)]
+        for name, value in where.items():
+            if value is None:
+                chosen = chosen[chosen[name].isna()]
+            elif isinstance(value, tuple):
+                chosen = chosen[chosen[name].isin(value)]
+            else:
+                chosen = chosen[chosen[name] == value]
+        return chosen
+
+
+def _as_numbers(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return a column of figures as floats, so that what is missing is NaN; words as they are."""
+    try:
+        return column.astype(float)
+    except (TypeError, ValueError):
+        return column
+
+
+def tell(found: Interval, unit: str) -> str:
+    """Write a figure and, where it was repeated, its 95 % interval: ``1.79 ms (1.6 to 2)``."""
+    told = f"{number(found.estimate)} {unit}"
+    if pd.isna(found.low) or number(found.low) == number(found.high):
+        return told
+    return f"{told} ({number(found.low)} to {number(found.high)})"
+
+
+def tell_span(pairs: Mapping[tuple[str, str], float], same: Sequence[tuple[str, str]], unit: str) -> str:
+    """Write figures of pairs of libraries as a span that names the value of the same library."""
+    low, high = (number(end(pairs.values())) for end in (min, max))
+    told = f"{low} {unit}" if low == high else f"{low} to {high} {unit}"
+    if len(pairs) > 1:
+        told += " by choice of library"
+    named = [f"{number(pairs[pair])} {unit} if both are by {TRANSPORTS[pair[0]].library}" for pair in same]
+    return ", ".join([told, *named])

@@ -1,0 +1,116 @@
+"""The commands that hold a run against published figures and against the notes' claims. Words only."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from bench import claims as notes
+from bench.claim_verdicts import FAILS, HOLDS
+from bench.claim_verdicts import WITHIN_LIMITS as HOLDS_WITHIN_LIMITS
+from bench.evidence import Evidence
+from bench.literature import FALLS, PUBLICATIONS, STANDS, WITHIN_LIMITS, Judgement, Publication, as_record
+from bench.results import Run, find_run
+
+PIPED_WIDTH = 110
+STYLES = {
+    STANDS: "green",
+    HOLDS: "green",
+    WITHIN_LIMITS: "yellow",
+    HOLDS_WITHIN_LIMITS: "yellow",
+    FALLS: "red",
+    FAILS: "red",
+}
+
+RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's name or path; the newest.")]
+ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the runs.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+
+
+def literature(
+    name: RunArgument = None, results: ResultsOption = Path("results"), as_json: JsonOption = False
+) -> None:
+    """Hold published figures against a run: what they say, what is measured, and whether they stand."""
+    run = Run.open(find_run(results, name))
+    evidence = Evidence(run.trials)
+    judged = [(publication, publication.judged_by(evidence)) for publication in PUBLICATIONS]
+    out = _console()
+    if as_json:
+        out.print_json(json.dumps([as_record(*pair) for pair in judged]))
+        return
+    out.print(f"Published figures, held against run {run.folder.name}", highlight=False)
+    for publication, judgement in judged:
+        _print_publication(publication, judgement, out)
+    _print_count([judgement.verdict for _, judgement in judged], out)
+
+
+def claims(
+    name: RunArgument = None, results: ResultsOption = Path("results"), as_json: JsonOption = False
+) -> None:
+    """Hold the claims of the course's notes against a run: verdict, and a sentence computed from it."""
+    run = Run.open(find_run(results, name))
+    entries = notes.ledger(run)
+    out = _console()
+    if as_json:
+        out.print_json(json.dumps([entry._asdict() for entry in entries]))
+        return
+    out.print(f"The claims of the notes, held against run {run.folder.name}", highlight=False)
+    for entry in entries:
+        out.print(Text.assemble("\n", (f"{entry.name}: ", "bold"), entry.text))
+        _print_verdict(entry.verdict, entry.sentence, entry.doubt, out)
+    _print_count([entry.verdict for entry in entries], out)
+
+
+def _print_publication(publication: Publication, judgement: Judgement, out: Console) -> None:
+    """Print a published figure, what is easily overlooked, our table, and the verdict."""
+    out.print(
+        Text.assemble(
+            (f"\n{publication.authors} {publication.year}: {publication.title}", "bold"),
+            (f"\n{publication.where} · {publication.obtained}", "dim"),
+        )
+    )
+    for label, words in (("It says: ", publication.figure), ("Mind: ", publication.trap)):
+        out.print(Padding(Text.assemble((label, "dim"), words), (0, 0, 0, 2)))
+    if judgement.rows:
+        table = Table()
+        for place, heading in enumerate(judgement.headings):
+            numeric = all(row[place][:1].isdigit() for row in judgement.rows)
+            table.add_column(heading, justify="right" if numeric else "left")
+        for row in judgement.rows:
+            table.add_row(*row)
+        out.print(Padding(table, (0, 0, 0, 2)))
+    _print_verdict(judgement.verdict, judgement.ours, judgement.doubt, out)
+
+
+def _print_verdict(verdict: str, sentence: str, doubt: str, out: Console) -> None:
+    """Print a verdict in its colour, the sentence, and what is doubtful."""
+    out.print(
+        Padding(Text.assemble("→ ", (verdict, STYLES.get(verdict, "dim")), f": {sentence}"), (0, 0, 0, 2))
+    )
+    if doubt:
+        out.print(Padding(Text(f"? {doubt}", style="yellow"), (0, 0, 0, 2)))
+
+
+def _print_count(verdicts: Sequence[str], out: Console) -> None:
+    """Print how often each verdict was given."""
+    out.print(
+        f"\n{len(verdicts)} in all: {', '.join(f'{what} {n}' for what, n in Counter(verdicts).items())}"
+    )
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command()(literature)
+    app.command()(claims)

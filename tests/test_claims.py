@@ -1,0 +1,221 @@
+"""The ledger of claims: verdicts on runs in which they hold, or do not; and no errors on any run at all."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from bench.claim_verdicts import FAILS, HOLDS, OPEN, WITHIN_LIMITS
+from bench.claims import CLAIMS, Entry, ledger
+from bench.cli import app
+from bench.evidence import Evidence
+from bench.literature import PUBLICATIONS
+from bench.results import FIGURE_COLUMNS, REFERENCE, Run
+from tests.synthetic import synthetic_run, trial
+
+RESULTS = Path(__file__).parent.parent / "results"
+IDENTIFIERS = (
+    "persistent handshake latency overhead polling push duplex tcp stateless database fleet vertical rooms "
+    "offline webrtc use-cases"
+).split()
+WAITING = "duplex tcp stateless database fleet rooms offline webrtc use-cases".split()
+
+
+def entry(name: str, *rows: dict[str, Any]) -> Entry:
+    return next(each for each in ledger(synthetic_run(*rows)) if each.name == name)
+
+
+def wire(up: float, down: float, **figures: float) -> dict[str, float]:
+    return {
+        "wire_bytes_per_tick_up": up,
+        "wire_bytes_per_tick_down": down,
+        "app_bytes_per_tick_up": up,
+        "app_bytes_per_tick_down": down,
+        "tls_bytes_per_tick_up": 0.0,
+        "tls_bytes_per_tick_down": 0.0,
+        "payload_bytes_per_tick": 128.0,
+        **figures,
+    }
+
+
+def connections(pushed: float, kept: float, single: float) -> list[dict[str, Any]]:
+    polls = {"transport": "short_polling", "experiment": "handshake"}
+    return [
+        trial("handshake", "websocket", {"connections_per_1000_ticks": pushed}),
+        trial(figures=wire(107, 327, connections_per_1000_ticks=kept), keep_alive=True, **polls),
+        trial(figures=wire(307, 598, connections_per_1000_ticks=single), keep_alive=False, **polls),
+    ]
+
+
+def freshness(pushed_ms: float, held_ms: float, polled_ms: float, repeats: int = 1) -> list[dict[str, Any]]:
+    medians = {"websocket": pushed_ms, "long_polling": held_ms, "short_polling": polled_ms}
+    return [
+        trial("freshness interval", name, wire(0, 238, latency_p50_ms=ms * (1 + block / 100)))
+        | {"repeat": block + 1}
+        for block in range(repeats)
+        for name, ms in medians.items()
+    ]
+
+
+def bytes_of_overhead(pushed: float, held: float, polled: float) -> list[dict[str, Any]]:
+    costs = {"websocket": pushed, "long_polling": held, "short_polling": polled}
+    return [
+        trial("overhead", name, wire(cost / 2, cost / 2), clients=1, headers="browser", rate_hz=50.0)
+        for name, cost in costs.items()
+    ]
+
+
+def seldom(polled_bytes: float, polled_us: float) -> list[dict[str, Any]]:
+    polls = wire(polled_bytes / 2, polled_bytes / 2, server_cpu_us_per_tick=polled_us, latency_p50_ms=500.0)
+    pushes = wire(52, 186, server_cpu_us_per_tick=12.0, latency_p50_ms=1.0)
+    return [
+        trial("interval", "short_polling", polls, poll_interval_s=1.0),
+        trial("interval", "websocket", pushes),
+    ]
+
+
+def delivery_costs(held_us: float, held_lean_us: float, pushed_us: float) -> list[dict[str, Any]]:
+    costs = {"long_polling": held_us, "long_polling_lean": held_lean_us, "websocket": pushed_us}
+    costs["websocket_aiohttp"] = pushed_us
+    return [trial("library", name, {"server_cpu_us_per_tick": cost}) for name, cost in costs.items()]
+
+
+def requests(pushed: float) -> list[dict[str, Any]]:
+    asked = {"websocket": pushed, "long_polling": 1.0, "short_polling": 20.0}
+    return [
+        trial("rate", name, {"requests_per_tick": each / rate_hz}, rate_hz=rate_hz)
+        for name, each in asked.items()
+        for rate_hz in (1.0, 50.0)
+    ]
+
+
+def search(passed: int, failed: int) -> list[dict[str, Any]]:
+    figures = {"server_cpu_ratio": 0.9, "latency_p50_ms": 50.0, "limit": "server_cpu", "order": 100}
+    return [
+        trial("clients library", "websocket", figures | {"late_ratio": late, "step": step}, clients=clients)
+        for step, (clients, late) in enumerate([(passed, 0.0), (failed, 0.5)], 1)
+    ]
+
+
+def memory(kb: float) -> list[dict[str, Any]]:
+    return [
+        trial("idle", "websocket", {"server_rss_mb": 30 + clients * kb / 1e3}, clients=clients, rate_hz=0.0)
+        for clients in (100, 1000)
+    ]
+
+
+EVERYTHING = [
+    *connections(0, 0, 1000),
+    *freshness(1, 2, 250),
+    *bytes_of_overhead(238, 905, 897),
+    *delivery_costs(60, 30, 15),
+    *requests(0),
+    *search(2000, 2500),
+    *memory(12),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "verdict"),
+    [
+        ("persistent", connections(0, 0, 1000), WITHIN_LIMITS),
+        ("persistent", connections(0, 1000, 1000), HOLDS),
+        ("persistent", connections(300, 0, 1000), FAILS),
+        ("handshake", connections(0, 0, 1000), FAILS),
+        ("handshake", connections(0, 300, 1000), WITHIN_LIMITS),
+        ("handshake", connections(0, 1000, 1000), HOLDS),
+        ("latency", freshness(1, 2, 250), HOLDS),
+        ("latency", freshness(1, 1.1, 250), WITHIN_LIMITS),
+        ("latency", freshness(300, 1, 250), FAILS),
+        ("overhead", [*bytes_of_overhead(238, 905, 897), *seldom(500, 40)], HOLDS),
+        ("overhead", [*bytes_of_overhead(238, 905, 897), *seldom(140, 40)], WITHIN_LIMITS),
+        ("overhead", bytes_of_overhead(238, 905, 897), HOLDS),
+        ("overhead", bytes_of_overhead(950, 905, 897), FAILS),
+        ("polling", [*delivery_costs(60, 30, 15), *seldom(140, 40)], HOLDS),
+        ("polling", [*delivery_costs(60, 30, 15), *seldom(140, 7)], WITHIN_LIMITS),
+        ("polling", delivery_costs(60, 15, 15), WITHIN_LIMITS),
+        ("polling", delivery_costs(10, 5, 15), FAILS),
+        ("push", requests(0), HOLDS),
+        ("push", requests(1), FAILS),
+        ("vertical", [*search(2000, 2500), *memory(12)], WITHIN_LIMITS),
+    ],
+)
+def test_verdict(name: str, rows: list[dict[str, Any]], verdict: str) -> None:
+    found = entry(name, *rows)
+    assert (found.verdict, found.doubt) == (verdict, ""), found.sentence
+
+
+def test_sentences_are_computed() -> None:
+    assert (
+        "without it 1,000; then each request cost 471 B more"
+        in entry("handshake", *connections(0, 0, 1000)).sentence
+    )
+    assert "138 by short polling" not in entry("overhead", *bytes_of_overhead(238, 905, 897)).sentence
+    assert "serves 2,000 WebSocket clients" in entry("vertical", *search(2000, 2500)).sentence
+    assert "12 kB each" in entry("vertical", *search(2000, 2500), *memory(12)).sentence
+    assert "95 % interval" in entry("latency", *freshness(1, 2, 250, repeats=5)).sentence
+
+
+def test_every_claim_is_there_once() -> None:
+    assert [claim.name for claim in CLAIMS] == IDENTIFIERS
+    assert len(set(IDENTIFIERS)) == 16
+
+
+def test_what_is_to_come_is_open_and_says_what_it_waits_for() -> None:
+    found = {each.name: each for each in ledger(synthetic_run(*EVERYTHING))}
+    for name, each in found.items():
+        assert (each.verdict == OPEN) == (name in WAITING)
+        assert each.sentence.startswith("Waits for ") == (name in WAITING)
+
+
+def test_an_absent_experiment_is_named_by_its_command() -> None:
+    for each in ledger(synthetic_run()):
+        assert each.verdict == OPEN
+        assert each.name in WAITING or "measure it with: bench run " in each.sentence
+
+
+def test_suspect_trials_are_marked_and_invalid_ones_left_out() -> None:
+    rows = [row | {"verdict": "suspect"} for row in connections(0, 0, 1000)]
+    assert entry("persistent", *rows).doubt == "3 of the 3 trials behind this are suspect"
+    wrong = [row | {"verdict": "invalid"} for row in connections(300, 1000, 1000)]
+    replaced = [row | {"replaced": True} for row in connections(300, 1000, 1000)]
+    found = entry("persistent", *connections(0, 0, 1000), *wrong, *replaced)
+    assert (found.verdict, found.doubt) == (WITHIN_LIMITS, "")
+    assert entry("persistent", *wrong).verdict == OPEN
+
+
+def test_several_scenarios_are_not_averaged() -> None:
+    rows = freshness(1, 2, 250) + [row | {"clients": 7} for row in freshness(5, 9, 250)]
+    assert "several values of clients" in entry("latency", *rows).sentence
+
+
+@pytest.mark.parametrize("verdict", ["ok", "suspect", "invalid"])
+@pytest.mark.parametrize("run", [RESULTS / REFERENCE, None], ids=["reference", "synthetic"])
+def test_any_part_of_a_run_is_judged_without_an_error(run: Path | None, verdict: str) -> None:
+    rows = EVERYTHING if run is None else Run.open(run).rows
+    rows = [row | {"verdict": verdict} for row in rows]
+    names = sorted({name for row in rows for name in row["experiment"].split()})
+    for left_out in [set(), *({name} for name in names), *(set(names) - {name} for name in names)]:
+        part = synthetic_run(*(row for row in rows if row["experiment"].split()[0] not in left_out))
+        assert len(ledger(part)) == len(IDENTIFIERS)
+        evidence = Evidence(part.trials)
+        assert all(publication.judged_by(evidence).ours for publication in PUBLICATIONS)
+
+
+def test_figures_that_are_missing_are_no_error() -> None:
+    figures = set(FIGURE_COLUMNS) - {"verdict", "replaced"}
+    bare = [row | dict.fromkeys(figures, None) for row in EVERYTHING]
+    assert len(ledger(synthetic_run(*bare))) == len(IDENTIFIERS)
+    evidence = Evidence(synthetic_run(*bare).trials)
+    assert all(publication.judged_by(evidence).ours for publication in PUBLICATIONS)
+
+
+@pytest.mark.parametrize("command", ["claims", "literature"])
+def test_the_commands_print_tables_and_json(command: str) -> None:
+    printed = CliRunner().invoke(app, [command, "reference", "--results", str(RESULTS)])
+    assert printed.exit_code == 0, printed.output
+    assert "in all:" in printed.output
+    assert max(map(len, printed.output.splitlines())) <= 110
+    as_json = CliRunner().invoke(app, [command, "reference", "--results", str(RESULTS), "--json"])
+    assert '"verdict":' in as_json.output
