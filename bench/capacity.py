@@ -82,9 +82,7 @@ def next_clients(search: Search, steps: Sequence[Tried]) -> int | None:
         if passed >= most:
             return None
         last = steps[-1]
-        leap = CAUTIOUS_STEP
-        if len(steps) == 1 and not math.isnan(last.headroom):
-            leap = CAREFULNESS * last.headroom
+        leap = CAUTIOUS_STEP if math.isnan(last.headroom) else CAREFULNESS * last.headroom
         return min(_rounded(passed * min(max(leap, CAUTIOUS_STEP), LARGEST_LEAP)), most)
     if failed <= max(passed, 1) * search.tolerance or failed - passed <= 1:
         return None
