@@ -78,8 +78,9 @@ def latency(evidence: Evidence) -> Verdict:
     }
     interval_s = evidence.values("freshness", "poll_interval_s", transport="short_polling")[0]
     sentence = (
-        f"Half of the ticks arrive within {tell(medians['websocket'], 'ms')} by WebSocket. Of that, "
-        f"long polling takes {times(ratios['long_polling'])}; short polling each {interval_s:g} s "
+        f"Half of the ticks arrive within {tell(medians['websocket'], 'ms')} by WebSocket. As "
+        f"multiples of that: long polling {times(ratios['long_polling'])}; short polling each {interval_s:g} "
+        "s "
         f"{times(ratios['short_polling'])}."
     )
     held = [ratios["long_polling"].low, ratios["long_polling"].estimate]
@@ -92,7 +93,7 @@ def latency(evidence: Evidence) -> Verdict:
     if pairs:
         found = {pair: each.estimate for pair, each in pairs.items()}
         held += list(found.values())
-        sentence += f" In the experiment library it is, for long polling, {tell_range(found, same)}."
+        sentence += f" In the experiment library: long polling {tell_range(found, same)}."
     if not ratios["short_polling"].estimate > 1:
         return FAILS, sentence
     least = min(figure for figure in held if not math.isnan(figure))
@@ -154,7 +155,9 @@ def polling(evidence: Evidence) -> Verdict:
     if not pairs:
         raise NotMeasured("bench run library", "this run lacks long polling or WebSocket there")
     found = {pair: each.estimate for pair, each in pairs.items()}
-    sentence = f"Of the server CPU of a delivery by WebSocket, long polling takes {tell_range(found, same)}."
+    sentence = (
+        f"The server CPU of a delivery, as a multiple of WebSocket's: long polling {tell_range(found, same)}."
+    )
     if max(found.values()) <= 1:
         return FAILS, sentence
     cheaper = False

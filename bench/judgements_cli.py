@@ -73,7 +73,7 @@ def _print_publication(publication: Publication, judgement: Judgement, out: Cons
     """Print a published figure, what is easily overlooked, our table, and the verdict."""
     out.print(
         Text.assemble(
-            (f"\n{publication.authors} {publication.year}: {publication.title}", "bold"),
+            (f"\n{publication.authors} ({publication.year}): {publication.title}", "bold"),
             (f"\n{publication.where} · {publication.obtained}", "dim"),
         )
     )

@@ -5,6 +5,7 @@ import math
 from bench.evidence import Evidence, NotMeasured
 from bench.experiments.base import estimate, number
 from bench.literature.base import FALLS, STANDS, WITHIN_LIMITS, Judgement, Publication
+from bench.statistics import FEWEST_TICKS_PER_TRIAL
 
 CLOSE_TRANSITS = 1.5
 """What may still be called close to one transit."""
@@ -28,7 +29,9 @@ def judge(evidence: Evidence) -> Judgement:
         if math.isnan(late_ms) or not transit_ms > 0:
             continue
         answers = 1 / (estimate(held, "requests_per_tick", rate_hz=rate_hz).estimate or math.nan)
-        (crowded if answers > ONE_TICK else transits)[rate_hz] = late_ms / transit_ms
+        at_rate = held[held["rate_hz"] == rate_hz]
+        if (at_rate["expected"] / at_rate["clients"]).sum() >= FEWEST_TICKS_PER_TRIAL:
+            (crowded if answers > ONE_TICK else transits)[rate_hz] = late_ms / transit_ms
         told = (
             late_ms,
             transit_ms,
@@ -38,7 +41,7 @@ def judge(evidence: Evidence) -> Judgement:
         rows.append([f"{rate_hz:g}", *(number(figure) for figure in told), number(answers)])
     if not transits:
         raise NotMeasured(
-            "bench run rate", "this run has no rate at which each tick has an answer of its own"
+            "bench run rate", f"no rate has {FEWEST_TICKS_PER_TRIAL} ticks that each have an answer"
         )
     least, most = min(transits.values()), max(transits.values())
     span = number(most) if len(transits) == 1 else f"{number(least)} to {number(most)}"
@@ -49,6 +52,8 @@ def judge(evidence: Evidence) -> Judgement:
     if crowded:
         fast = ", ".join(f"{number(more)} times at {rate_hz:g} Hz" for rate_hz, more in crowded.items())
         ours += f" Where ticks come faster than answers, so that they share them, it is {fast}."
+    if len(rows) > len(transits) + len(crowded):
+        ours += f" Rates with fewer than {FEWEST_TICKS_PER_TRIAL} ticks are shown, and not judged."
     ours += (
         " On loopback a transit is the servers' and the kernel's work and not distance, so libraries are in "
         "it too; the part about round-trip times waits for the emulated network."

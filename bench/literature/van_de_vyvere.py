@@ -10,7 +10,7 @@ import pandas as pd
 from bench.evidence import Evidence, NotMeasured, tell_span
 from bench.experiments import clients as capacity_experiment
 from bench.experiments.base import estimate, number
-from bench.literature.base import FALLS, STANDS, WITHIN_LIMITS, Judgement, Publication
+from bench.literature.base import FALLS, WITHIN_LIMITS, Judgement, Publication
 from bench.models import crossover_latency_s, polling_clients_per_core, push_clients_per_core
 from bench.transports import TRANSPORTS
 
@@ -21,23 +21,34 @@ LATENCIES_S = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 QUANTILE = 0.99
 ENOUGH_CLIENTS = 100
 """With fewer clients, what the server does once per tick is no small part of its CPU per delivery."""
+FEWEST_POINTS, WIDEST_RATIO = 3, 10.0
+"""A line through fewer points, or over less than a decade of ticks per answer, is not followed to 30 s."""
 EXPERIMENTS = ("library", "interval", "freshness", "compression")
 
 
 class PollCost(NamedTuple):
-    """Processor time of a poll, in s: for the request, and for each tick in its answer."""
+    """Processor time of a poll, in s: for the request, and for each tick in its answer.
+
+    ``most_ticks`` is up to how many ticks in an answer it was measured.
+    """
 
     request_s: float
     tick_s: float
+    most_ticks: float
 
 
 def judge(evidence: Evidence) -> Judgement:
-    """Compute the crossover from measured CPU, and set the searched capacities beside it."""
+    """Compute the crossover from measured CPU, and set the searched capacities beside it.
+
+    The best verdict is that it stands within limits: there is a crossover, but none of 10 s for all rates.
+    """
     loaded = _loaded(evidence)
     pushes = delivery_costs(loaded)
     polls = poll_costs(loaded)
     if not pushes or not polls:
-        raise NotMeasured("bench run interval", "this run lacks WebSocket, or polling at two intervals")
+        raise NotMeasured(
+            "bench run interval", "this run lacks WebSocket, or polling at three intervals or more"
+        )
     crossovers = {
         (push, poll): crossover_latency_s(
             RATE_HZ,
@@ -61,7 +72,12 @@ def judge(evidence: Evidence) -> Judgement:
             f"{PUBLISHED_S:g} s belong to a tick in {number(PUBLISHED_S / high / RATE_HZ)}"
             + (f" to {number(PUBLISHED_S / low / RATE_HZ)} s." if number(low) != number(high) else " s.")
         )
-        verdict = STANDS if low <= PUBLISHED_S <= high else WITHIN_LIMITS
+        most_ticks = max(cost.most_ticks for cost in polls.values())
+        if high * RATE_HZ > most_ticks:
+            ours += (
+                f" Beyond {most_ticks / RATE_HZ:g} s, or {most_ticks:g} ticks an answer, it is extrapolated."
+            )
+        verdict = WITHIN_LIMITS
     else:
         ours += "a tick in an answer costs as much as a push, so polling never serves more clients."
         verdict = FALLS
@@ -132,8 +148,8 @@ def poll_costs(loaded: pd.DataFrame) -> dict[str, PollCost]:
     """Fit the processor time of a poll as a + b × ticks in its answer, by transport of short polling.
 
     Least squares over the medians at each number of ticks per answer, relative to the cost itself, which
-    spans decades. A transport that was asked at one interval only is left out, and so is one whose fit makes
-    no sense (a ≤ 0: noise); b is at least 0.
+    spans decades. A transport that was asked at too few or too similar intervals is left out, and so is one
+    whose fit makes no sense (a ≤ 0: noise); b is at least 0.
     """
     costs = {}
     polls = loaded[loaded["requests_per_tick"].astype(float) > 0]
@@ -144,11 +160,11 @@ def poll_costs(loaded: pd.DataFrame) -> dict[str, PollCost]:
         ticks = (own["rate_hz"].astype(float) * own["poll_interval_s"].astype(float)).round(6)
         cost_s = own["server_cpu_us_per_tick"].astype(float) / own["requests_per_tick"].astype(float) / 1e6
         medians = cost_s.groupby(ticks).median().dropna()
-        if len(medians) < 2:
+        if len(medians) < FEWEST_POINTS or medians.index.max() < WIDEST_RATIO * medians.index.min():
             continue
         b, a = np.polyfit(medians.index.to_numpy(), medians.to_numpy(), 1, w=1 / medians.to_numpy())
         if a > 0:
-            costs[name] = PollCost(float(a), max(float(b), 0.0))
+            costs[name] = PollCost(float(a), max(float(b), 0.0), float(medians.index.max()))
     return costs
 
 
