@@ -28,14 +28,14 @@ class Search:
     Attributes:
         start, most: How many clients to begin with, and how many at most.
         tolerance: It ends when the fewest that failed are at most so many times the most that passed.
-        usual, steps: As many clients as such servers bear, and as many trials as that takes to find out: one
-            to look, one where it should be, three to close in. Only to plan the time.
+        usual, steps: As many clients as such servers bear, and as many trials as that takes to find out. Only
+            to plan the time.
     """
 
     start: int = 300
     most: int = 50_000
-    tolerance: float = 1.25
-    usual: int = 2_000
+    tolerance: float = 1.35
+    usual: int = 4_000
     steps: int = 5
 
 

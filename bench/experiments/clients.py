@@ -26,7 +26,7 @@ from bench.transports import TRANSPORTS
 
 LIMIT_MS = 100.0
 PAYLOAD_BYTES = 128
-FIXED = {"rate_hz": 5.0, "payload_bytes": PAYLOAD_BYTES, "window_s": 1.4, "warmup_s": 0.3, "hold_s": 2.0}
+FIXED = {"rate_hz": 5.0, "payload_bytes": PAYLOAD_BYTES, "window_s": 1.0, "warmup_s": 0.3, "hold_s": 2.0}
 AT_EQUAL_FRESHNESS = {**FIXED, "poll_interval_s": 0.09, "latency_limit_ms": LIMIT_MS}
 
 
@@ -58,7 +58,7 @@ def designs(profile: Profile) -> list[Design]:
     """Return the searches: every transport by every library, and short polling at equal bytes."""
     search = {
         "quick": Search(start=500, most=1_000, tolerance=2.0, usual=700, steps=2),
-        "standard": Search(tolerance=1.25),
+        "standard": Search(tolerance=1.35),
         "full": Search(tolerance=1.08),
     }[profile.name]
     served = [name for name, each in TRANSPORTS.items() if profile.name != "quick" or not each.variant_of]
