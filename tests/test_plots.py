@@ -19,9 +19,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
 from bench.experiments import EXPERIMENTS
+from bench.models import decision_map, wire_costs
 from bench.plots import FIGURES, draw, draw_all, save_figures
 from bench.plots.base import STYLE, axis_label, look, plain, rendered, spread
 from bench.plots.cost import plot_frontier, plot_layers, plot_scaling
+from bench.plots.decision import plot_decision
 from bench.plots.latency import plot_age, plot_latency_ecdf, plot_prediction, plot_repeats
 from bench.plots.sequence import plot_sequence, sequence_figure
 from bench.plots.server import plot_capacity, plot_libraries
@@ -111,11 +113,11 @@ def conversation() -> list[TraceEvent]:
 def capacity() -> pd.DataFrame:
     return pd.DataFrame(
         [
-            ("short_polling", "short polling\nevery 0.5 s", 5200, 5700, "server CPU"),
-            ("long_polling", "long polling", 1100, 1200, "server CPU, during each tick"),
-            ("websocket", "WebSocket", 9000, NAN, "not reached: no more were tried"),
+            ("short_polling", "short polling\nevery 0.5 s", 5200, 5700, "server CPU", 6000),
+            ("long_polling", "long polling", 1100, 1200, "server CPU, during each tick", 1150),
+            ("websocket", "WebSocket", 9000, NAN, "not reached: no more were tried", NAN),
         ],
-        columns=["transport", "label", "low", "high", "limit"],
+        columns=["transport", "label", "low", "high", "limit", "theory"],
     )
 
 
@@ -131,6 +133,8 @@ def frontier_points() -> pd.DataFrame:
         columns=["transport", "label", "cost", "estimate", "low", "high"],
     )
 
+
+ASKED = wire_costs(128, "minimal", hold_s=24, heartbeat_s=15)
 
 PLOTS: dict[str, Callable[..., Axes]] = {
     "ecdf": lambda **to: plot_latency_ecdf(
@@ -159,6 +163,16 @@ PLOTS: dict[str, Callable[..., Axes]] = {
         **to,
     ),
     "capacity": lambda **to: plot_capacity(capacity(), **to),
+    "decision": lambda **to: plot_decision(
+        decision_map(ASKED, np.geomspace(0.01, 500, 30).tolist(), np.geomspace(0.02, 100, 30).tolist()),
+        pd.DataFrame([(50.0, 1.0, "short_polling")], columns=["rate_hz", "latency_s", "transport"]),
+        pd.DataFrame(
+            [(name, rate_hz, 30 / rate_hz) for name in ("else", "or else") for rate_hz in (1.0, 10.0, 100.0)],
+            columns=["name", "rate_hz", "latency_s"],
+        ),
+        cost="wire bytes",
+        **to,
+    ),
     "sequence": lambda **to: plot_sequence(conversation(), "long_polling", **to),
 }
 every_plot = pytest.mark.parametrize("plot", PLOTS.values(), ids=PLOTS.keys())

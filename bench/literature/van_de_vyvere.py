@@ -11,14 +11,13 @@ from bench.evidence import Evidence, NotMeasured, tell_span
 from bench.experiments import clients as capacity_experiment
 from bench.experiments.base import estimate, number
 from bench.literature.base import FALLS, WITHIN_LIMITS, Judgement, Publication
-from bench.models import crossover_latency_s, polling_clients_per_core, push_clients_per_core
+from bench.models import QUANTILE, crossover_latency_s, polling_clients_per_core, push_clients_per_core
 from bench.transports import TRANSPORTS
 
 PUBLISHED_S = 10.0
 RATE_HZ = float(capacity_experiment.FIXED["rate_hz"])
 """The ticks per second for which clients are computed: those of the searched capacities."""
 LATENCIES_S = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-QUANTILE = 0.99
 ENOUGH_CLIENTS = 100
 """With fewer clients, what the server does once per tick is no small part of its CPU per delivery."""
 FEWEST_POINTS, WIDEST_RATIO = 3, 10.0
@@ -42,7 +41,7 @@ def judge(evidence: Evidence) -> Judgement:
 
     The best verdict is that it stands within limits: there is a crossover, but none of 10 s for all rates.
     """
-    loaded = _loaded(evidence)
+    loaded = loaded_trials(evidence)
     pushes = delivery_costs(loaded)
     polls = poll_costs(loaded)
     if not pushes or not polls:
@@ -122,7 +121,7 @@ def _heading(name: str) -> str:
     return f"{TRANSPORTS[name].label.partition(' (')[0]}\n{TRANSPORTS[name].library}"
 
 
-def _loaded(evidence: Evidence) -> pd.DataFrame:
+def loaded_trials(evidence: Evidence) -> pd.DataFrame:
     """Return the trials that tell of CPU: many clients and plain small ticks, and good steps of searches."""
     where = {"payload_bytes": 128, "headers": "minimal"}
     parts = [evidence.passed_steps(**where)]
@@ -135,12 +134,12 @@ def _loaded(evidence: Evidence) -> pd.DataFrame:
     return loaded[loaded["clients"].astype(int) >= ENOUGH_CLIENTS]
 
 
-def delivery_costs(loaded: pd.DataFrame) -> dict[str, float]:
-    """Return the processor time of a delivery by push in s, by transport."""
+def delivery_costs(loaded: pd.DataFrame, protocol: str = "websocket") -> dict[str, float]:
+    """Return the processor time of a delivery in s, by the transports that speak a protocol."""
     return {
         name: estimate(loaded, "server_cpu_us_per_tick", transport=name).estimate / 1e6
         for name in TRANSPORTS
-        if TRANSPORTS[name].protocol == "websocket" and name in set(loaded["transport"])
+        if TRANSPORTS[name].protocol == protocol and name in set(loaded["transport"])
     }
 
 

@@ -6,6 +6,7 @@
     requests.py      requests, empty answers, ticks per answer
     traffic.py       bytes and packets by layer
     capacity.py      where one transport becomes cheaper than another
+    decision.py      which is the cheapest for a rate and an acceptable latency
     http2.py         what HTTP/2 would make of the headers
 
 Times go in in seconds and come out in ms, like the columns that they stand beside. tests/test_models.py holds
@@ -21,6 +22,17 @@ from bench.models.capacity import (
     idle_polling_bytes_per_s,
     polling_clients_per_core,
     push_clients_per_core,
+)
+from bench.models.decision import (
+    QUANTILE,
+    Cost,
+    Work,
+    cpu_costs,
+    decision_map,
+    longest_interval_s,
+    polling_from_s,
+    ranked,
+    wire_costs,
 )
 from bench.models.distribution import Latency, Link, over_fan_out
 from bench.models.http2 import (
@@ -60,20 +72,25 @@ from bench.models.traffic import (
 )
 
 __all__ = [
+    "QUANTILE",
     "SEGMENT_HEADER_BYTES",
     "Bounds",
+    "Cost",
     "Latency",
     "Link",
     "Plan",
     "TicksPerAnswer",
     "Traffic",
+    "Work",
     "array_bytes",
     "break_even_hz",
     "closed_loop_cycle_s",
     "computed_header_blocks",
     "computed_request_bytes",
     "computed_response_bytes",
+    "cpu_costs",
     "crossover_latency_s",
+    "decision_map",
     "equal_bytes_interval_s",
     "heartbeat_bytes_per_s",
     "http2_request_headers",
@@ -83,11 +100,13 @@ __all__ = [
     "long_polling_latency",
     "long_polling_ticks_per_answer",
     "long_polling_traffic",
+    "longest_interval_s",
     "open_loop_cycle_s",
     "over_fan_out",
     "paused_polling_latency",
     "polling_age_ms",
     "polling_clients_per_core",
+    "polling_from_s",
     "polling_latency",
     "polling_ticks_per_answer",
     "polling_traffic",
@@ -95,10 +114,12 @@ __all__ = [
     "push_clients_per_core",
     "push_latency",
     "push_traffic",
+    "ranked",
     "request_bytes",
     "response_head_bytes",
     "segments",
     "short_polling_latency",
     "source_age_ms",
     "websocket_header_bytes",
+    "wire_costs",
 ]

@@ -1,6 +1,7 @@
 """The figures: which experiment draws which, and how they are saved.
 
-``plot_…`` functions (latency, cost, sequence) take tidy tables and an axes; those of of_run take a run.
+``plot_…`` functions (latency, cost, server, decision, sequence) take tidy tables and an axes; those of of_run
+take a run.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from bench.decision import cpu_chart, wire_chart
 from bench.experiments import EXPERIMENTS
 from bench.plots import of_run
 from bench.plots.base import rendered
@@ -59,6 +61,16 @@ FIGURES: dict[str, Sequence[Drawing]] = {
                 "rate_hz",
                 ("requests_per_tick", "wire_bytes_per_client_s", "server_cpu_us_per_client_s"),
             ),
+        ),
+        Drawing(
+            "decision_bytes",
+            "The transport with the fewest bytes, by rate and acceptable latency.",
+            partial(of_run.decision, wire_chart, "wire bytes"),
+        ),
+        Drawing(
+            "decision_cpu",
+            "The transport with the least server CPU, by rate and acceptable latency.",
+            partial(of_run.decision, cpu_chart, "server CPU"),
         ),
     ),
     "clients": (

@@ -1,18 +1,21 @@
 """Figures of a run: what is read from it, reduced to tidy tables, and drawn; None where the trials lack."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bench.decision import Chart
+from bench.evidence import Evidence, NotMeasured
 from bench.experiments import EXPERIMENTS
 from bench.experiments.base import estimate
 from bench.models import Link, short_polling_latency
 from bench.plots.base import figure_of, in_order, new_figure, rows_height_in, styled
 from bench.plots.cost import plot_frontier, plot_layers, plot_scaling
+from bench.plots.decision import plot_decision
 from bench.plots.latency import plot_age, plot_latency_ecdf, plot_prediction, plot_repeats
 from bench.plots.server import plot_capacity, plot_libraries
 from bench.plots.tables import (
@@ -247,3 +250,23 @@ def capacity(run: Run, experiment: str) -> Figure | None:
     if not (trials["step"] > 0).any():
         return None
     return figure_of(plot_capacity(capacity_table(trials)))
+
+
+def decision(
+    chart: Callable[[Evidence], Chart], cost: str, run: Run, experiment: str = "rate"
+) -> Figure | None:
+    """Draw which transport is the cheapest for a tick rate and an acceptable latency, where the run can say.
+
+    Args:
+        chart: By which cost: ``wire_chart`` or ``cpu_chart`` of bench/decision.py.
+        cost: Its name for the title.
+        run: The run.
+        experiment: Whose figure it is; the trials are of several.
+    """
+    try:
+        found = chart(Evidence(run.trials))
+    except NotMeasured:
+        return None
+    if not len(found.points):
+        return None
+    return figure_of(plot_decision(found.map(), found.points, found.borders(), cost=cost))

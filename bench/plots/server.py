@@ -6,6 +6,7 @@ from matplotlib.ticker import FuncFormatter
 
 from bench.plots.base import (
     INK,
+    MODEL_LINE,
     PAPER,
     colour,
     in_order,
@@ -77,12 +78,12 @@ def plot_capacity(capacity: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     Args:
         capacity: Columns transport, label, low (largest passing number), high (smallest failing; NaN: none
-            failed), limit (what ran out).
+            failed), limit (what ran out); and theory, if there is one (clients; dashed).
         ax: Where to draw; by default in a new figure.
     """
     rows = capacity.to_dict("records")
     ax = new_axes(ax, rows_height_in(len(rows)))
-    longest = max(capacity["low"].max(), capacity["high"].max(skipna=True))
+    longest = capacity[[name for name in ("low", "high", "theory") if name in capacity]].max().max()
     for place, row in enumerate(rows):
         failed = pd.notna(row["high"])
         ax.barh(
@@ -103,6 +104,8 @@ def plot_capacity(capacity: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
                 capsize=12,
                 capthick=2.5,
             )
+        if pd.notna(row.get("theory")):
+            ax.plot([row["theory"]] * 2, [place - 0.42, place + 0.42], **MODEL_LINE)
         told = f"{row['low']:,.0f} to {row['high']:,.0f}" if failed else f"at least {row['low']:,.0f}"
         limit = str(row["limit"]) if pd.notna(row["limit"]) else ""
         inside = row["low"] > longest / 2
@@ -122,7 +125,8 @@ def plot_capacity(capacity: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     row_labels(ax, [str(row["label"]) for row in rows])
     ax.set(
         title="How many clients does one process serve?",
-        xlabel="clients (count); bar: most that passed, bracket: fewest that failed",
+        xlabel="clients (count); bar: most that passed, bracket: fewest that failed"
+        + ("; dashed: theory" if "theory" in capacity else ""),
         xlim=(0, longest * 1.05),
     )
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bench.capacity import capacities
+from bench.experiments import clients
 from bench.experiments.base import estimate, single_trials
 from bench.models import (
     Link,
@@ -126,7 +127,9 @@ def layer_table(trials: pd.DataFrame) -> pd.DataFrame:
 def capacity_table(trials: pd.DataFrame) -> pd.DataFrame:
     """Return what searches found, as rows of ``plot_capacity``: the medians over repeats."""
     found = capacities(trials)
-    found = found.assign(poll_interval_s=found["poll_interval_s"].astype(float))
+    found = found.assign(
+        poll_interval_s=found["poll_interval_s"].astype(float), theory=clients.predict(found)
+    )
     rows = []
     for name in in_order(found["transport"].tolist()):
         own_searches = found[found["transport"] == name]
@@ -142,6 +145,7 @@ def capacity_table(trials: pd.DataFrame) -> pd.DataFrame:
                     "low": own["capacity_clients"].median(),
                     "high": own["too_many_clients"].median(),
                     "limit": own["ran_out"].mode().iloc[0],
+                    "theory": own["theory"].median(),
                 }
             )
     return pd.DataFrame(rows)
