@@ -1,10 +1,12 @@
 """What a person reads in the terminal: one table per experiment, and one sentence computed from it."""
 
+import functools
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+from rich import box
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
@@ -45,9 +47,9 @@ NAMES = {
     "generator_lag_p99_ms": "arrivals\nhandled late\np99 ms",
     "request_lag_p99_ms": "requests\nsent late\np99 ms",
     "server_rss_mb": "server\nmemory MB",
-    "server_rss_kb_per_client": "server memory\nkB per client",
-    "generator_rss_kb_per_client": "swarm memory\nkB per client",
-    "server_cpu_us_per_client_s": "server CPU\nµs per client\nand second",
+    "server_rss_kb_per_client": "server\nmemory kB\nper client",
+    "generator_rss_kb_per_client": "swarm\nmemory kB\nper client",
+    "server_cpu_us_per_client_s": "server CPU\nµs/s per\nclient",
     "headers": "headers",
     "cookie_bytes": "cookie\nB",
     "hold_s": "hold\ns",
@@ -67,7 +69,7 @@ NAMES = {
     "tcp_ip_bytes_per_tick_up": "TCP/IP\nB up",
     "tcp_ip_bytes_per_tick_down": "TCP/IP\nB down",
     "wire_bytes_per_tick": "on the wire\nB per tick",
-    "wire_bytes_per_client_s": "wire bytes\nper client\nand second",
+    "wire_bytes_per_client_s": "wire B/s\nper client",
     "connections_per_1000_ticks": "connections\nper 1,000\nticks",
     "connect_p50_ms": "connect\np50 ms",
     "first_answer_wire_bytes": "wire bytes\nuntil first\nanswer",
@@ -141,10 +143,10 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | No
     """Build the table of an experiment: what varies, then each figure with its 95 % interval."""
     summary = summarise(experiment.rows(trials), experiment.columns, run)
     varied = [axis for axis in AXES if _varies(axis, summary)]
-    table = Table()
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
     for name in ["transport", *varied, *experiment.columns]:
         justify: JustifyMethod = "left" if name == "transport" or name in WORDS else "right"
-        table.add_column(NAMES.get(name, name), justify=justify, no_wrap=True)
+        table.add_column(NAMES.get(name, name), justify=justify, no_wrap=name not in WORDS)
     predicted = None
     if experiment.predict is not None:
         flat = pd.DataFrame(
@@ -259,18 +261,28 @@ def _belongs(row: Mapping[str, Any], experiments: Collection[str]) -> bool:
 
 
 def _unnamed_axes(experiment: Experiment, trials: pd.DataFrame) -> list[str]:
-    """Return what varies (by --set) beyond what the experiment's sentence speaks of."""
-    named = {
-        name
-        for profile in PROFILES.values()
-        for design in experiment.designs(profile)
-        for name in design.axes
-    }
+    """Return what varies (by --set) beyond what the experiment varies itself, and its sentence speaks of."""
     return [
         axis
         for axis in AXES
-        if axis not in named and len({_sortable(value) for value in trials[axis] if _is_set(value)}) > 1
+        if axis not in _varied_by_design(experiment.name)
+        and len({_sortable(value) for value in trials[axis] if _is_set(value)}) > 1
     ]
+
+
+@functools.cache
+def _varied_by_design(name: str) -> frozenset[str]:
+    """Return the fields that have several values in an experiment's designs of some profile."""
+    varied = set()
+    for profile in PROFILES.values():
+        designs = EXPERIMENTS[name].designs(profile)
+        for field in {field for design in designs for field in (*design.fixed, *design.axes)}:
+            values = [design.axes.get(field, [design.fixed.get(field)]) for design in designs]
+            if len({_sortable(value) for several in values for value in several}) > 1:
+                varied.add(field)
+        if any(design.search for design in designs):
+            varied.add("clients")
+    return frozenset(varied)
 
 
 def _by_design(row: Mapping[str, Any]) -> bool:

@@ -139,10 +139,12 @@ def run_trial(
             + round((max(scenario.warmup_s, scenario.pause_s) + scenario.counters_lead_s) * 1e9),
             None if scenario.recording is None else scenario.read_recording().offsets_ns,
         )
+        lead_ns = round(scenario.counters_lead_s * 1e9)
         drain_until_ns = window.end_ns + round(scenario.drain_s * 1e9)
         swarm.tell(
             Window(
-                counters_at_ns=window.start_ns - round(scenario.counters_lead_s * 1e9),
+                counters_at_ns=window.start_ns - lead_ns,
+                counters_again_at_ns=window.end_ns - lead_ns,
                 last_seq=window.last_seq,
                 end_ns=window.end_ns,
                 until_ns=drain_until_ns,

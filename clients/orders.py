@@ -45,12 +45,14 @@ class Connected(msgspec.Struct, frozen=True, tag="connected"):
 
 
 class Window(msgspec.Struct, frozen=True, tag="window"):
-    """What to watch: read the counters at an instant, then go on until every client has ``last_seq``.
+    """What to watch: read the counters at two instants, and go on until every client has ``last_seq``.
 
     All instants are on the bench clock, in ns. ``until_ns`` bounds the drain; nothing ends before ``end_ns``.
+    The readings are as long apart as the window is long, so that they hold as many ticks and polls.
     """
 
     counters_at_ns: int
+    counters_again_at_ns: int
     last_seq: int
     end_ns: int
     until_ns: int
@@ -79,7 +81,7 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True, tag="report"):
-    """The end: the counters before the window and after the drain, and whether the drain was complete.
+    """The end: the counters of the two readings, and whether every client got the last tick.
 
     The files ``deliveries.int64``, ``request_lags.int64`` and ``connects.int64`` in the ordered folder hold
     the raw samples: see the attributes of :class:`clients.generator.LoadGenerator` of the same names.

@@ -93,21 +93,23 @@ def watch(generator: LoadGenerator, window: Window, orders: Orders) -> tuple[Rea
     """Run the generator through the window and its drain.
 
     Returns:
-        The counters before the window and after the drain, and whether every client has the last tick.
+        The counters at the two instants, and whether every client has the last tick.
     """
-    before: Reading | None = None
+    readings: list[Reading] = []
+    read_at_ns = [window.counters_at_ns, window.counters_again_at_ns, window.until_ns]
     drained = False
     while not drained and (now := now_ns()) < window.until_ns:
-        if before is None and now >= window.counters_at_ns:
-            before = read_counters(generator)
+        if now >= read_at_ns[len(readings)]:
+            readings.append(read_counters(generator))
         if now >= window.end_ns:
             drained = all((client.cursor or 0) >= window.last_seq for client in generator.clients)
         orders.look()
-        look_ns = now + LOOK_NS
-        while not drained and (now := now_ns()) < look_ns:
+        look_ns = min(now + LOOK_NS, read_at_ns[len(readings)])
+        while not drained and now_ns() < look_ns:
             generator.step(wait_until_ns=look_ns)
-    after = read_counters(generator)
-    return before or after, after, drained
+    while len(readings) < 2:  # it was so late that an instant went by
+        readings.append(read_counters(generator))
+    return readings[0], readings[1], drained
 
 
 def run(order: Order, orders: Orders, make: Make, *, freeze: bool) -> Report:

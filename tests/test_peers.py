@@ -107,7 +107,7 @@ def test_a_wrong_order_is_answered_with_a_sentence(
 
 def test_something_other_than_an_order_is_answered_with_a_sentence() -> None:
     with running_swarm("asyncio") as swarm:
-        swarm.tell(Window(0, 0, 0, 0))
+        swarm.tell(Window(0, 0, 0, 0, 0))
         with pytest.raises(TrialFailed, match="expected an order"):
             swarm.hear(LIMIT_S)
 

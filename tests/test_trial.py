@@ -145,6 +145,7 @@ def test_the_window_begins_after_connecting_and_warming_up() -> None:
     begins_ns = window.end_ns - S
     assert begins_ns >= START_NS + round((0.25 + 0.5) * S)
     assert window.counters_at_ns < begins_ns
+    assert window.counters_again_at_ns - window.counters_at_ns == window.end_ns - begins_ns
     assert window.until_ns == window.end_ns + round(SCENARIO.drain_s * S)
     assert begins_ns <= world.health_at_ns[2] < window.end_ns <= world.health_at_ns[3]
 

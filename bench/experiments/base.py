@@ -160,7 +160,10 @@ def over_libraries(
 
 
 def tell_range(pairs: Mapping[tuple[str, str], float], same: Sequence[tuple[str, str]]) -> str:
-    """Write ratios of all pairs of libraries as a range that names the value of the same library."""
+    """Write ratios of all pairs of libraries as a range that names the value of the same library.
+
+    Such as "1.5× to 4.5× by choice of library, 3× if both are by aiohttp".
+    """
     if not pairs:
         return ""
     low, high = min(pairs.values()), max(pairs.values())

@@ -94,36 +94,34 @@ def capacity_ratio(found: pd.DataFrame, above: str, below: str) -> str:
 def predict(summary: pd.DataFrame) -> pd.Series:
     """Predict the capacity from what a delivery cost: so many fit into a second, or into a tick's limit.
 
-    Push and long polling tell all clients of a tick at once, one after the other, and the last is to have it
-    within the limit. Polls are spread over the interval, so that only the core's whole time is a bound.
+    Push tells all clients of a tick one after the other, and the last is to have it within the limit. With
+    polls, and with the questions that follow long polling's answers, the bound is the core's whole time.
     """
 
     def served(row: "pd.Series[Any]") -> float:
         deliveries_per_s = 1e6 / float(row["server_cpu_us_per_tick"])
-        told_at_once = TRANSPORTS[row["transport"]].family != "pull"
+        told_at_once = TRANSPORTS[row["transport"]].family == "push"
         return deliveries_per_s * (LIMIT_MS / 1e3 if told_at_once else 1 / float(row["rate_hz"]))
 
     return summary.apply(served, axis="columns")
 
 
 def finding(trials: pd.DataFrame) -> str:
-    """Say how many clients each protocol serves in time, and the ratio of push to pull."""
+    """Say how many clients each protocol serves in time, and the ratio of push to held requests."""
     found = capacities(trials)
     told = []
-    for name, own in found.groupby("transport", sort=False):
-        for limit_ms, each in own.groupby("latency_limit_ms"):
-            served = each["capacity_clients"].median()
-            interval_s = each["poll_interval_s"].iloc[0]
-            asking = f", asking every {interval_s:g} s," if interval_s and not math.isnan(interval_s) else ""
-            more = "at least " if each["too_many_clients"].isna().all() else ""
-            told.append(
-                f"{TRANSPORTS[str(name)].label}{asking} {more}{number(served)} clients within {limit_ms:g} ms"
-            )
+    protocols = found["transport"].map(lambda name: TRANSPORTS[name].protocol)
+    for (protocol, limit_ms), own in found.groupby([protocols, "latency_limit_ms"]):
+        ends = dict.fromkeys([own["capacity_clients"].min(), own["capacity_clients"].max()])
+        served = " to ".join(number(clients) for clients in ends)
+        interval_s = own["poll_interval_s"].iloc[0]
+        asking = f" each {interval_s:g} s" if interval_s and not math.isnan(interval_s) else ""
+        told.append(f"{served} clients of {TRANSPORTS[str(protocol)].label}{asking} within {limit_ms:g} ms")
     if not told:
         return ""
-    sentence = f"One process serves: {'; '.join(told)}."
+    sentence = f"One process serves, by choice of library: {', '.join(told)}."
     if ratio := capacity_ratio(found, "websocket", "long_polling"):
-        sentence += f" WebSocket serves {ratio} the clients of long polling."
+        sentence += f" WebSocket serves so many times the clients of long polling: {ratio}."
     return sentence
 
 
@@ -131,7 +129,7 @@ EXPERIMENT = Experiment(
     name="clients",
     question="How many clients does one process serve?",
     designs=designs,
-    columns=("capacity_clients", "too_many_clients", "latency_p50_ms", "server_cpu_us_per_tick", "ran_out"),
+    columns=("capacity_clients", "too_many_clients", "server_cpu_us_per_tick", "ran_out"),
     finding=finding,
     rows=rows,
     predict=predict,

@@ -42,10 +42,10 @@ def finding(trials: pd.DataFrame) -> str:
             own, "connections_per_1000_ticks", transport="short_polling", keep_alive=keep_alive, tls=False
         ).estimate
         if opened >= 0:
-            sentences.append(f"{number(opened)} where connections are {words}")
+            sentences.append(f"{number(opened)} where they are {words}")
     if len(sentences) < 2:
         return ""
-    told = f"Short polling opens, for 1,000 ticks, {' and '.join(sentences)}."
+    told = f"For 1,000 ticks short polling opens so many connections: {', '.join(sentences)}."
     for tls, words in ((False, "A connection of its own costs a request"), (True, "with TLS")):
         per_tick = [
             estimate(own, "wire_bytes_per_tick", transport="short_polling", keep_alive=kept, tls=tls).estimate

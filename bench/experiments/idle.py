@@ -108,7 +108,6 @@ EXPERIMENT = Experiment(
     question="What does a silent client cost?",
     designs=designs,
     columns=(
-        "requests_per_client_s",
         "wire_bytes_per_client_s",
         "server_cpu_us_per_client_s",
         "server_rss_kb_per_client",

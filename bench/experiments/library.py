@@ -51,9 +51,9 @@ def finding(trials: pd.DataFrame) -> str:
     pairs, same = over_libraries(loaded, "server_cpu_us_per_tick", "long_polling", "websocket")
     if pairs:
         found = tell_range({pair: each.estimate for pair, each in pairs.items()}, same)
-        sentence += f" Long polling takes {found} the CPU of WebSocket."
+        sentence += f" Long polling takes so many times the CPU of WebSocket: {found}."
     if found := clients.capacity_ratio(capacities(trials), "websocket", "long_polling"):
-        sentence += f" WebSocket serves {found} the clients of long polling."
+        sentence += f" WebSocket serves so many times the clients of long polling: {found}."
     return sentence
 
 
