@@ -7,7 +7,6 @@ from matplotlib.ticker import FuncFormatter
 from bench.plots.base import (
     INK,
     MODEL_LINE,
-    PAPER,
     colour,
     in_order,
     label,
@@ -20,6 +19,10 @@ from bench.plots.base import (
     whiskers,
 )
 from bench.transports import TRANSPORTS
+
+ENDS = ("low", "high", "theory")
+"""What is drawn of a capacity, and has its words to the right of it."""
+ROOM_FOR_WORDS = 1.62
 
 
 @styled
@@ -83,7 +86,7 @@ def plot_capacity(capacity: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
     rows = capacity.to_dict("records")
     ax = new_axes(ax, rows_height_in(len(rows)))
-    longest = capacity[[name for name in ("low", "high", "theory") if name in capacity]].max().max()
+    longest = capacity[[name for name in ENDS if name in capacity]].max().max()
     for place, row in enumerate(rows):
         failed = pd.notna(row["high"])
         ax.barh(
@@ -108,26 +111,16 @@ def plot_capacity(capacity: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
             ax.plot([row["theory"]] * 2, [place - 0.42, place + 0.42], **MODEL_LINE)
         told = f"{row['low']:,.0f} to {row['high']:,.0f}" if failed else f"at least {row['low']:,.0f}"
         limit = str(row["limit"]) if pd.notna(row["limit"]) else ""
-        inside = row["low"] > longest / 2
-        end = (
-            row["low"] - longest * 0.02
-            if inside
-            else (row["high"] if failed else row["low"]) + longest * 0.02
-        )
+        ends = [row[name] for name in ENDS if pd.notna(row.get(name))]
         ax.text(
-            end,
-            place,
-            "\n".join(part for part in (told, limit) if part),
-            ha="right" if inside else "left",
-            va="center",
-            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 3},
+            max(ends) + longest * 0.02, place, "\n".join(part for part in (told, limit) if part), va="center"
         )
     row_labels(ax, [str(row["label"]) for row in rows])
     ax.set(
         title="How many clients does one process serve?",
         xlabel="clients (count); bar: most that passed, bracket: fewest that failed"
         + ("; dashed: theory" if "theory" in capacity else ""),
-        xlim=(0, longest * 1.05),
+        xlim=(0, longest * ROOM_FOR_WORDS),
     )
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     return ax
