@@ -88,32 +88,31 @@ def judge(evidence: Evidence) -> Judgement:
 
 
 def _rows(pushes: Mapping[str, float], polls: Mapping[str, PollCost]) -> list[list[str]]:
-    """Return the clients that a core can serve by latency, where 99 % of the ticks must be in time.
-
-    Polling asks once per latency/0.99. Push tells all clients of a tick one after the other, so at latencies
-    below a tick's period not only the core's time limits it, but also how many it can tell in the latency.
-    """
+    """Return the clients that a core can serve by latency, where 99 % of the ticks must be in time."""
     return [
         [
             f"{latency_s:g}",
-            *(
-                number(min(push_clients_per_core(RATE_HZ, cost_s), latency_s / QUANTILE / cost_s))
-                for cost_s in pushes.values()
-            ),
-            *(
-                number(
-                    polling_clients_per_core(
-                        RATE_HZ,
-                        latency_s / QUANTILE,
-                        cpu_s_per_request=cost.request_s,
-                        cpu_s_per_tick=cost.tick_s,
-                    )
-                )
-                for cost in polls.values()
-            ),
+            *(number(push_clients(cost_s, latency_s)) for cost_s in pushes.values()),
+            *(number(poll_clients(cost, latency_s)) for cost in polls.values()),
         ]
         for latency_s in LATENCIES_S
     ]
+
+
+def push_clients(cost_s: float, latency_s: float) -> float:
+    """Return how many clients a core can push to.
+
+    It tells all of a tick one after the other, so at latencies below a tick's period not only the core's time
+    limits it, but also how many it can tell in the latency.
+    """
+    return min(push_clients_per_core(RATE_HZ, cost_s), latency_s / QUANTILE / cost_s)
+
+
+def poll_clients(cost: PollCost, latency_s: float) -> float:
+    """Return how many clients a core can answer that ask once per latency/0.99."""
+    return polling_clients_per_core(
+        RATE_HZ, latency_s / QUANTILE, cpu_s_per_request=cost.request_s, cpu_s_per_tick=cost.tick_s
+    )
 
 
 def _heading(name: str) -> str:
