@@ -7,6 +7,7 @@ from bench.evidence import Evidence, NotMeasured, tell
 from bench.experiments import idle, overhead
 from bench.experiments.base import estimate, number, over_libraries, ratio, tell_range, times
 from bench.experiments.clients import FIXED as CAPACITY
+from bench.transports import TRANSPORTS
 
 HOLDS = "holds"
 WITHIN_LIMITS = "holds within limits"
@@ -176,10 +177,11 @@ def _seldom_cpu(evidence: Evidence) -> tuple[bool, str]:
     polled = evidence.figure("interval", "server_cpu_us_per_tick", **seldom)
     pushed = evidence.figure("interval", "server_cpu_us_per_tick", transport="websocket")
     age_ms = evidence.figure("interval", "latency_p50_ms", **seldom)
+    libraries = [TRANSPORTS[name].library for name in ("short_polling", "websocket")]
     told = (
-        f" Short polling each {interval_s:g} s takes {tell(polled, 'µs')} a tick against "
-        f"{tell(pushed, 'µs')} by "
-        f"WebSocket, with a median latency of {tell(age_ms, 'ms')}: cheap is what is not real time."
+        f" Short polling each {interval_s:g} s (by {libraries[0]}) takes {tell(polled, 'µs')} a tick against "
+        f"{tell(pushed, 'µs')} by WebSocket (by {libraries[1]}), with a median latency of "
+        f"{tell(age_ms, 'ms')}: cheap is what is not real time."
     )
     if polled.estimate >= pushed.estimate:
         told = told.partition(":")[0] + "."

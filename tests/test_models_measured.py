@@ -29,6 +29,7 @@ PLAIN = {
     "plan": "steady",
     "contract": "every",
     "stamps": "kernel",
+    "step": 0,
 }
 UNUSUAL = ("limit", "tls", "compression", "rtt_ms", "loss_ratio", "loss", "heartbeat_s")
 """Columns that must say nothing, where a run has them: these tests are about a plain link."""
@@ -38,6 +39,8 @@ MOST_LAG_MS = 10.0
 """A machine that is later than this cannot make a trial of a tenth of a second's interval."""
 SHORTEST_CYCLE_S = 0.05
 """Below it the answer's way, which a run does not tell, is no small part of the latency."""
+FEWEST_CLIENTS = 40
+"""Fewer phases than this lie so far apart that they alone come near the distance that is allowed."""
 
 RUN = Run.open(Path(__file__).parent.parent / "results" / REFERENCE)
 
@@ -51,6 +54,7 @@ def plain_rows(protocol: str, keep: Callable[[dict[str, Any]], bool] = lambda ro
         and all(row.get(name) == value for name, value in PLAIN.items())
         and not any(row.get(name) for name in UNUSUAL)
         and row.get("keep_alive") in (True, None)
+        and row["rate_hz"]
         and row["rate_hz"] * cycle_s(row) * row["payload_bytes"] < MAX_BATCH_BYTES / 2
         and keep(row)
     ]
@@ -67,7 +71,9 @@ def reads_one_by_one(row: dict[str, Any]) -> bool:
     return bool(row["latency_max_ms"] < 0.5e3 / row["rate_hz"])
 
 
-SHORT_POLLING = plain_rows("short_polling", lambda row: cycle_s(row) >= SHORTEST_CYCLE_S)
+SHORT_POLLING = plain_rows(
+    "short_polling", lambda row: cycle_s(row) >= SHORTEST_CYCLE_S and row["clients"] >= FEWEST_CLIENTS
+)
 LONG_POLLING = plain_rows("long_polling", reads_one_by_one)
 WEBSOCKET = plain_rows("websocket")
 
