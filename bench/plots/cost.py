@@ -30,6 +30,8 @@ LAYERS = {"payload": ("", 1.0), "framing": ("//", 0.6), "tls": ("xx", 0.4), "tcp
 LAYER_NAMES = {"payload": "payload", "framing": "HTTP or frames", "tls": "TLS", "tcp_ip": "TCP/IP"}
 NARROWEST_NUMBER = 0.07
 """Shortest segment that holds its number, as a share of the longest bar."""
+BELOW_AXIS_LETTERS = 4.0
+"""How far a legend is from the axes whose ticks and label it stands below, in its font sizes."""
 
 
 @styled
@@ -181,7 +183,13 @@ def plot_layers(layers: pd.DataFrame, *, longest: float | None = None, ax: Axes 
         )
         for layer in used
     ]
-    ax.legend(handles=keys, loc="upper left", bbox_to_anchor=(0, -0.14), ncols=len(keys))
+    ax.legend(
+        handles=keys,
+        loc="upper left",
+        bbox_to_anchor=(0, 0),
+        borderaxespad=BELOW_AXIS_LETTERS,
+        ncols=len(keys),
+    )
     ax.set(
         title="What does one tick cost on the wire?",
         xlabel="bytes per tick (B), ↑ from the client, ↓ to it",
