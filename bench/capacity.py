@@ -107,6 +107,8 @@ def _rounded(clients: float) -> int:
 def capacities(trials: pd.DataFrame) -> pd.DataFrame:
     """Reduce the steps of each search to one row: its last passing step, with the capacity beside it.
 
+    What a delivery cost is the median over the steps that passed: a single short trial is noisy.
+
     Columns beside those of trials.csv:
         capacity_clients: The most clients that were served in time; 0 if not even the fewest were.
         too_many_clients: The fewest that were not; empty if the machine's limit was reached first.
@@ -122,12 +124,18 @@ def capacities(trials: pd.DataFrame) -> pd.DataFrame:
             {
                 **best,
                 "clients": None,
+                "server_cpu_us_per_tick": _median_cost_us(own, passed),
                 "capacity_clients": float(passed),
                 "too_many_clients": math.nan if failed is None else float(failed),
                 "ran_out": _ran_out(worst),
             }
         )
     return pd.DataFrame(rows, columns=[*trials.columns, "capacity_clients", "too_many_clients", "ran_out"])
+
+
+def _median_cost_us(steps: Sequence[Mapping[Any, Any]], passed: int) -> float:
+    costs = [row["server_cpu_us_per_tick"] for row in steps if row["clients"] <= max(passed, 1)]
+    return float(pd.Series(costs, dtype=float).median())
 
 
 def _ran_out(worst: Mapping[Any, Any] | None) -> str:

@@ -134,6 +134,6 @@ EXPERIMENT = Experiment(
     rows=rows,
     predict=predict,
     predicted="capacity_clients",
-    note="Served: at most 1 % of the deliveries later than the limit. The other columns are of that trial. "
+    note="Served: at most 1 % of the deliveries later than the limit. CPU is the median of the steps. "
     "All clients are told of a tick at once, so a server can be late while its core rests between ticks.",
 )

@@ -74,5 +74,6 @@ EXPERIMENT = Experiment(
     predict=predict,
     predicted="connections_per_1000_ticks",
     note="Connect: from SYN until TCP stands, TLS is agreed, and a WebSocket is open. Every TLS handshake is "
-    "a full one: no session is resumed.",
+    "a full one: no session is resumed. A kernel that has just been in a conversation, such as TLS's "
+    "handshake, delays its ACKs, so a push over TLS may take fewer packets than one without.",
 )
