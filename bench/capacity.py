@@ -16,7 +16,10 @@ from clients.limits import most_clients
 
 ALLOWED_LATE_RATIO = 0.01
 """p99 within the limit: 1 % of the deliveries may exceed it."""
-LARGEST_LEAP, CAREFULNESS = 12.0, 0.85
+LARGEST_LEAP = 20.0
+SAFE_CPU_RATIO, SAFE_LATENCY_RATIO = 0.85, 0.6
+"""How near to the bound a search dares to leap: a core does not do more than all, but a tail grows faster
+than the median."""
 CAUTIOUS_STEP = 1.3
 ROUND_TO_DIGITS = 2
 
@@ -42,7 +45,7 @@ class Search:
 class Tried(NamedTuple):
     """One step of a search: so many clients, and what share of their deliveries was late.
 
-    ``headroom`` is how many times as many clients the server seemed to bear.
+    ``headroom`` is how many times as many clients the server seems to bear.
     """
 
     clients: int
@@ -64,9 +67,9 @@ def tried(row: Mapping[Any, Any]) -> Tried:
     """
     late_ratio = row.get("late_ratio")
     cpu_ratio, median_ms = row.get("server_cpu_ratio") or math.nan, row.get("latency_p50_ms") or math.nan
-    headroom = 1 / cpu_ratio
+    headroom = SAFE_CPU_RATIO / cpu_ratio
     if not (row.get("poll_interval_s") or row.get("poll_pause_s")):
-        headroom = min(headroom, row["latency_limit_ms"] / (2 * median_ms))
+        headroom = min(headroom, SAFE_LATENCY_RATIO * row["latency_limit_ms"] / (2 * median_ms))
     if late_ratio is None or row["verdict"] == "invalid":
         late_ratio = 1.0
     return Tried(int(row["clients"]), float(late_ratio), headroom)
@@ -82,7 +85,7 @@ def next_clients(search: Search, steps: Sequence[Tried]) -> int | None:
         if passed >= most:
             return None
         last = steps[-1]
-        leap = CAUTIOUS_STEP if math.isnan(last.headroom) else CAREFULNESS * last.headroom
+        leap = CAUTIOUS_STEP if math.isnan(last.headroom) else last.headroom
         return min(_rounded(passed * min(max(leap, CAUTIOUS_STEP), LARGEST_LEAP)), most)
     if failed <= max(passed, 1) * search.tolerance or failed - passed <= 1:
         return None
@@ -151,6 +154,12 @@ def _ran_out(worst: Mapping[Any, Any] | None) -> str:
         return "clients not let in in time"
     if worst["limit"] == "generator_cpu":
         return "load generator"
-    disturbed = worst["others_cpu_ratio"] > OTHERS_CPU_RATIO or worst["steal_ratio"] > STEAL_RATIO
     whole = worst["limit"] == "server_cpu"
-    return f"server CPU{'' if whole else ' in bursts'}{' (disturbed)' if disturbed else ''}"
+    return f"server CPU{'' if whole else ' in bursts'}{' (disturbed)' if is_disturbed(worst) else ''}"
+
+
+def is_disturbed(row: Mapping[Any, Any]) -> bool:
+    """Return whether something else used the processors: a step that failed so may pass at another try."""
+    used = row.get("others_cpu_ratio"), row.get("steal_ratio")
+    limits = OTHERS_CPU_RATIO, STEAL_RATIO
+    return any(share is not None and share > most for share, most in zip(used, limits, strict=True))

@@ -20,7 +20,10 @@ from clients.swarm import Swarm
 from servers.wire import now_ns
 from tests.conftest import LIMIT_S
 
-pytestmark = pytest.mark.skipif(not hasattr(select, "epoll"), reason="there is no epoll here to slow down")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(not hasattr(select, "epoll"), reason="there is no epoll here to slow down"),
+]
 
 STALL_S, STALL_MS = 0.05, 50.0
 LATE_MS = 40.0

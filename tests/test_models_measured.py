@@ -42,6 +42,8 @@ SHORTEST_CYCLE_S = 0.05
 FEWEST_CLIENTS = 40
 """Fewer phases than this lie so far apart that they alone come near the distance that is allowed."""
 
+pytestmark = pytest.mark.alone
+
 RUN = Run.open(Path(__file__).parent.parent / "results" / REFERENCE)
 
 

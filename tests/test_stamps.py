@@ -34,6 +34,8 @@ WHY_NOT = available()
 needs_capture = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 needs_stamps = pytest.mark.skipif(not KERNEL_STAMPS, reason="the kernel stamps no arrivals here")
 
+pytestmark = pytest.mark.alone
+
 AGREEMENT_NS = 100_000
 CLOCK_STEP_NS = 50_000
 TOLD_BY_SENDER_RATIO = 0.95

@@ -11,11 +11,13 @@ from bench.models import Link, short_polling_latency
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
 
+FIXED = {"clients": 100, "rate_hz": 50.0, "poll_interval_s": 0.5, "warmup_s": 0.3}
+
 
 def designs(profile: Profile) -> list[Design]:
     """Return the scenarios: one per transport."""
     window_s = {"quick": 1.0, "standard": 7.5, "full": 80.0}[profile.name]
-    return [Design(fixed={"clients": 100, "rate_hz": 50.0, "window_s": window_s, "poll_interval_s": 0.5})]
+    return [Design(fixed={**FIXED, "window_s": window_s})]
 
 
 def predict(summary: pd.DataFrame) -> pd.Series:

@@ -15,8 +15,12 @@ FIXED = {"clients": 1, "rate_hz": 50.0, "poll_interval_s": 0.02, "window_s": 1.0
 
 
 def designs(profile: Profile) -> list[Design]:
-    """Return the scenarios: keep-alive on and off, TLS on and off; quick only tries it on short polling."""
-    transports = {"quick": ["short_polling"]}.get(profile.name, MAIN)
+    """Return the scenarios: keep-alive and TLS, on and off; long polling asks like short, so only in full."""
+    transports = {
+        "quick": ["short_polling"],
+        "standard": ["short_polling", "websocket"],
+        "full": MAIN,
+    }[profile.name]
     return [Design(FIXED, {"keep_alive": [True, False], "tls": [False, True]}, transports, once=True)]
 
 

@@ -22,7 +22,7 @@ def designs(profile: Profile) -> list[Design]:
         "standard": ([0.1, 0.25], [1.0, 2.0]),
         "full": ([0.05, 0.1, 0.25, 1.0, 2.0, 5.0], []),
     }[profile.name]
-    fixed = {"clients": 100, "rate_hz": 50.0, "window_s": window_s}
+    fixed = {**freshness.FIXED, "window_s": window_s}
     polls = [
         Design(fixed, {"poll_interval_s": intervals_s}, ["short_polling"], once=once)
         for intervals_s, once in ((often_s, False), (seldom_s, True))
