@@ -196,7 +196,7 @@ def print_run(
         console: Where to.
         only: Names of experiments; none are all.
         provisional: Say that the figures are.
-        brief: Print no tables.
+        brief: Print no tables, and how many trials are doubtful instead of which.
     """
     names = [name for name in run.facts["experiments"] if name in (only or run.facts["experiments"])]
     for name in names:
@@ -212,9 +212,14 @@ def print_run(
             console.print(experiment.note, style="dim", highlight=False)
         if sentence := finding(experiment, trials):
             console.print(f"→ {sentence}", highlight=False)
-    for row in doubts(run, names):
+    doubted = doubts(run, names)
+    if brief and doubted:
+        told = f"{len(doubted)} trials are suspect or invalid; bench show says which, and why"
+        console.print(f"\n? {told}", style="yellow", highlight=False)
+    for row in () if brief else doubted:
         console.print(tell_doubt(row), style="yellow", highlight=False, markup=False)
-    if again := sum(bool(row["replaced"]) for row in run.rows if _belongs(row, names)):
+    again = sum(bool(row["replaced"]) for row in run.rows if _belongs(row, names))
+    if again and not brief:
         console.print(
             f"{again} trial{'s were' if again > 1 else ' was'} measured again, in case the fault would pass; "
             "both attempts are in trials.csv",
