@@ -19,7 +19,7 @@ ALLOWED_LATE_RATIO = 0.01
 LARGEST_LEAP = 20.0
 SAFE_CPU_RATIO, SAFE_LATENCY_RATIO = 0.85, 0.6
 """How near to the bound a search dares to leap: a core does not do more than all, but a tail grows faster
-than the median."""
+than the mean."""
 CAUTIOUS_STEP = 1.3
 ROUND_TO_DIGITS = 2
 
@@ -61,18 +61,21 @@ class Tried(NamedTuple):
 def tried(row: Mapping[Any, Any]) -> Tried:
     """Read a step from its row of trials.csv. The headroom is by the server's CPU, and by the latency.
 
-    A push to N clients is written to one after the other, so half of them have it at the median, and the
-    last at twice the median: it may take as long as the limit. A poll's latency is mostly waiting, and says
-    nothing of the server.
+    A push to N clients is written to one after the other, so the last has it at twice the mean latency, which
+    may be as long as the limit. A poll's latency is mostly waiting, and says nothing of the server.
     """
     late_ratio = row.get("late_ratio")
-    cpu_ratio, median_ms = row.get("server_cpu_ratio") or math.nan, row.get("latency_p50_ms") or math.nan
+    cpu_ratio, mean_ms = row.get("server_cpu_ratio") or math.nan, row.get("latency_mean_ms") or math.nan
     headroom = SAFE_CPU_RATIO / cpu_ratio
-    if not (row.get("poll_interval_s") or row.get("poll_pause_s")):
-        headroom = min(headroom, SAFE_LATENCY_RATIO * row["latency_limit_ms"] / (2 * median_ms))
+    if not _polls(row) and not math.isnan(mean_ms):
+        headroom = min(headroom, SAFE_LATENCY_RATIO * row["latency_limit_ms"] / (2 * mean_ms))
     if late_ratio is None or row["verdict"] == "invalid":
         late_ratio = 1.0
     return Tried(int(row["clients"]), float(late_ratio), headroom)
+
+
+def _polls(row: Mapping[Any, Any]) -> bool:
+    return any((row.get(name) or 0) > 0 for name in ("poll_interval_s", "poll_pause_s"))  # NaN is not
 
 
 def next_clients(search: Search, steps: Sequence[Tried]) -> int | None:
@@ -115,6 +118,8 @@ def capacities(trials: pd.DataFrame) -> pd.DataFrame:
     Columns beside those of trials.csv:
         capacity_clients: The most clients that were served in time; 0 if not even the fewest were.
         too_many_clients: The fewest that were not; empty if the machine's limit was reached first.
+        told_per_ms: Clients to whom a tick was written per ms in the first, smallest step: half of them have
+            it at the mean latency, if one is written to after the other. Empty for polls, which are spread.
         ran_out: What ended it: see :func:`_ran_out`.
     """
     rows = []
@@ -130,15 +135,24 @@ def capacities(trials: pd.DataFrame) -> pd.DataFrame:
                 "server_cpu_us_per_tick": _median_cost_us(own, passed),
                 "capacity_clients": float(passed),
                 "too_many_clients": math.nan if failed is None else float(failed),
+                "told_per_ms": math.nan
+                if _polls(best)
+                else own[0]["clients"] / 2 / own[0]["latency_mean_ms"],
                 "ran_out": _ran_out(worst),
             }
         )
-    return pd.DataFrame(rows, columns=[*trials.columns, "capacity_clients", "too_many_clients", "ran_out"])
+    found = ["capacity_clients", "too_many_clients", "told_per_ms", "ran_out"]
+    return pd.DataFrame(rows, columns=[*trials.columns, *found])
 
 
 def _median_cost_us(steps: Sequence[Mapping[Any, Any]], passed: int) -> float:
     costs = [row["server_cpu_us_per_tick"] for row in steps if row["clients"] <= max(passed, 1)]
     return float(pd.Series(costs, dtype=float).median())
+
+
+def _told_per_ms(step: Mapping[Any, Any]) -> float:
+    mean_ms = step.get("latency_mean_ms")
+    return math.nan if _polls(step) or not mean_ms else step["clients"] / 2 / float(mean_ms)
 
 
 def _ran_out(worst: Mapping[Any, Any] | None) -> str:

@@ -141,7 +141,8 @@ def within_trial(run: Run, trial: Any, column: str) -> Interval:
 
 def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | None = None) -> Table:
     """Build the table of an experiment: what varies, then each figure with its 95 % interval."""
-    summary = summarise(experiment.rows(trials), experiment.columns, run)
+    columns = [*experiment.columns, *experiment.predicted_from]
+    summary = summarise(experiment.rows(trials), columns, run)
     varied = [axis for axis in AXES if _varies(axis, summary)]
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
     for name in ["transport", *varied, *experiment.columns]:

@@ -71,9 +71,9 @@ def test_a_failure_below_a_success_is_believed() -> None:
 @pytest.mark.parametrize(
     ("row", "headroom"),
     [
-        ({"server_cpu_ratio": 0.25, "latency_p50_ms": 5.0}, 3.4),  # the core is the nearer bound
-        ({"server_cpu_ratio": 0.01, "latency_p50_ms": 5.0}, 6.0),  # the last has it at twice the median
-        ({"server_cpu_ratio": 0.01, "latency_p50_ms": 45.0, "poll_interval_s": 0.09}, 85.0),  # it waits
+        ({"server_cpu_ratio": 0.25, "latency_mean_ms": 5.0}, 3.4),  # the core is the nearer bound
+        ({"server_cpu_ratio": 0.01, "latency_mean_ms": 5.0}, 6.0),  # the last has it at twice the mean
+        ({"server_cpu_ratio": 0.01, "latency_mean_ms": 45.0, "poll_interval_s": 0.09}, 85.0),  # it waits
     ],
 )
 def test_headroom_is_by_the_core_and_by_the_latency(row: dict[str, Any], headroom: float) -> None:
@@ -126,7 +126,7 @@ def server_that_bears(capacity: int, calls: list[int] | None = None, stop_after:
         row = {
             "transport": scenario.transport, "clients": scenario.clients, "rate_hz": scenario.rate_hz,
             "latency_limit_ms": 100.0, "late_ratio": 0.4 if late else 0.0, "server_cpu_ratio": 0.5,
-            "latency_p50_ms": 50 * scenario.clients / capacity, "server_cpu_us_per_tick": 10.0,
+            "latency_mean_ms": 50 * scenario.clients / capacity, "server_cpu_us_per_tick": 10.0,
             "verdict": "suspect" if late else "ok", "limit": "", "others_cpu_ratio": 0.0, "steal_ratio": 0.0,
             "verdict_reason": "the last tick did not reach every client in the time for it" if late else "",
         }  # fmt: skip
@@ -179,7 +179,7 @@ def test_a_server_that_lets_nobody_in_has_failed_that_step(tmp_path: Path) -> No
 )
 def test_what_ran_out_is_named(worst: dict[str, Any], words: str) -> None:
     step = {
-        "order": 1, "latency_limit_ms": 100.0, "latency_p50_ms": 10.0, "server_cpu_ratio": 0.5,
+        "order": 1, "latency_limit_ms": 100.0, "latency_mean_ms": 10.0, "server_cpu_ratio": 0.5,
         "verdict": "ok", "others_cpu_ratio": 0.0, "steal_ratio": 0.0,
     }  # fmt: skip
     rows = [

@@ -30,9 +30,10 @@ def fake_deliveries(count: int = 500) -> np.ndarray[Any, Any]:
 
 def fake_row(order: int, **fields: Any) -> dict[str, Any]:
     return {
-        "experiment": "freshness", "transport": "websocket", "order": order, "repeat": 1, "step": 0, "attempt": 1,
-        "replaced": False, "verdict": "ok", "latency_p50_ms": 3.0, "latency_p99_ms": float("nan"),
-        "keep_alive": None, **fields,
+        "experiment": "freshness", "transport": "websocket", "order": order, "repeat": 1, "step": 0,
+        "attempt": 1,
+        "replaced": False, "verdict": "ok", "latency_p50_ms": 3.0,
+        "latency_p99_ms": float("nan"), "keep_alive": None, **fields,
     }  # fmt: skip
 
 

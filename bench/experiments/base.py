@@ -74,6 +74,7 @@ class Experiment:
             asked for. They are marked like others, but nobody need do anything about them.
         note: What must be known to read the table, or nothing.
         predict: What theory says (bench/models) of the column ``predicted``, for each row of the summary.
+        predicted_from: Columns that it needs beside those that are shown.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Experiment:
     note: str = ""
     predict: Callable[[pd.DataFrame], pd.Series] | None = None
     predicted: str = "latency_p50_ms"
+    predicted_from: Sequence[str] = ()
 
 
 def number(value: float) -> str:

@@ -74,7 +74,9 @@ def rows(trials: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each search; or the trials themselves, where the numbers of clients were given."""
     if (trials["step"] > 0).any():
         return capacities(trials)
-    return trials.assign(capacity_clients=math.nan, too_many_clients=math.nan, ran_out=trials["limit"])
+    return trials.assign(
+        capacity_clients=math.nan, too_many_clients=math.nan, told_per_ms=math.nan, ran_out=trials["limit"]
+    )
 
 
 def capacity_ratio(found: pd.DataFrame, above: str, below: str) -> str:
@@ -92,16 +94,16 @@ def capacity_ratio(found: pd.DataFrame, above: str, below: str) -> str:
 
 
 def predict(summary: pd.DataFrame) -> pd.Series:
-    """Predict the capacity from what a delivery cost: so many fit into a second, or into a tick's limit.
+    """Predict the capacity from a small trial: what is told in a ms is told in the limit so many times.
 
-    Push tells all clients of a tick one after the other, and the last is to have it within the limit. With
-    polls, and with the questions that follow long polling's answers, the bound is the core's whole time.
+    Push and long polling write a tick to all clients, one after the other, and the last is to have it within
+    the limit. Polls come one by one all the time, so that the core's whole time is their bound.
     """
 
     def served(row: "pd.Series[Any]") -> float:
-        deliveries_per_s = 1e6 / float(row["server_cpu_us_per_tick"])
-        told_at_once = TRANSPORTS[row["transport"]].family == "push"
-        return deliveries_per_s * (LIMIT_MS / 1e3 if told_at_once else 1 / float(row["rate_hz"]))
+        if TRANSPORTS[row["transport"]].family == "pull":
+            return 1e6 / float(row["server_cpu_us_per_tick"]) / float(row["rate_hz"])
+        return float(row["told_per_ms"]) * LIMIT_MS
 
     return summary.apply(served, axis="columns")
 
@@ -134,6 +136,7 @@ EXPERIMENT = Experiment(
     rows=rows,
     predict=predict,
     predicted="capacity_clients",
+    predicted_from=("told_per_ms",),
     note="Served: at most 1 % of the deliveries later than the limit. CPU is the median of the steps. "
     "All clients are told of a tick at once, so a server can be late while its core rests between ticks.",
 )
