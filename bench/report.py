@@ -142,8 +142,9 @@ def within_trial(run: Run, trial: Any, column: str) -> Interval:
 def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | None = None) -> Table:
     """Build the table of an experiment: what varies, then each figure with its 95 % interval."""
     columns = [*experiment.columns, *experiment.predicted_from]
-    summary = summarise(experiment.rows(trials), columns, run)
-    varied = [axis for axis in AXES if _varies(axis, summary)]
+    rows = experiment.rows(trials)
+    summary = summarise(rows, columns, run)
+    varied = varied_axes(rows)
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
     for name in ["transport", *varied, *experiment.columns]:
         justify: JustifyMethod = "left" if name == "transport" or name in WORDS else "right"
@@ -180,11 +181,17 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | No
     return table
 
 
-def _varies(axis: str, summary: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether an axis has several values, or is set and not set for the same transport."""
-    values = {(row["transport"], _sortable(row[axis])) for row in summary}
-    several = len({value for _, value in values if value != _sortable(None)}) > 1
-    return several or len({transport for transport, _ in values}) < len(values)
+def varied_axes(rows: pd.DataFrame) -> list[str]:
+    """Return the scenario fields, beside the transport, that tell these rows apart.
+
+    They have several values, or are set and not set for the same transport.
+    """
+    return [
+        axis
+        for axis in AXES
+        if rows[axis].dropna().nunique() > 1
+        or rows.groupby("transport")[axis].nunique(dropna=False).max() > 1
+    ]
 
 
 def print_run(

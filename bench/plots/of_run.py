@@ -26,9 +26,9 @@ from bench.plots.tables import (
     main_trials,
     polling_frontier,
     valid_trials,
-    varied_axes,
     wire_bytes_per_client_s,
 )
+from bench.report import varied_axes
 from bench.results import Run
 from bench.transports import TRANSPORTS
 

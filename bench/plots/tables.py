@@ -18,7 +18,6 @@ from bench.models import (
     short_polling_latency,
 )
 from bench.plots.base import in_order, label
-from bench.report import AXES
 from bench.results import Run
 from bench.transports import MAIN
 
@@ -45,11 +44,6 @@ def estimates(trials: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFr
             if np.isfinite(found.estimate):
                 rows.append({**dict(zip(by, key, strict=True)), **found._asdict()})
     return pd.DataFrame(rows, columns=[*by, "estimate", "low", "high"])
-
-
-def varied_axes(trials: pd.DataFrame) -> list[str]:
-    """Return the scenario fields, beside the transport, that tell these trials apart."""
-    return [name for name in AXES if name in trials and trials[name].dropna().nunique() > 1]
 
 
 def kept_quantiles(run: Run, row: Any) -> pd.Series | None:
