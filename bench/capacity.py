@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bench.verdict import OTHERS_CPU_RATIO, STEAL_RATIO
+from bench.verdict import BUSY_GENERATOR_CPU_RATIO, OTHERS_CPU_RATIO, STEAL_RATIO
 from clients.limits import most_clients
 
 ALLOWED_LATE_RATIO = 0.01
@@ -22,6 +22,10 @@ SAFE_CPU_RATIO, SAFE_LATENCY_RATIO = 0.85, 0.6
 than the mean."""
 CAUTIOUS_STEP = 1.3
 ROUND_TO_DIGITS = 2
+
+
+SERVER_RAN_OUT = ("server CPU", "server CPU in bursts")
+"""What ``ran_out`` says if it was the server; else it bears at least so many."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,9 +122,10 @@ def capacities(trials: pd.DataFrame) -> pd.DataFrame:
     Columns beside those of trials.csv:
         capacity_clients: The most clients that were served in time; 0 if not even the fewest were.
         too_many_clients: The fewest that were not; empty if the machine's limit was reached first.
-        told_per_ms: Clients to whom a tick was written per ms in the first, smallest step: half of them have
-            it at the mean latency, if one is written to after the other. Empty for polls, which are spread.
+        told_per_ms: Clients to whom a tick was written per ms in the first step: half of them have it at the
+            mean latency, if one is written to after the other. Empty for polls, which are spread.
         ran_out: What ended it: see :func:`_ran_out`.
+        at_least: Whether that was something other than the undisturbed server, so that it bears more.
     """
     rows = []
     for _, steps in trials[trials["step"] > 0].groupby("order", sort=False):
@@ -135,13 +140,12 @@ def capacities(trials: pd.DataFrame) -> pd.DataFrame:
                 "server_cpu_us_per_tick": _median_cost_us(own, passed),
                 "capacity_clients": float(passed),
                 "too_many_clients": math.nan if failed is None else float(failed),
-                "told_per_ms": math.nan
-                if _polls(best)
-                else own[0]["clients"] / 2 / own[0]["latency_mean_ms"],
-                "ran_out": _ran_out(worst),
+                "told_per_ms": _told_per_ms(own[0]),
+                "ran_out": (ran_out := _ran_out(worst)),
+                "at_least": ran_out not in SERVER_RAN_OUT,
             }
         )
-    found = ["capacity_clients", "too_many_clients", "told_per_ms", "ran_out"]
+    found = ["capacity_clients", "too_many_clients", "told_per_ms", "ran_out", "at_least"]
     return pd.DataFrame(rows, columns=[*trials.columns, *found])
 
 
@@ -152,7 +156,8 @@ def _median_cost_us(steps: Sequence[Mapping[Any, Any]], passed: int) -> float:
 
 def _told_per_ms(step: Mapping[Any, Any]) -> float:
     mean_ms = step.get("latency_mean_ms")
-    return math.nan if _polls(step) or not mean_ms else step["clients"] / 2 / float(mean_ms)
+    known = mean_ms is not None and mean_ms > 0 and not _polls(step)
+    return step["clients"] / 2 / float(mean_ms) if known and mean_ms is not None else math.nan
 
 
 def _ran_out(worst: Mapping[Any, Any] | None) -> str:
@@ -160,15 +165,18 @@ def _ran_out(worst: Mapping[Any, Any] | None) -> str:
 
     The server's core as a whole; or only while a tick is handed to all clients one after the other, though
     the core rests between ticks; or the load generator, in which case the server could do more; or the
-    processors themselves, because something else used them.
+    processors themselves, because something else used them. Polls are spread and know no bursts.
     """
     if worst is None:
         return "nothing yet"
     if pd.isna(worst.get("server_cpu_ratio")):
         return "clients not let in in time"
-    if worst["limit"] == "generator_cpu":
-        return "load generator"
     whole = worst["limit"] == "server_cpu"
+    busy = (worst.get("generator_cpu_ratio") or 0.0) > BUSY_GENERATOR_CPU_RATIO
+    if worst["limit"] == "generator_cpu" or (busy and not whole):
+        return "load generator"
+    if _polls(worst) and not whole:
+        return "not known"
     return f"server CPU{'' if whole else ' in bursts'}{' (disturbed)' if is_disturbed(worst) else ''}"
 
 

@@ -181,7 +181,7 @@ def _seldom_cpu(evidence: Evidence) -> tuple[bool, str]:
     told = (
         f" Short polling each {interval_s:g} s (by {libraries[0]}) takes {tell(polled, 'µs')} a tick against "
         f"{tell(pushed, 'µs')} by WebSocket (by {libraries[1]}), with a median latency of "
-        f"{tell(age_ms, 'ms')}: cheap is what is not real time."
+        f"{tell(age_ms, 'ms')} (one pair of libraries, as they come): cheap is what is not real time."
     )
     if polled.estimate >= pushed.estimate:
         told = told.partition(":")[0] + "."

@@ -27,8 +27,6 @@ PLAIN: dict[str, Any] = {
 NO_PART_OF_SCENARIO = (
     "experiment repeat order step attempt seed warmup_s window_s congestion latency_limit_ms".split()
 )
-SERVER_RAN_OUT = ("server CPU", "server CPU in bursts")
-"""What ``ran_out`` of bench/capacity.py says if it was the server; else it bears at least so many."""
 
 
 class NotMeasured(Exception):
@@ -95,7 +93,6 @@ class Evidence:
         """Return the capacities that were searched for, as ``bench.capacity.capacities`` tells them.
 
         Steps of a search are there to fail, so an invalid one ends it, and a suspect one is no doubt.
-        ``at_least`` marks those that something other than the undisturbed server ended.
 
         Raises:
             NotMeasured: If nothing was searched for.
@@ -104,7 +101,6 @@ class Evidence:
         found = capacities(steps[steps["step"] > 0])
         if not len(found):
             raise NotMeasured("bench run clients", "no capacity was searched for in this run")
-        found["at_least"] = ~found["ran_out"].isin(SERVER_RAN_OUT)
         return found
 
     def passed_steps(self, **where: Any) -> pd.DataFrame:

@@ -256,7 +256,8 @@ def tell_doubt(row: Mapping[str, Any]) -> str:
 def doubts(run: Run, experiments: Collection[str]) -> list[dict[str, Any]]:
     """Return the trials whose figures are suspect or invalid: not measured again, and not so by design.
 
-    The steps of a search are not among them: half of them are there to fail.
+    The steps of a search are not among them: half of them are there to fail, and at thousands of clients the
+    load generator itself is often late.
     """
     return [
         row

@@ -118,7 +118,7 @@ def execute(
         ResultsError: If a result cannot be written.
     """
     done = {row["order"] for row in run.rows}
-    todo = [each for each in planned if each.search is not None or each.order not in done]
+    todo = [each for each in planned if not _is_done(run, each, done)]
     left_s = planned_s(todo)
     for index, each in enumerate(todo):
         yield Step(each, left_s, False, None)
@@ -133,6 +133,12 @@ def execute(
         left_s -= _planned_s(each)
         block_done = index + 1 == len(todo) or todo[index + 1].repeat != each.repeat
         yield Step(each, left_s, block_done, run.rows[-1])
+
+
+def _is_done(run: Run, each: Planned, done: set[int]) -> bool:
+    if each.search is None:
+        return each.order in done
+    return next_clients(each.search, _steps(run, each)) is None
 
 
 def _steps(run: Run, each: Planned) -> list[Tried]:

@@ -82,8 +82,8 @@ async def serving(transport: str, options: ServerOptions) -> AsyncIterator[dict[
                 await publishing
 
 
-async def _until_stopped(stop_with_stdin: bool) -> None:
-    """Wait for Ctrl-C, SIGTERM or, if asked for, the end of standard input (whoever started us is gone)."""
+def _listen_for_the_end(stop_with_stdin: bool) -> asyncio.Event:
+    """Return what Ctrl-C, SIGTERM or, if asked for, the end of standard input (our starter is gone) will set."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -95,13 +95,14 @@ async def _until_stopped(stop_with_stdin: bool) -> None:
                 stopped.set()
 
         loop.add_reader(sys.stdin.fileno(), read_stdin)
-    await stopped.wait()
+    return stopped
 
 
 async def _run(transport: str, options: ServerOptions) -> None:
+    stopped = _listen_for_the_end(options.stop_with_stdin)
     async with serving(transport, options) as ready:
-        print(json.dumps(ready), flush=True)
-        await _until_stopped(options.stop_with_stdin)
+        print(json.dumps(ready), flush=True)  # whoever reads it may stop us at once
+        await stopped.wait()
 
 
 def run(transport: str, options: ServerOptions) -> None:

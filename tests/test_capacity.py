@@ -173,6 +173,8 @@ def test_a_server_that_lets_nobody_in_has_failed_that_step(tmp_path: Path) -> No
         ({"limit": "server_cpu"}, "server CPU"),
         ({"limit": "generator_cpu"}, "load generator"),
         ({"limit": ""}, "server CPU in bursts"),
+        ({"limit": "", "generator_cpu_ratio": 0.85}, "load generator"),
+        ({"limit": "", "poll_interval_s": 0.09}, "not known"),
         ({"limit": "server_cpu", "others_cpu_ratio": 0.5}, "server CPU (disturbed)"),
         ({"limit": "", "server_cpu_ratio": math.nan}, "clients not let in in time"),
     ],
@@ -188,6 +190,7 @@ def test_what_ran_out_is_named(worst: dict[str, Any], words: str) -> None:
     ]
     (found,) = capacities(pd.DataFrame(rows, columns=COLUMNS)).to_dict("records")
     assert found["ran_out"] == words
+    assert found["at_least"] == (words not in ("server CPU", "server CPU in bursts"))
     assert (found["capacity_clients"], found["too_many_clients"]) == (100, 120)
 
 
@@ -200,9 +203,23 @@ def test_a_ratio_of_capacities_is_a_range_that_names_the_same_library() -> None:
     }
     found = pd.DataFrame(
         [
-            {"transport": name, "capacity_clients": count, "latency_limit_ms": 100.0}
+            {
+                "transport": name,
+                "capacity_clients": count,
+                "too_many_clients": 1.2 * count,
+                "latency_limit_ms": 100.0,
+            }
             for name, count in served.items()
         ]
     )
     told = clients.capacity_ratio(found, "websocket", "long_polling")
-    assert told == "1.5× to 4.5× by choice of library, 3× if both are by aiohttp"
+    assert told == (
+        "1.5× to 4.5× by choice of library, 3× if both are by aiohttp (2.5 to 3.6 by the searches' brackets)"
+    )
+
+
+def test_a_search_whose_only_step_failed_has_nothing_to_tell() -> None:
+    step = {"order": 1, "step": 1, "clients": 1, "verdict": "invalid", "latency_limit_ms": 100.0}
+    (found,) = capacities(pd.DataFrame([step], columns=COLUMNS)).to_dict("records")
+    assert (found["capacity_clients"], found["too_many_clients"]) == (0, 1)
+    assert math.isnan(found["told_per_ms"])

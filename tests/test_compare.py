@@ -94,18 +94,18 @@ def test_welchs_interval_covers_the_true_ratio_of_unequal_spreads() -> None:
 
 def test_a_slower_figure_is_found_and_nothing_else() -> None:
     def slower(scenario: Scenario, figure: str) -> float:
-        slow = scenario.transport == "long_polling" and scenario.clients == 500
+        slow = scenario.transport == "long_polling" and scenario.clients == 1000
         return 1.3 if slow and figure == "server_cpu_us_per_tick" else 1.0
 
     hits = 0
     for seed in range(20):
         comparisons = compare(fake_run(seed, noise=0.02), fake_run(seed + 500, slower, noise=0.02))
         differing = found(comparisons, "differs")
-        hits += ("long_polling", 500, "server_cpu_us_per_tick", "websocket") in differing
+        hits += ("long_polling", 1000, "server_cpu_us_per_tick", "websocket") in differing
         (this,) = (
             each for each in comparisons
             if each.figure == "server_cpu_us_per_tick" and each.against is None
-            and each.scenario["transport"] == "long_polling" and each.scenario["clients"] == 500
+            and each.scenario["transport"] == "long_polling" and each.scenario["clients"] == 1000
         )  # fmt: skip
         assert this.ratio.low < this.ratio.estimate < this.ratio.high
     assert hits >= 18

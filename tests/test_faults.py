@@ -16,6 +16,8 @@ from bench.processes import Server, SwarmProcess, TrialFailed, running_server, r
 from bench.scenario import Scenario
 from bench.trial import Trial, run_trial
 
+pytestmark = pytest.mark.alone
+
 Act = Callable[[Server, SwarmProcess], None]
 
 

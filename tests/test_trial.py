@@ -192,7 +192,7 @@ def test_the_window_is_chosen_by_due_ns(plan: str) -> None:
     if plan == "steady":
         assert window.ticks == 40
         opened_s = 3 - scenario.connect_s
-        assert window.first_seq == 1 + round(opened_s * 20)
+        assert window.first_seq == 1 + math.ceil(opened_s * 20)
 
 
 # Verdicts

@@ -96,9 +96,9 @@ def finding(trials: pd.DataFrame) -> str:
         touch = ", ".join(f"{TRANSPORTS[name].label} {number(cost)} B" for name, cost in asked.items())
         ratio = asked["short_polling"] / asked["websocket"]
         sentences.append(
-            f"To stay in touch once takes on the wire: {touch}. So a connection with a heartbeat each 20 s "
-            f"costs fewer bytes than asking more often than every {number(20 * ratio)} s, "
-            "and more than asking less often."
+            f"To stay in touch once takes on the wire: {touch}. So a WebSocket with a heartbeat each 20 s "
+            f"costs fewer bytes than short polling more often than every {20 * ratio:.0f} s, "
+            "and more than short polling less often."
         )
     return " ".join(sentences)
 

@@ -86,5 +86,6 @@ EXPERIMENT = Experiment(
     rows=rows,
     predict=predict,
     predicted="requests_per_tick",
-    note="Times at the slow end are those of a tick a minute divided by 30: poll, hold and heartbeat too.",
+    note="Times at the slow end are those of a tick a minute divided by 30: poll, hold and heartbeat too. "
+    "Theory takes long polling's next request to be there at once: fewer mean that ticks waited for it.",
 )

@@ -81,7 +81,7 @@ def judge(evidence: Evidence) -> Judgement:
         ours,
         (
             "clients",
-            "printed\npolling / WebSocket",
+            "printed Mbps\npolling / WebSocket",
             "their arithmetic\n871 B / 2 B",
             f"measured bytes\n{number(polling_app)} B / {number(push_app)} B",
             f"with TCP/IP, ACKs\n{number(polling_wire)} B / {number(push_wire)} B",

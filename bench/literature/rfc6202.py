@@ -45,9 +45,10 @@ def judge(evidence: Evidence) -> Judgement:
         )
     least, most = min(transits.values()), max(transits.values())
     span = number(most) if len(transits) == 1 else f"{number(least)} to {number(most)}"
+    rates = " and ".join(f"{rate_hz:g}" for rate_hz in transits)
     ours = (
-        f"Long polling's mean latency is {span} times WebSocket's at the same rate, which is taken for one "
-        "transit."
+        f"At {rates} Hz long polling's mean latency is {span} times WebSocket's, which is taken for one "
+        "transit. The maximum, one tick of one trial, is shown and not judged."
     )
     if crowded:
         fast = ", ".join(f"{number(more)} times at {rate_hz:g} Hz" for rate_hz, more in crowded.items())

@@ -82,6 +82,7 @@ def judge(evidence: Evidence) -> Judgement:
         verdict = FALLS
     if len(finite) not in (0, len(crossovers)):
         ours += f" By {len(crossovers) - len(finite)} of {len(crossovers)} pairs of libraries it never does."
+    ours += " The table is clients per core."
     ours += _searched(evidence)
     headings = ("latency\naccepted s", *(_heading(name) for name in (*pushes, *polls)))
     return Judgement(verdict, ours, headings, _rows(pushes, polls))
