@@ -83,7 +83,7 @@ async def serving(transport: str, options: ServerOptions) -> AsyncIterator[dict[
 
 
 def _listen_for_the_end(stop_with_stdin: bool) -> asyncio.Event:
-    """Return what Ctrl-C, SIGTERM or, if asked for, the end of standard input (our starter is gone) will set."""
+    """Return what will be set by Ctrl-C, SIGTERM or, if asked for, the end of standard input."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
