@@ -60,6 +60,11 @@ def single_trials(trials: pd.DataFrame) -> pd.DataFrame:
     return trials[trials["step"] == 0]
 
 
+def both_ways(rows: pd.DataFrame, *names: str) -> pd.DataFrame:
+    """Return the rows with up and down added: a column ``name`` of ``name_up`` and ``name_down`` each."""
+    return rows.assign(**{name: rows[f"{name}_up"] + rows[f"{name}_down"] for name in names})
+
+
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     """One question.

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.experiments.base import Design, Experiment, estimate, number, single_trials
+from bench.experiments.base import Design, Experiment, both_ways, estimate, number, single_trials
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
 
@@ -34,9 +34,7 @@ def designs(profile: Profile) -> list[Design]:
 
 def rows(trials: pd.DataFrame) -> pd.DataFrame:
     """Add the bytes on the wire both ways together."""
-    own = single_trials(trials).copy()
-    own["wire_bytes_per_tick"] = own["wire_bytes_per_tick_up"] + own["wire_bytes_per_tick_down"]
-    return own
+    return both_ways(single_trials(trials), "wire_bytes_per_tick")
 
 
 def finding(trials: pd.DataFrame) -> str:

@@ -7,7 +7,7 @@ is nothing, so the time here is the two machines' work, and the bytes and counts
 
 import pandas as pd
 
-from bench.experiments.base import Design, Experiment, estimate, number, single_trials
+from bench.experiments.base import Design, Experiment, both_ways, estimate, number, single_trials
 from bench.scenario import Profile
 from bench.transports import MAIN
 
@@ -26,10 +26,7 @@ def designs(profile: Profile) -> list[Design]:
 
 def rows(trials: pd.DataFrame) -> pd.DataFrame:
     """Add the bytes both ways together."""
-    own = single_trials(trials).copy()
-    for name in ("wire_bytes_per_tick", "first_answer_wire_bytes"):
-        own[name] = own[f"{name}_up"] + own[f"{name}_down"]
-    return own
+    return both_ways(single_trials(trials), "wire_bytes_per_tick", "first_answer_wire_bytes")
 
 
 def predict(summary: pd.DataFrame) -> pd.Series:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.experiments.base import Design, Experiment, estimate, number, single_trials
+from bench.experiments.base import Design, Experiment, both_ways, estimate, number, single_trials
 from bench.models import array_bytes, polling_traffic, push_traffic, request_bytes, response_head_bytes
 from bench.scenario import Profile
 from bench.transports import MAIN, TRANSPORTS
@@ -53,8 +53,7 @@ def rows(trials: pd.DataFrame) -> pd.DataFrame:
         app, tls = own[f"app_bytes_per_tick_{way}"], own[f"tls_bytes_per_tick_{way}"]
         own[f"framing_bytes_per_tick_{way}"] = app - payload
         own[f"tcp_ip_bytes_per_tick_{way}"] = own[f"wire_bytes_per_tick_{way}"] - app - tls
-    own["wire_bytes_per_tick"] = own["wire_bytes_per_tick_up"] + own["wire_bytes_per_tick_down"]
-    return own
+    return both_ways(own, "wire_bytes_per_tick")
 
 
 def predict(summary: pd.DataFrame) -> pd.Series:

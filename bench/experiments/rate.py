@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.experiments.base import Design, Experiment, estimate, number, single_trials
+from bench.experiments.base import Design, Experiment, both_ways, estimate, number, single_trials
 from bench.models import long_polling_ticks_per_answer, polling_ticks_per_answer
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
@@ -32,9 +32,7 @@ def designs(profile: Profile) -> list[Design]:
 
 def rows(trials: pd.DataFrame) -> pd.DataFrame:
     """Add the wire bytes both ways together."""
-    own = single_trials(trials).copy()
-    own["wire_bytes_per_client_s"] = own["wire_bytes_per_client_s_up"] + own["wire_bytes_per_client_s_down"]
-    return own
+    return both_ways(single_trials(trials), "wire_bytes_per_client_s")
 
 
 def predict(summary: pd.DataFrame) -> pd.Series:
