@@ -209,7 +209,7 @@ def fake_trials(verdict: str = "suspect") -> pd.DataFrame:
     }
     return pd.DataFrame(
         {
-            "transport": "websocket", "clients": 1000, "rate_hz": 10.0,
+            "transport": "websocket", "clients": 1000, "rate_hz": 10.0, "repeat": 1,
             "generator": generator, "verdict": told, "latency_p50_ms": kernel_ms,
             "handled_p50_ms": handled_ms, "generator_cpu_us_per_tick": cpu_us,
         }
@@ -220,8 +220,8 @@ def fake_trials(verdict: str = "suspect") -> pd.DataFrame:
 def test_the_finding_is_computed_from_suspect_trials_and_not_from_invalid_ones() -> None:
     assert EXPERIMENT.finding(fake_trials()) == (
         "With 1000 WebSocket clients × 10 Hz ordinary asyncio clients report a median of 36 ms where the "
-        "kernel of the same sockets says 6 ms, and the swarm's run says 5 ms; they spend 4 times the "
-        "swarm's CPU."
+        "kernel of the same sockets says 6 ms, and the swarm's run says 5 ms; their CPU over the swarm's: "
+        "4×."
     )
 
 
