@@ -155,9 +155,8 @@ def _median_cost_us(steps: Sequence[Mapping[Any, Any]], passed: int) -> float:
 
 
 def _told_per_ms(step: Mapping[Any, Any]) -> float:
-    mean_ms = step.get("latency_mean_ms")
-    known = mean_ms is not None and mean_ms > 0 and not _polls(step)
-    return step["clients"] / 2 / float(mean_ms) if known and mean_ms is not None else math.nan
+    mean_ms = step.get("latency_mean_ms") or math.nan
+    return math.nan if _polls(step) else step["clients"] / 2 / float(mean_ms)
 
 
 def _ran_out(worst: Mapping[Any, Any] | None) -> str:
