@@ -30,8 +30,7 @@ def persistent(evidence: Evidence) -> Verdict:
     kept, single = (_opened(evidence, "short_polling", keep_alive=keep) for keep in (True, False))
     sentence = (
         f"For 1,000 ticks WebSocket opened {number(pushed)} connections more; short polling {number(kept)} "
-        "with "
-        f"keep-alive, HTTP/1.1's default, and {number(single)} without."
+        f"with keep-alive, HTTP/1.1's default, and {number(single)} without."
     )
     if pushed > PER_THOUSAND_RARE:
         return FAILS, sentence
@@ -81,8 +80,7 @@ def latency(evidence: Evidence) -> Verdict:
     sentence = (
         f"Half of the ticks arrive within {tell(medians['websocket'], 'ms')} by WebSocket. As "
         f"multiples of that: long polling {times(ratios['long_polling'])}; short polling each {interval_s:g} "
-        "s "
-        f"{times(ratios['short_polling'])}."
+        f"s {times(ratios['short_polling'])}."
     )
     held = [ratios["long_polling"].low, ratios["long_polling"].estimate]
     try:
@@ -127,8 +125,7 @@ def overhead_(evidence: Evidence) -> Verdict:
         return HOLDS, sentence + " Where many ticks share an answer: bench run interval."
     sentence += (
         f" Asked for each {interval_s:g} s at {rate_hz:g} ticks a second, it is {number(cheapest)} by short "
-        "polling "
-        f"and {number(pushed)} by WebSocket."
+        f"polling and {number(pushed)} by WebSocket."
     )
     return (WITHIN_LIMITS if cheapest < pushed else HOLDS), sentence
 

@@ -129,12 +129,13 @@ def finding(trials: pd.DataFrame) -> str:
         served = " to ".join(number(clients) for clients in ends)
         least = "at least " if own["at_least"].any() else ""
         asking = f" each {interval_s:g} s" if interval_s else ""
-        by = "" if own["transport"].nunique() > 1 else f" (by {TRANSPORTS[own['transport'].iloc[0]].library})"
+        libraries = [TRANSPORTS[name].library for name in own["transport"].unique()]
+        by = f" (by {', '.join(libraries)})"
         label = TRANSPORTS[str(protocol)].label
         told.append(f"{least}{served} clients of {label}{asking}{by} within {limit_ms:g} ms")
     if not told:
         return ""
-    sentence = f"One process serves, by choice of library: {', '.join(told)}."
+    sentence = f"One process serves: {', '.join(told)}."
     if ratio := capacity_ratio(found, "websocket", "long_polling"):
         sentence += f" WebSocket serves so many times the clients of long polling: {ratio}."
     return sentence

@@ -69,8 +69,7 @@ def judge(evidence: Evidence) -> Judgement:
         f"with TCP/IP and ACKs, {number(polling_wire)} against {number(push_wire)} B, "
         f"{number(wire_ratio)}:1. "
         f"(Framing and packets are measured at a larger payload, {PAYLOAD_BYTES} B put in its place; asked "
-        "once "
-        "a second, an answer is acknowledged by a packet of its own, which is added.)"
+        "once a second, an answer is acknowledged by a packet of its own, which is added.)"
     )
     if ratio >= CLAIMED_RATIO and wire_ratio >= CLEARLY_LESS:
         verdict = STANDS

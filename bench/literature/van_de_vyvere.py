@@ -67,8 +67,7 @@ def judge(evidence: Evidence) -> Judgement:
         ours += (
             f"at {RATE_HZ:g} ticks a second polling serves more clients per core once they accept "
             f"{tell_span(finite, [pair for pair in same if pair in finite], 's')}. It is inverse to the "
-            "rate: "
-            f"{PUBLISHED_S:g} s belong to a tick in {number(PUBLISHED_S / high / RATE_HZ)}"
+            f"rate: {PUBLISHED_S:g} s belong to a tick in {number(PUBLISHED_S / high / RATE_HZ)}"
             + (f" to {number(PUBLISHED_S / low / RATE_HZ)} s." if number(low) != number(high) else " s.")
         )
         most_ticks = max(cost.most_ticks for cost in polls.values())
