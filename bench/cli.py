@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench import machine
+from bench import environment, machine
 from bench.certificate import make_certificate
 from bench.compare import as_records, compare, machines_note, print_comparison
 from bench.course_cli import add_to as add_course_commands
@@ -142,6 +142,7 @@ def run(
             "transports": transports,
             "overrides": parse_overrides(settings or []),
             "environment": machine.describe(),
+            "process_environment": environment.recorded(),
         }
     planned = plan_run(
         facts["experiments"], facts["transports"], facts["profile"], facts["seed"], facts["overrides"]

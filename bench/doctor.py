@@ -4,7 +4,6 @@ The noise floor is the instrument held against itself: one scenario measured sev
 turn. A and B do not differ, so the interval of their ratio is what a difference must exceed to be seen here.
 """
 
-import os
 import resource
 import select
 import shutil
@@ -18,10 +17,13 @@ import numpy as np
 import psutil
 
 from bench import capture, machine
+from bench.environment import process_environment, python_command
 from bench.processes import TrialFailed
+from bench.quota import read_quota
 from bench.scenario import Scenario
 from bench.statistics import Interval, ratio_interval
 from bench.trial import run_trial
+from bench.verdict import tell_condition
 from clients.limits import SPARE_DESCRIPTORS
 from clients.stamped_socket import StampedSocket, measure_clock_offset
 from servers.base import BACKLOG
@@ -58,6 +60,8 @@ def examine() -> Iterator[Finding]:
     yield _accept_queue(facts)
     yield _congestion(facts)
     yield _cores()
+    yield _quota()
+    yield _inherited()
     yield _clock(facts)
     yield _quiet()
     yield _wake_ups()
@@ -199,6 +203,32 @@ def _congestion(facts: dict[str, Any]) -> Finding:
     )
 
 
+def _quota() -> Finding:
+    quota = read_quota()
+    if quota is None:
+        return Finding("CPU quota", GOOD, "none")
+    advice = (
+        "who uses it up is stopped for the rest of a period, tens of ms, and such trials are suspect; "
+        "start the container without --cpus, or with more"
+    )
+    return Finding("CPU quota", LIMITED, f"{quota.cores:.3g} cores, by a control group", advice)
+
+
+def _inherited() -> Finding:
+    """Ask a process that is started as servers are: what the shell did to this one does not matter."""
+    asked = subprocess.run(
+        python_command("servers.conditions"),
+        env=process_environment(),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    found = [tell_condition(condition) for condition in asked.stdout.split()]
+    if found:
+        return Finding("this process", LIMITED, "; ".join(found), "trials that inherit it are suspect")
+    return Finding("this process", GOOD, "nothing that servers inherit changes what they cost")
+
+
 def _cores() -> Finding:
     cores = machine.choose_cores()
     if cores.server is None:
@@ -206,7 +236,8 @@ def _cores() -> Finding:
             "server and swarm take turns: latencies include waiting for each other; use two cores or more"
         )
         return Finding("cores", LIMITED, "one, or not to be chosen here", advice)
-    return Finding("cores", GOOD, f"{os.cpu_count()}: server on {cores.server}, swarm on {cores.swarm}")
+    found = f"{machine.usable_cores()}: server on {cores.server}, swarm on {cores.swarm}"
+    return Finding("cores", GOOD, found)
 
 
 def _clock(facts: dict[str, Any]) -> Finding:

@@ -5,12 +5,14 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
 
+from bench.quota import read_quota
 from clients.stamped_socket import KERNEL_STAMPS
 
 LIBRARIES = ("aiohttp", "websockets", "uvloop", "httptools", "msgspec", "numpy", "pandas", "pyarrow")
@@ -21,6 +23,13 @@ class Cores(NamedTuple):
 
     server: int | None
     swarm: int | None
+
+
+def usable_cores() -> int:
+    """Return how many processors this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def choose_cores() -> Cores:
@@ -34,9 +43,12 @@ def choose_cores() -> Cores:
 def describe() -> dict[str, Any]:
     """Return what of this machine may matter to the figures, for run.json."""
     memory_bytes = psutil.virtual_memory().total
+    quota = read_quota()
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
+        "usable_cores": usable_cores(),
+        "cpu_quota_cores": None if quota is None else round(quota.cores, 2),
         "memory_gib": round(memory_bytes / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",
         "virtualised": "hypervisor" in _read("/proc/cpuinfo"),
@@ -48,6 +60,7 @@ def describe() -> dict[str, Any]:
         "load_average": [round(load, 2) for load in os.getloadavg()],
         "kernel_stamps": KERNEL_STAMPS,
         "python": platform.python_version(),
+        "python_build": _python_build(),
         "libraries": {name: _version(name) for name in LIBRARIES},
         "git_commit": _git_commit(),
     }
@@ -91,6 +104,12 @@ def listen_overflows() -> int:
     if len(lines) < 2 or "ListenOverflows" not in lines[0]:
         return 0
     return int(lines[1][lines[0].index("ListenOverflows")])
+
+
+def _python_build() -> str:
+    """Return the kind of interpreter: CPython, and whether it is free-threaded (PEP 703)."""
+    threads = " free-threaded" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+    return f"{platform.python_implementation()}{threads}"
 
 
 def _cpu_model() -> str:

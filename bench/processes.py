@@ -10,16 +10,20 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
+import psutil
 
+from bench.environment import process_environment, python_command
 from clients import orders
 from servers.options import ServerOptions
+from servers.wire import now_ns
 
 GENERATORS = {"swarm": "clients", "asyncio": "clients.crowd"}
 """Load generators and their modules: the swarm, and ordinary asyncio clients to hold it against."""
@@ -31,13 +35,38 @@ class TrialFailed(Exception):
     """A process died, refused or did not answer in time; the text is a sentence."""
 
 
+class Usage(NamedTuple):
+    """What a process has used by an instant of the bench clock: CPU time of all its threads, and memory."""
+
+    at_ns: int
+    cpu_ns: int
+    rss_bytes: int
+
+
+CPU_CLOCK = "kernel" if sys.platform == "linux" else "psutil"
+"""Who tells the CPU time of another process: its CPU clock, to the ns; or psutil, in the system's steps."""
+
+
+def _cpu_ns(pid: int) -> int:
+    """Return the CPU time of a process; on Linux by its CPU clock, whose number is made of the process id.
+
+    ``CPUCLOCK_SCHED`` is 2, and the id is complemented above it (include/linux/posix-timers_types.h), as
+    clock_getcpuclockid(3) does, which Python does not offer.
+    """
+    if CPU_CLOCK == "kernel":
+        return time.clock_gettime_ns((~pid << 3) | 2)
+    times = psutil.Process(pid).cpu_times()
+    return round((times.user + times.system) * 1e9)
+
+
 class Process:
     """A Python module run as a process, its output read line by line with a time limit."""
 
     def __init__(self, name: str, module: str, *arguments: str) -> None:
         self.name = name
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            python_command(module, *arguments),
+            env=process_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -106,6 +135,18 @@ class Process:
         last = b"".join(self._complaints).decode(errors="replace").strip().rpartition("\n")[2]
         return f"{how}: {last}" if last else how
 
+    def usage(self) -> Usage:
+        """Read what the process has used, from outside: it is not asked, and does nothing for it.
+
+        Raises:
+            TrialFailed: If it has died.
+        """
+        if self.is_running():
+            with contextlib.suppress(OSError, psutil.Error):
+                rss_bytes = psutil.Process(self.pid).memory_info().rss
+                return Usage(now_ns(), _cpu_ns(self.pid), rss_bytes)
+        raise TrialFailed(f"the {self.name} died ({self.how_it_ended()})")
+
     def is_running(self) -> bool:
         """Return whether the process lives."""
         return self._process.poll() is None
@@ -145,10 +186,13 @@ class Server(Process):
         self.url: str = self.ready["url"]
         address = urlsplit(self.url)
         self.host, self.port, self.path = address.hostname or "", address.port or 0, address.path
-        self._trust: ssl.SSLContext | None = None
+        # It is on this machine: no proxy is needed, whatever the shell says.
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
         if options.certificate is not None:  # it is this server's own: it needs nobody to vouch for it
-            self._trust = ssl.create_default_context(cafile=options.certificate)
-            self._trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            trust = ssl.create_default_context(cafile=options.certificate)
+            trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            handlers.append(urllib.request.HTTPSHandler(context=trust))
+        self._opener = urllib.request.build_opener(*handlers)
 
     def health(self, *, lags_after: int | None = None, timeout_s: float = 30.0) -> dict[str, Any]:
         """Ask the server how it is.
@@ -158,9 +202,8 @@ class Server(Process):
         """
         query = "" if lags_after is None else f"?lags_after={lags_after}"
         try:
-            with urllib.request.urlopen(
-                f"{self.url.removesuffix(self.path)}/health{query}", None, timeout_s, context=self._trust
-            ) as answer:
+            url = f"{self.url.removesuffix(self.path)}/health{query}"
+            with self._opener.open(url, timeout=timeout_s) as answer:
                 health: dict[str, Any] = json.load(answer)
                 return health
         except (OSError, ValueError) as error:

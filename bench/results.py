@@ -28,10 +28,11 @@ from bench.metrics import Deliveries
 from bench.scenario import Scenario
 from clients.generator import DELIVERY_FIELDS
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SINCE_SCHEMA: dict[int, dict[str, Any]] = {
     2: {"attempt": 1, "replaced": False, "generator": "swarm"},
     3: {"step": 0, "padding": "noise", "tls": False, "compression": False, "latency_limit_ms": 100.0},
+    4: {"server_cpu_clock": "server", "throttled_periods": 0},
 }
 """Columns that runs of older schemas lack, and what they would say; figures that they lack are empty."""
 REFERENCE = "reference"
@@ -61,11 +62,13 @@ FIGURE_COLUMNS = """
     connections_opened connections_per_1000_ticks connect_p50_ms connect_p99_ms connect_all_s connect_limit
     listen_overflows
     connection_errors
-    server_cpu_us_per_tick server_cpu_us_per_client_s server_cpu_ratio server_rss_mb server_rss_kb_per_client
+    server_cpu_us_per_tick server_cpu_us_per_client_s server_cpu_ratio server_cpu_clock
+    server_rss_mb server_rss_kb_per_client
     publish_lag_p99_ms loop_lag_p99_ms
     generator_cpu_ratio generator_cpu_us_per_tick generator_rss_mb generator_rss_kb_per_client
     generator_lag_p99_ms request_lag_p99_ms
-    drained clock_shift_ns steal_ratio others_cpu_ratio stamps event_loop congestion_used
+    drained clock_shift_ns steal_ratio others_cpu_ratio cpu_quota_cores throttled_periods conditions
+    stamps event_loop congestion_used
 """.split()
 COLUMNS = SCENARIO_COLUMNS + FIGURE_COLUMNS
 QUANTILES_KEPT = [0.001, 0.01, *(step / 100 for step in range(2, 99)), 0.99, 0.999]

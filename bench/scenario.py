@@ -16,7 +16,10 @@ from servers.plan import OPENING_FACTOR, OPENING_S, QUIET_S
 from servers.wire import MAX_BATCH_TICKS
 
 DEFAULT_POLL_INTERVAL_S = 0.5
+LONGEST_WINDOW_S = 3600
 LONGEST_WINDOW_FACTOR = 4
+FEWEST_PERIODS = 10
+"""In a silent market the window holds at least so many heartbeats, holds or polls."""
 CONNECT_S_PER_CLIENT = 0.0004
 READ_COUNTERS_S_PER_CLIENT = 0.00003
 START_AND_STOP_S = 0.5
@@ -123,7 +126,10 @@ class Scenario:
                 not 0 <= self.cookie_bytes <= 4096,
                 f"cookie_bytes is {self.cookie_bytes}; browsers keep 0 to 4096 (RFC 6265, 6.1)",
             ),
-            (not 0 < self.window_s <= 3600, f"window_s is {self.window_s:g}; it must be above 0, up to 3600"),
+            (
+                not 0 < self.window_s <= LONGEST_WINDOW_S,
+                f"window_s is {self.window_s:g}; it must be above 0, up to {LONGEST_WINDOW_S}",
+            ),
             (not 0 <= self.warmup_s <= 600, f"warmup_s is {self.warmup_s:g}; it must be from 0 to 600"),
             (
                 not self.latency_limit_ms > 0,
@@ -145,10 +151,29 @@ class Scenario:
         ):
             if problem:
                 raise ScenarioError(sentence)
+        self._refuse_a_stretched_window()
         try:
             self.server_options()
         except ValueError as error:
             raise ScenarioError(str(error)) from error
+
+    def _refuse_a_stretched_window(self) -> None:
+        """Refuse a window that whole periods make over four times as long as was asked for."""
+        needed_s = float(self.exact_window_s)
+        if needed_s <= LONGEST_WINDOW_FACTOR * self.window_s:
+            return
+        periods = [f"polls each {self.poll_interval_s:g} s"] if self.poll_interval_s else []
+        if not self.rate_hz:
+            periods = [f"{FEWEST_PERIODS} polls, holds or heartbeats, one each {self.silent_period_s:g} s"]
+        elif self.plan == "steady":
+            periods.append(f"ticks at {self.rate_hz:g} Hz")
+        elif self.plan == "bursty":
+            periods.append("cycles of the bursty plan")
+        todo = f"ask for window_s={needed_s:g}" if needed_s <= LONGEST_WINDOW_S else "choose shorter ones"
+        raise ScenarioError(
+            f"{self.transport}: a window of {self.window_s:g} s is too short, "
+            f"because it must hold whole {' and '.join(periods)}; {todo}"
+        )
 
     def _fit_transport(self) -> None:
         known = TRANSPORTS[self.transport].client_class.settings
@@ -202,16 +227,20 @@ class Scenario:
     def exact_window_s(self) -> Fraction:
         """The window: at least ``window_s``, and whole multiples of the interval and of the tick period.
 
-        Where their common multiple is too long (over four times the window), whole intervals only.
+        Where their common multiple is too long (over four times the window), whole intervals only. In a
+        silent market it is ten periods or more of what clients do to stay in touch.
         """
+        asked_s = Fraction(str(self.window_s))
+        if not self.rate_hz:
+            period_s = Fraction(str(self.silent_period_s or 0))
+            return max(math.ceil(asked_s / period_s), FEWEST_PERIODS) * period_s if period_s else asked_s
         steps = []
         if self.poll_interval_s:
             steps.append(Fraction(str(self.poll_interval_s)))
-        if self.plan == "steady" and self.rate_hz:
+        if self.plan == "steady":
             steps.append(1 / Fraction(str(self.rate_hz)))
         elif self.plan == "bursty":  # whole cycles, or an opening would be in one window and not in another
             steps.append(Fraction(str(QUIET_S + OPENING_S)))
-        asked_s = Fraction(str(self.window_s))
         if not steps:
             return asked_s
         step_s = steps[0]
@@ -220,6 +249,16 @@ class Scenario:
             if common_s <= LONGEST_WINDOW_FACTOR * max(asked_s, step_s, other_s):
                 step_s = common_s
         return math.ceil(asked_s / step_s) * step_s
+
+    @property
+    def silent_period_s(self) -> float | None:
+        """What a client of a silent market does each time: a poll, a hold or a heartbeat; None: nothing.
+
+        A hold or heartbeat that does not end before the window does is nothing, too.
+        """
+        waits_s = self.hold_s or self.heartbeat_s or math.inf
+        ends_s = self.connect_s + self.warmup_s + self.counters_lead_s + self.window_s
+        return self.pause_s or (waits_s if waits_s <= ends_s else None)
 
     @property
     def drain_s(self) -> float:

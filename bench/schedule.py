@@ -166,7 +166,9 @@ def _attempt(each: Planned, step: int, attempt: int, cores: Cores, trial: Callab
     try:
         if step:
             patience_s = SEARCH_PATIENCE_S + SEARCH_PATIENCE_FACTOR * each.scenario.connect_s
-            finished = trial(each.scenario, seed=each.seed, cores=cores, connect_patience_s=patience_s)
+            finished = trial(
+                each.scenario, seed=each.seed, cores=cores, connect_patience_s=patience_s, fewest_ticks=1
+            )  # what a delivery costs is the median of many steps
         else:
             finished = trial(each.scenario, seed=each.seed, cores=cores)
     except TrialFailed as failure:

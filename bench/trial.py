@@ -8,7 +8,7 @@ import itertools
 import math
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +17,10 @@ import numpy as np
 
 from bench import metrics
 from bench.certificate import make_certificate
-from bench.machine import Cores, CoreTimes, core_times, listen_overflows
+from bench.machine import Cores, CoreTimes, core_times, listen_overflows, usable_cores
 from bench.metrics import Deliveries, WindowTicks
-from bench.processes import Server, SwarmProcess, TrialFailed, running_server, running_swarm
+from bench.processes import CPU_CLOCK, Server, SwarmProcess, TrialFailed, running_server, running_swarm
+from bench.quota import read_quota, throttling
 from bench.scenario import Scenario
 from bench.transports import TRANSPORTS
 from bench.verdict import judge
@@ -31,6 +32,9 @@ from servers.wire import now_ns
 
 CONNECT_PATIENCE_S_PER_CLIENT = 0.02
 BUSY_CPU_RATIO = 0.75
+CPU_LEAD_NS = 5_000_000
+"""CPU time is read so long before a tick is due: the one before is served by then, if the server has time."""
+FEWEST_CPU_TICKS = 10
 
 
 class Trial(NamedTuple):
@@ -79,6 +83,7 @@ def run_trial(
     seed: int,
     cores: Cores = Cores(None, None),
     connect_patience_s: float | None = None,
+    fewest_ticks: int = FEWEST_CPU_TICKS,
     clock: Callable[[], int] = now_ns,
     sleep: Callable[[float], None] = time.sleep,
     start_server: Callable[[str, ServerOptions], AbstractContextManager[Server]] = running_server,
@@ -91,6 +96,7 @@ def run_trial(
         seed: Of plan, prices and phases.
         cores: Where the server and the swarm run.
         connect_patience_s: How long to wait for all clients to be connected and answered; by default long.
+        fewest_ticks: A window with fewer ticks has no CPU time per delivery: it would be mostly noise.
         clock, sleep, start_server, start_swarm: What a test replaces.
 
     Raises:
@@ -98,7 +104,7 @@ def run_trial(
     """
     transport = TRANSPORTS[scenario.transport]
     patience_s = connect_patience_s or 30 + scenario.clients * CONNECT_PATIENCE_S_PER_CLIENT
-    overflows = listen_overflows()
+    overflows, quota = listen_overflows(), read_quota()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         swarm = stack.enter_context(start_swarm(scenario.generator))
@@ -108,7 +114,7 @@ def run_trial(
         )
         server = stack.enter_context(start_server(transport.server, options))
 
-        empty = server.health()
+        empty = server.usage()
         swarm.tell(
             Order(
                 client=transport.client,
@@ -129,7 +135,7 @@ def run_trial(
         )
         connected = swarm.hear(patience_s + 30)
         assert isinstance(connected, Connected)
-        full = server.health()
+        full = server.usage()
 
         window = choose_window(
             scenario,
@@ -150,11 +156,14 @@ def run_trial(
                 until_ns=drain_until_ns,
             )
         )
-        _sleep_until(window.start_ns, clock, sleep)
-        at_start, cores_at_start = server.health(), core_times(cores)
+        # Read as long before the window's end as before its start: between lie exactly its ticks and polls.
+        _sleep_until(window.start_ns - CPU_LEAD_NS, clock, sleep)
+        at_start, cores_at_start, throttling_at_start = server.usage(), core_times(cores), throttling(quota)
+        _sleep_until(window.end_ns - CPU_LEAD_NS, clock, sleep)
+        at_end, cores_used = server.usage(), core_times(cores).since(cores_at_start)
+        throttled = throttling(quota).since(throttling_at_start)
         _sleep_until(window.end_ns, clock, sleep)
-        at_end = server.health(lags_after=window.first_seq - 1)
-        cores_used = core_times(cores).since(cores_at_start)
+        lags = server.health(lags_after=window.first_seq - 1)
         report = swarm.hear(timeout_s=(drain_until_ns - clock()) / 1e9 + 60)
         assert isinstance(report, Report)
         if not server.is_running():
@@ -168,10 +177,10 @@ def run_trial(
         ]
         connects_ms = _read_samples(folder / "connects.int64", 1)[:, 0] / metrics.NS_PER_MS
 
-    seconds = (at_end["now_ns"] - at_start["now_ns"]) / 1e9
-    ticks = metrics.delivered_between(deliveries, at_start["now_ns"], at_end["now_ns"])
-    server_cpu_s = (at_end["cpu_ns"] - at_start["cpu_ns"]) / 1e9
-    connect_cpu_ratio = (full["cpu_ns"] - empty["cpu_ns"]) / max(full["now_ns"] - empty["now_ns"], 1)
+    seconds = (at_end.at_ns - at_start.at_ns) / 1e9
+    ticks = metrics.delivered_between(deliveries, at_start.at_ns, at_end.at_ns)
+    server_cpu_s = (at_end.cpu_ns - at_start.cpu_ns) / 1e9
+    connect_cpu_ratio = (full.cpu_ns - empty.cpu_ns) / max(full.at_ns - empty.at_ns, 1)
     before, after = report.before, report.after
     generator_cpu_ratio = (after.cpu_ns - before.cpu_ns) / max(after.at_ns - before.at_ns, 1)
     row: dict[str, Any] = {
@@ -190,13 +199,14 @@ def run_trial(
         "connect_all_s": connected.connect_s,
         "connect_limit": _connect_limit(connect_cpu_ratio, connected.connect_cpu_ratio),
         "listen_overflows": listen_overflows() - overflows,
-        "server_cpu_us_per_tick": server_cpu_s * 1e6 / ticks if ticks else math.nan,
+        "server_cpu_us_per_tick": server_cpu_s * 1e6 / ticks if window.ticks >= fewest_ticks else math.nan,
         "server_cpu_us_per_client_s": server_cpu_s * 1e6 / seconds / scenario.clients,
         "server_cpu_ratio": server_cpu_s / seconds,
-        "server_rss_mb": at_end["rss_bytes"] / 1e6,
-        "server_rss_kb_per_client": (at_end["rss_bytes"] - empty["rss_bytes"]) / 1e3 / scenario.clients,
-        "publish_lag_p99_ms": metrics.lag_p99_ms(np.array(at_end["publish_lags_ns"][: window.ticks])),
-        "loop_lag_p99_ms": metrics.lag_p99_ms(np.array(at_end["loop_lags_ns"][: window.ticks])),
+        "server_cpu_clock": CPU_CLOCK,
+        "server_rss_mb": at_end.rss_bytes / 1e6,
+        "server_rss_kb_per_client": (at_end.rss_bytes - empty.rss_bytes) / 1e3 / scenario.clients,
+        "publish_lag_p99_ms": metrics.lag_p99_ms(np.array(lags["publish_lags_ns"][: window.ticks])),
+        "loop_lag_p99_ms": metrics.lag_p99_ms(np.array(lags["loop_lags_ns"][: window.ticks])),
         "generator_cpu_ratio": generator_cpu_ratio,
         "generator_cpu_us_per_tick": (after.cpu_ns - before.cpu_ns)
         / 1e3
@@ -209,6 +219,9 @@ def run_trial(
         "clock_shift_ns": report.clock_shift_ns,
         "steal_ratio": cores_used.stolen_s / max(cores_used.total_s, 1e-9),
         "others_cpu_ratio": _others_cpu_ratio(cores_used, server_cpu_s + generator_cpu_ratio * seconds),
+        "cpu_quota_cores": math.nan if quota is None else quota.cores,
+        "throttled_periods": throttled.throttled_periods,
+        "conditions": " ".join(_conditions(server.ready["conditions"], connected.conditions, cores)),
         "stamps": "user" if after.user_stamped_reads > before.user_stamped_reads else "kernel",
         "connection_errors": "; ".join(f"{reason} ({n}×)" for reason, n in report.errors.items()),
         "event_loop": server.ready["loop"],
@@ -217,6 +230,12 @@ def run_trial(
     verdict = judge(row)
     row |= {"verdict": verdict.verdict, "verdict_reason": verdict.reason, "limit": verdict.limit}
     return Trial(row, own, verdict.passing)
+
+
+def _conditions(of_server: Iterable[str], of_swarm: Iterable[str], cores: Cores) -> list[str]:
+    """Return what of the two processes is other than usual, each once; and that they share a core, if so."""
+    shared = ["one_core"] if cores.server is None and usable_cores() == 1 else []
+    return list(dict.fromkeys([*of_server, *of_swarm, *shared]))
 
 
 def _lateness(deliveries: Deliveries, window: WindowTicks, scenario: Scenario) -> dict[str, float]:

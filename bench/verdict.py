@@ -17,6 +17,21 @@ CLOCK_STEP_NS = 50_000
 STEAL_RATIO = 0.05
 OTHERS_CPU_RATIO = 0.15
 
+CONDITIONS = {
+    "debug_build": "this Python is a debug build",
+    "dev_mode": "Python ran in development mode",
+    "asyncio_debug": "asyncio ran in debug mode",
+    "tracemalloc": "tracemalloc recorded every allocation",
+    "traced": "a debugger, profiler or coverage tool watched the processes",
+    "without_extensions": "aiohttp or websockets ran without its C extension",
+    "preloaded_library": "a library was preloaded into the processes (LD_PRELOAD or /etc/ld.so.preload)",
+    "malloc": "Python used another allocator (PYTHONMALLOC={})",
+    "nice": "the processes ran at a lower priority (niceness {})",
+    "scheduler": "the processes ran under another scheduling policy ({}, see sched(7))",
+    "one_core": "server and load generator shared one core",
+}
+"""What each code of servers/conditions.py says, and ``one_core`` of the harness."""
+
 
 class Verdict(NamedTuple):
     """``verdict`` is ok, suspect or invalid; ``reason`` a sentence, empty when ok; ``limit`` what ran out.
@@ -41,7 +56,9 @@ class Fault(NamedTuple):
 def judge(row: Mapping[str, Any]) -> Verdict:
     """Judge a trial by its figures (the columns of trials.csv)."""
     limit = ""
-    if row["generator_cpu_ratio"] > SATURATED_CPU_RATIO:
+    if row["throttled_periods"]:
+        limit = "cpu_quota"
+    elif row["generator_cpu_ratio"] > SATURATED_CPU_RATIO:
         limit = "generator_cpu"
     elif row["server_cpu_ratio"] > SATURATED_CPU_RATIO:
         limit = "server_cpu"
@@ -90,8 +107,16 @@ def _instrument_faults(row: Mapping[str, Any]) -> list[Fault]:
 
 
 def _machine_faults(row: Mapping[str, Any]) -> list[Fault]:
-    """A clock that was set, and cores that somebody else took."""
+    """A clock that was set, a quota, processes that are other than usual, and cores that somebody took."""
     faults = []
+    if row["throttled_periods"]:
+        stopped = (
+            f"the CPU quota of {row['cpu_quota_cores']:.3g} cores stopped this machine's processes "
+            f"in {row['throttled_periods']} of its periods"
+        )
+        faults.append(Fault("suspect", stopped, passing=False))
+    for condition in row["conditions"].split():
+        faults.append(Fault("suspect", tell_condition(condition), passing=False))
     if abs(row["clock_shift_ns"]) > CLOCK_STEP_NS:
         step_us = abs(row["clock_shift_ns"]) / 1000
         faults.append(Fault("invalid", f"the clock was set during the trial, by {step_us:.0f} µs", True))
@@ -105,6 +130,12 @@ def _machine_faults(row: Mapping[str, Any]) -> list[Fault]:
         late = f"ticks were published {row['publish_lag_p99_ms']:.0f} ms late (p99) by a server that had time"
         faults.append(Fault("suspect", late, passing=True))
     return faults
+
+
+def tell_condition(condition: str) -> str:
+    """Return a sentence for a code of servers/conditions.py."""
+    code, _, value = condition.partition("=")
+    return CONDITIONS[code].format(value)
 
 
 def _above(value: float, limit: float) -> bool:

@@ -12,6 +12,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.environment import process_environment, python_command
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "benchmarks" / "build"
 HOST = "127.0.0.1"
@@ -101,9 +103,11 @@ def _children_cpu_us() -> float:
 @contextlib.contextmanager
 def serving(transport: str, *, rate_hz: float, core: int) -> Iterator[int]:
     """Run a server in a process of its own, on its own core, while the context is open; yields its port."""
-    command = [sys.executable, "-m", "servers", transport, "--rate-hz", str(rate_hz)]
+    command = python_command("servers", transport, "--rate-hz", str(rate_hz))
     command += ["--core", str(core), "--stop-with-stdin"]
-    server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        command, env=process_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert server.stdin is not None
     assert server.stdout is not None
     try:

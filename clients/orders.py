@@ -36,12 +36,14 @@ class Connected(msgspec.Struct, frozen=True, tag="connected"):
 
     ``empty_rss_bytes`` is the memory of the process before it had clients; ``first_answer_wire`` what the
     wire carried until each client's first answer was whole, as in WireCounts, or None where it is not known.
+    ``conditions`` is what of the process is other than usual (servers/conditions.py).
     """
 
     connect_s: float
     connect_cpu_ratio: float
     empty_rss_bytes: int
     first_answer_wire: list[int] | None = None
+    conditions: list[str] = []
 
 
 class Window(msgspec.Struct, frozen=True, tag="window"):

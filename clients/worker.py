@@ -18,6 +18,7 @@ import psutil
 from clients.generator import DELIVERY_FIELDS, LOOK_NS, LoadGenerator
 from clients.orders import Connected, Failed, Message, Order, Reading, Report, Window, decode, encode
 from clients.stamped_socket import StampedSocket, measure_clock_offset
+from servers.conditions import conditions
 from servers.wire import now_ns
 
 Make = Callable[[Order, int], LoadGenerator]
@@ -135,7 +136,7 @@ def run(order: Order, orders: Orders, make: Make, *, freeze: bool) -> Report:
         cpu_ratio = (time.process_time_ns() - began_cpu_ns) / connect_ns
         first = generator.first_answer_counts
         first_answer_wire = None if first is None else list(first)
-        say(Connected(connect_ns / 1e9, cpu_ratio, empty_rss_bytes, first_answer_wire))
+        say(Connected(connect_ns / 1e9, cpu_ratio, empty_rss_bytes, first_answer_wire, conditions()))
         while (window := orders.look()) is None:
             generator.step(wait_until_ns=now_ns() + LOOK_NS // 4)
         if not isinstance(window, Window):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from servers.base import PATH, congestion_in_force, listen, load
+from servers.conditions import conditions
 from servers.feed import Feed
 from servers.market import RecordingError, random_walk, read_recording
 from servers.options import ServerOptions, add_options
@@ -73,6 +74,7 @@ async def serving(transport: str, options: ServerOptions) -> AsyncIterator[dict[
                         "python": platform.python_version(),
                         "mss": options.mss,
                         "congestion": congestion_in_force(listener),
+                        "conditions": conditions(),
                     }
                 finally:
                     feed.close()

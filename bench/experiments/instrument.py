@@ -15,7 +15,7 @@ from bench.transports import TRANSPORTS
 
 def designs(profile: Profile) -> list[Design]:
     """Return the scenarios: both generators; those of the swarm are also in the experiment library."""
-    clients, window_s = {"quick": (300, 1.0), "standard": (1000, 0.8), "full": (1000, 10.0)}[profile.name]
+    clients, window_s = {"quick": (300, 1.0), "standard": (1000, 1.0), "full": (1000, 10.0)}[profile.name]
     transports = ["websocket", "long_polling", *(["short_polling"] if profile.name == "full" else [])]
     return [
         Design(

@@ -25,7 +25,7 @@ FIXED = {"rate_hz": 10.0, "poll_interval_s": 0.5, "warmup_s": 0.3}
 
 def designs(profile: Profile) -> list[Design]:
     """Return the scenarios: every server at the same load, and the searches of ``clients``."""
-    load = {"quick": (300, 1.0), "standard": (1000, 0.8), "full": (1000, 10.0)}[profile.name]
+    load = {"quick": (300, 1.0), "standard": (1000, 1.0), "full": (1000, 10.0)}[profile.name]
     fixed = {**FIXED, "clients": load[0], "window_s": load[1]}
     names = list(TRANSPORTS)
     if profile.name == "quick":

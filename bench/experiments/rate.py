@@ -23,7 +23,7 @@ TURNED = 0.9
 def designs(profile: Profile) -> list[Design]:
     """Return the scenarios: an axis of tick rates; the slowest needs a longer window."""
     fast_hz = {"quick": [50.0], "standard": [5.0, 50.0, 500.0], "full": [2.0, 5.0, 20.0, 50.0, 200.0, 500.0]}
-    slow_window_s, window_s = {"quick": (2.0, 1.0), "standard": (4.0, 1.0), "full": (60.0, 5.0)}[profile.name]
+    slow_window_s, window_s = {"quick": (2.0, 1.0), "standard": (4.0, 2.0), "full": (60.0, 5.0)}[profile.name]
     return [
         Design({**FIXED, "window_s": slow_window_s}, {"rate_hz": [0.5]}, once=True),
         Design({**FIXED, "window_s": window_s}, {"rate_hz": fast_hz[profile.name]}, once=True),
