@@ -70,8 +70,14 @@ def test_impossible_scenarios_are_refused_with_the_field_named(fields: dict[str,
 def test_window_is_whole_intervals_and_not_shorter_than_asked(
     rate_hz: float, interval_s: float, window_s: float
 ) -> None:
-    scenario = Scenario("short_polling", rate_hz=rate_hz, poll_interval_s=interval_s, window_s=window_s)
+    try:
+        scenario = Scenario("short_polling", rate_hz=rate_hz, poll_interval_s=interval_s, window_s=window_s)
+    except ScenarioError as refusal:  # it would be longer than four times what was asked for
+        assert "window" in str(refusal)  # noqa: PT017
+        assert 4 * window_s < max(interval_s, 1 / rate_hz) + window_s
+        return
     window = scenario.exact_window_s
+    assert window <= 4 * Fraction(str(window_s))
     assert window >= Fraction(str(window_s))
     assert (window / Fraction(str(interval_s))).denominator == 1
     if window * Fraction(str(rate_hz)) % 1 == 0:
@@ -190,7 +196,7 @@ def test_every_experiment_asks_something_of_every_profile() -> None:
             assert plan_run([name], list(TRANSPORTS), profile, 1, {})
 
 
-@pytest.mark.parametrize("window_s", [1.0, 2.0, 8.0])
+@pytest.mark.parametrize("window_s", [1.5, 2.0, 8.0])
 def test_a_bursty_window_holds_whole_cycles_and_so_the_mean_rate(window_s: float) -> None:
     counts = []
     for seed in range(40):
@@ -198,3 +204,38 @@ def test_a_bursty_window_holds_whole_cycles_and_so_the_mean_rate(window_s: float
         window = choose_window(scenario, seed, plan_start_ns=0, earliest_ns=800_000_000)
         counts.append(window.ticks / float(scenario.exact_window_s))
     assert sum(counts) / len(counts) == pytest.approx(50, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"rate_hz": 0.001}, "whole ticks at 0.001 Hz; ask for window_s=1000"),
+        ({"rate_hz": 1e-300}, "choose shorter ones"),
+        (
+            {"rate_hz": 0.0, "heartbeat_s": 1.0},
+            "10 polls, holds or heartbeats, one each 1 s; ask for window_s=10",
+        ),
+        ({"plan": "bursty", "window_s": 1.0}, "cycles of the bursty plan; ask for window_s=5"),
+    ],
+)
+def test_a_window_that_would_be_stretched_is_refused(fields: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ScenarioError, match="too short") as refused:
+        Scenario("websocket", **{"window_s": 2.0, **fields})
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("transport", "fields", "window_s"),
+    [
+        ("websocket", {"heartbeat_s": 0.3}, 3.0),
+        ("long_polling", {"hold_s": 0.35}, 3.5),
+        ("short_polling", {"poll_interval_s": 0.15}, 2.1),
+        ("short_polling", {"poll_pause_s": 0.25}, 2.5),
+        ("websocket", {}, 2.0),  # nothing is done
+        ("long_polling", {"hold_s": 30.0}, 2.0),  # no hold ends in the window
+    ],
+)
+def test_a_silent_window_holds_ten_of_what_clients_do(
+    transport: str, fields: dict[str, Any], window_s: float
+) -> None:
+    assert Scenario(transport, rate_hz=0.0, window_s=2.0, **fields).exact_window_s == Fraction(str(window_s))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.processes import TrialFailed
+from bench.processes import TrialFailed, Usage
 from bench.scenario import Scenario
 from bench.trial import choose_window, run_trial
 from bench.verdict import judge
@@ -34,7 +34,7 @@ class FakeWorld:
         self.swarm_dies, self.lose = swarm_dies, lose
         self.clock_shift_ns, self.user_reads = clock_shift_ns, user_reads
         self.told: list[Message] = []
-        self.health_at_ns: list[int] = []
+        self.usage_at_ns: list[int] = []
         self.stopped: list[str] = []
 
     def clock(self) -> int:
@@ -46,7 +46,7 @@ class FakeWorld:
     @contextmanager
     def start_server(self, transport: str, options: Any) -> Iterator[Any]:
         self.options = options
-        self.ready = {"start_ns": START_NS, "loop": "fake", "congestion": "cubic"}
+        self.ready = {"start_ns": START_NS, "loop": "fake", "congestion": "cubic", "conditions": []}
         self.host, self.port, self.path = "127.0.0.1", 1, "/ticks"
         yield self
         self.stopped.append("server")
@@ -60,16 +60,12 @@ class FakeWorld:
 
     # The server's side
 
+    def usage(self) -> Usage:
+        self.usage_at_ns.append(self.now_ns)
+        return Usage(self.now_ns, (self.now_ns - START_NS) // 10, 10**7)
+
     def health(self, lags_after: int | None = None) -> dict[str, Any]:
-        self.health_at_ns.append(self.now_ns)
-        cpu_ns = (self.now_ns - START_NS) // 10
-        return {
-            "now_ns": self.now_ns,
-            "cpu_ns": cpu_ns,
-            "rss_bytes": 10**7,
-            "publish_lags_ns": [1000] * 50,
-            "loop_lags_ns": [500] * 50,
-        }
+        return {"publish_lags_ns": [1000] * 50, "loop_lags_ns": [500] * 50}
 
     def is_running(self) -> bool:
         return True
@@ -147,7 +143,17 @@ def test_the_window_begins_after_connecting_and_warming_up() -> None:
     assert window.counters_at_ns < begins_ns
     assert window.counters_again_at_ns - window.counters_at_ns == window.end_ns - begins_ns
     assert window.until_ns == window.end_ns + round(SCENARIO.drain_s * S)
-    assert begins_ns <= world.health_at_ns[2] < window.end_ns <= world.health_at_ns[3]
+    # CPU time is read just before a tick, at instants that are as far apart as the window is long
+    first_ns, second_ns = world.usage_at_ns[2:]
+    assert begins_ns - S // 100 < first_ns < begins_ns
+    assert abs(second_ns - first_ns - S) < S // 1000
+
+
+def test_too_few_ticks_carry_no_cpu_time_per_delivery() -> None:
+    row, _, _ = FakeWorld().run(Scenario("websocket", clients=3, rate_hz=10, window_s=0.9, warmup_s=0.5))
+    assert math.isnan(row["server_cpu_us_per_tick"])
+    row, _, _ = FakeWorld().run(SCENARIO)
+    assert row["server_cpu_us_per_tick"] == pytest.approx(S / 10 / 1e3 / 30, rel=0.01)
 
 
 def test_a_lost_tick_makes_the_trial_invalid() -> None:
@@ -204,6 +210,7 @@ GOOD = {
     "generator_cpu_ratio": 0.1, "server_cpu_ratio": 0.1, "stamp_shared_ratio": 0.0, "drained": True,
     "generator_lag_p99_ms": 1.0, "request_lag_p99_ms": math.nan, "publish_lag_p99_ms": 1.0,
     "steal_ratio": 0.0, "others_cpu_ratio": 0.0,
+    "cpu_quota_cores": math.nan, "throttled_periods": 0, "conditions": "",
 }  # fmt: skip
 
 
@@ -225,6 +232,10 @@ GOOD = {
         ({"steal_ratio": 0.2}, "suspect", "hypervisor took 20%", True),
         ({"others_cpu_ratio": 0.3}, "suspect", "other processes took 30%", True),
         ({"publish_lag_p99_ms": 40.0}, "suspect", "published 40 ms late", True),
+        ({"cpu_quota_cores": 1.5, "throttled_periods": 4}, "suspect", "quota of 1.5 cores", False),
+        ({"conditions": "nice=10 tracemalloc"}, "suspect", "niceness 10", False),
+        ({"conditions": "nice=10 tracemalloc"}, "suspect", "tracemalloc recorded", False),
+        ({"conditions": "one_core"}, "suspect", "shared one core", False),
         ({"publish_lag_p99_ms": 40.0, "server_cpu_ratio": 0.7}, "ok", "", False),
         ({"missed": 1, "steal_ratio": 0.2}, "invalid", "hypervisor", False),
     ],
@@ -239,5 +250,7 @@ def test_verdicts(change: dict[str, Any], verdict: str, word: str, passing: bool
 def test_a_saturated_server_is_a_finding_a_saturated_generator_a_fault() -> None:
     server = judge({**GOOD, "server_cpu_ratio": 0.99})
     assert (server.verdict, server.limit) == ("ok", "server_cpu")
+    quota = judge({**GOOD, "server_cpu_ratio": 0.99, "cpu_quota_cores": 1.0, "throttled_periods": 1})
+    assert (quota.verdict, quota.limit) == ("suspect", "cpu_quota")  # not the server's own bound
     generator = judge({**GOOD, "generator_cpu_ratio": 0.99})
     assert (generator.verdict, generator.limit) == ("suspect", "generator_cpu")
