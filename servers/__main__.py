@@ -6,6 +6,7 @@ Prints one JSON line (url, pid …) when ready; stops at Ctrl-C or SIGTERM, answ
 import argparse
 import asyncio
 import contextlib
+import dataclasses
 import json
 import os
 import platform
@@ -17,6 +18,7 @@ from typing import Any
 
 from servers.base import PATH, congestion_in_force, listen, load
 from servers.conditions import conditions
+from servers.door import clients_that_fit, raise_descriptor_limit
 from servers.feed import Feed
 from servers.market import RecordingError, random_walk, read_recording
 from servers.options import ServerOptions, add_options
@@ -115,6 +117,8 @@ def run(transport: str, options: ServerOptions) -> None:
         ValueError: If the certificate cannot be read.
         OSError: If the address cannot be listened on.
     """
+    max_clients = clients_that_fit(options.max_clients, raise_descriptor_limit())
+    options = dataclasses.replace(options, max_clients=max_clients)
     if options.core is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {options.core})
     loop_factory = None

@@ -66,12 +66,15 @@ def parse_query(query: Mapping[str, str], feed: Feed, *, holds: bool = False) ->
     ``after`` absent: from now on, beginning with the newest tick; ``after=0``: the whole history.
 
     Raises:
-        BadRequest: If a parameter is unknown, not a number, or out of range.
+        BadRequest: If a parameter is unknown, given twice, not a number, or out of range.
     """
     known = ("after", "hold") if holds else ("after",)
-    for name in query:
+    given = list(query.items())  # of a MultiDict, all of them
+    for name, _ in given:
         if name not in known:
             raise BadRequest(f"unknown parameter {name!r}; known here: {', '.join(known)}")
+    if len(given) > len({name for name, _ in given}):
+        raise BadRequest("a parameter is given twice; give it once")  # libraries differ in which one counts
     cursor = feed.newest_only()
     if "after" in query:
         text = query["after"]

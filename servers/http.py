@@ -2,7 +2,8 @@
 
 A client that never reads cannot make the server's memory grow: its connection gets one answer at a time, the
 next request is not looked at before that answer was written, and after 20 s without progress the kernel ends
-the connection (TCP_USER_TIMEOUT, see :func:`servers.base.listen`).
+the connection (TCP_USER_TIMEOUT, see :func:`servers.base.listen`). One that does not ask, or not to the end,
+is closed after 10 s, and counts as a connection until then (servers/door.py).
 
 With compression, ticks go as gzip to whoever accepts it; aiohttp compresses each answer anew.
 """
@@ -17,12 +18,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestHandler
 
 from servers.base import BACKLOG, HEALTH_PATH, PATH, BadRequest, health, ssl_context
+from servers.door import HEAD_TIMEOUT_S, Door
 from servers.feed import Delivery, Feed
 from servers.options import ServerOptions
+from servers.request_head import check_target
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Visitors = set[RequestHandler]
+"""Connections that have not asked yet."""
 
 STOP_TIMEOUT_S = 5.0
 
@@ -30,8 +36,8 @@ _log = logging.getLogger("servers.http")
 
 
 def _only_our_faults(record: logging.LogRecord) -> bool:
-    """Keep clients' malformed requests off the terminal: they are answered with 400, and that is enough."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    """Keep off the terminal what clients do: a malformed request is answered with 400, and one may leave."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | ConnectionError))
 
 
 @contextlib.asynccontextmanager
@@ -41,23 +47,23 @@ async def serve_http(
     """Serve ``GET /ticks`` by ``answer_ticks``, and ``GET /health``, while the context is open."""
     server: web.Server
     known_connections: weakref.WeakSet[asyncio.Task[None]] = weakref.WeakSet()
+    door = Door(options.max_clients)
+    visitors: Visitors = set()
 
     @web.middleware
     async def refuse_politely(request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer whatever is wrong with one JSON sentence, and go on."""
+        visitors.discard(request.protocol)
         connection = request.task  # one per connection, and unlike uvloop's TLS transports weakly referable
         if connection not in known_connections and request.path != HEALTH_PATH:
-            if (
-                len(known_connections) >= options.max_clients
-                and len(server.connections) > options.max_clients
-            ):
-                return _error(
-                    503, f"{options.max_clients} clients are connected, the most allowed; try later"
-                )
+            others = min(len(known_connections), len(server.connections) - 1)
+            if not door.has_room_for_a_client(others):
+                return _error(503, door.sentence)
             known_connections.add(connection)
         if request.can_read_body:
             return _error(413, "a request body is not read here; ask by GET with a query")
         try:
+            check_target(request.raw_path)
             response = await handler(request)
             if options.compression and request.path == PATH and _accepts_gzip(request):
                 response.enable_compression(web.ContentCoding.gzip)
@@ -83,13 +89,78 @@ async def serve_http(
     assert runner.server is not None
     server = runner.server
     try:
-        await web.SockSite(runner, listener, backlog=BACKLOG, ssl_context=ssl_context(options)).start()
-        yield
+        async with listening(runner, listener, options, door, visitors):
+            yield
     finally:
         await runner.cleanup()
 
 
 _log.addFilter(_only_our_faults)
+
+
+# Connections, before they have asked
+
+
+class Full(asyncio.Protocol):
+    """A connection that is one too many: it is told so, and closed."""
+
+    def __init__(self, sentence: str) -> None:
+        body = json.dumps({"error": sentence})
+        self._answer = (
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
+        ).encode()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Answer without a question."""
+        assert isinstance(transport, asyncio.WriteTransport) or hasattr(transport, "write")
+        transport.write(self._answer)
+        transport.close()
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    runner: web.AppRunner,
+    listener: socket.socket,
+    options: ServerOptions,
+    door: Door,
+    visitors: Visitors,
+) -> AsyncIterator[None]:
+    """Accept connections for an application while the context is open.
+
+    aiohttp waits an hour for a request, and the number of its connections has no bound. So each connection
+    is a visitor until its first request is whole; those that still are one after a while are closed.
+
+    Args:
+        runner: The application, set up.
+        listener, options: Where to listen, and how.
+        door: How many connections there may be.
+        visitors: Those that have not asked yet; whoever handles a request takes its connection out.
+    """
+    loop = asyncio.get_running_loop()
+    application = runner.server
+    assert application is not None
+
+    def expire(visitor: RequestHandler) -> None:
+        if visitor in visitors:
+            visitors.discard(visitor)
+            visitor.force_close()
+
+    def build_connection() -> asyncio.Protocol:
+        if not door.has_room_for_a_connection(len(application.connections)):
+            return Full(door.sentence)
+        visitor = application()
+        visitors.add(visitor)
+        loop.call_later(HEAD_TIMEOUT_S, expire, visitor)
+        return visitor
+
+    server = await loop.create_server(
+        build_connection, sock=listener, backlog=BACKLOG, ssl=ssl_context(options)
+    )
+    try:
+        yield
+    finally:
+        server.close()
 
 
 def ticks_response(delivery: Delivery) -> web.Response:

@@ -6,19 +6,17 @@ is no task per request: it is answered in the call that read it, or later (see s
 
 import asyncio
 import contextlib
-import functools
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl, unquote
-
-import httptools
 
 from servers.base import BACKLOG, HEALTH_PATH, PATH, BadRequest, health, ssl_context
+from servers.door import Door
 from servers.feed import Feed
 from servers.lean_connection import Connection, Request
 from servers.options import ServerOptions
+from servers.request_head import check_hosts, read_target
 
 STOP_TIMEOUT_S = 5.0
 
@@ -37,7 +35,7 @@ class LeanServer:
         self,
         transport: str,
         feed: Feed,
-        max_clients: int,
+        door: Door,
         answer_ticks: AnswerTicks,
         forget: Callable[[Connection], Any],
     ) -> None:
@@ -46,13 +44,20 @@ class LeanServer:
         self._clients: set[Connection] = set()  # those that asked for more than their health
         self._transport = transport
         self._feed = feed
-        self._max_clients = max_clients
+        self._door = door
         self._answer_ticks = answer_ticks
         self._forget = forget
 
     def build_connection(self) -> Connection:
         """Return a connection that is served here."""
-        return Connection(self.handle, self.connections.add, self.forget_connection)
+        return Connection(self.handle, self.take_note, self.forget_connection)
+
+    def take_note(self, connection: Connection) -> None:
+        """Take note of a connection, or close it if it is one too many."""
+        if not self._door.has_room_for_a_connection(len(self.connections)):
+            connection.turn_away(HTTPStatus.SERVICE_UNAVAILABLE, self._door.sentence)
+            return
+        self.connections.add(connection)
 
     def forget_connection(self, connection: Connection) -> None:
         """Drop all that is known of a connection."""
@@ -67,11 +72,15 @@ class LeanServer:
         if request.problem:
             connection.refuse(HTTPStatus.BAD_REQUEST, request.problem, close=True)
             return
-        path, query = _split(request.url)
+        try:
+            check_hosts(request.hosts)
+            path, query = read_target(request.url)
+        except BadRequest as bad:
+            connection.refuse(HTTPStatus.BAD_REQUEST, str(bad), close=True)
+            return
         if connection not in self._clients and path != HEALTH_PATH:
-            if len(self._clients) >= self._max_clients:
-                sentence = f"{self._max_clients} clients are connected, the most allowed; try later"
-                connection.refuse(HTTPStatus.SERVICE_UNAVAILABLE, sentence, close=True)
+            if not self._door.has_room_for_a_client(len(self._clients)):
+                connection.refuse(HTTPStatus.SERVICE_UNAVAILABLE, self._door.sentence, close=True)
                 return
             self._clients.add(connection)
         if request.has_body:
@@ -92,17 +101,6 @@ class LeanServer:
                 connection.refuse(HTTPStatus.BAD_REQUEST, str(bad))
 
 
-@functools.lru_cache(maxsize=64)
-def _split(url: bytes) -> tuple[str, Mapping[str, str]]:
-    """Return path and query of a target. Clients that hold the same ticks ask in the same words."""
-    try:
-        target = httptools.parse_url(url)
-    except httptools.HttpParserInvalidURLError:  # such as the * of OPTIONS
-        return url.decode("latin-1"), {}
-    path = unquote((target.path or b"/").decode("latin-1"))
-    return path, dict(parse_qsl((target.query or b"").decode("latin-1"), keep_blank_values=True))
-
-
 @contextlib.asynccontextmanager
 async def serve_lean(
     transport: str,
@@ -120,7 +118,7 @@ async def serve_lean(
     """
     if options.compression:
         raise ValueError(f"{transport} does not compress; use {transport.removesuffix('_lean')}")
-    lean = LeanServer(transport, feed, options.max_clients, answer_ticks, forget)
+    lean = LeanServer(transport, feed, Door(options.max_clients), answer_ticks, forget)
     server = await asyncio.get_running_loop().create_server(
         lean.build_connection, sock=listener, backlog=BACKLOG, ssl=ssl_context(options)
     )

@@ -2,6 +2,7 @@
 
 A client that never reads cannot make the server's memory grow. Its connection gets one answer at a time, the
 next request waits until the kernel has taken most of that answer, and what it sends meanwhile is not read.
+The head of a request has a deadline.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from typing import NamedTuple, cast
 
 import httptools
 
+from servers.door import HEAD_TIMEOUT_S
 from servers.feed import Delivery
 
 MAX_HEAD_BYTES = 16 * 1024
@@ -33,8 +35,10 @@ class Request(NamedTuple):
     """What is kept of a request until its turn comes."""
 
     method: str
-    url: bytes
+    url: str
     keep_alive: bool
+    hosts: tuple[str, ...] = ()
+    """Its Host headers; there should be one."""
     problem: str = ""
     """Why it cannot be answered, if its bytes are no request."""
     has_body: bool = False
@@ -63,7 +67,9 @@ class Connection(asyncio.Protocol):
         self._waiting: collections.deque[Request] = collections.deque()
         self._current: Request | None = None
         self._url = b""
+        self._hosts: tuple[str, ...] = ()
         self._head_bytes = 0
+        self._deadline: asyncio.TimerHandle | None = None
         self._can_write = True
         self._finished = False  # nothing that comes will be answered any more
 
@@ -72,12 +78,14 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take note of a new client."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods only
+        self._deadline = self._loop.call_later(HEAD_TIMEOUT_S, self.abort)
         self._opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client at once, also where its request is held."""
         self._finished = True
         self._waiting.clear()
+        self._meet_deadline()
         self._lost(self)
 
     def data_received(self, data: bytes) -> None:
@@ -91,6 +99,8 @@ class Connection(asyncio.Protocol):
             self._refuse_bytes(f"this is no HTTP request: {error}")
         if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse_bytes(f"the head of this request is over {MAX_HEAD_BYTES} bytes")
+        if self._head_bytes and self._deadline is None and not self._finished:  # a head in pieces
+            self._deadline = self._loop.call_later(HEAD_TIMEOUT_S, self.abort)
         if len(self._waiting) > MAX_REQUESTS_WAITING:
             self._transport.pause_reading()
         self._serve_next()
@@ -108,21 +118,28 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self._url = b""
+        self._url, self._hosts = b"", ()
 
     def on_url(self, url: bytes) -> None:
         """Collect a piece of the target."""
         self._url += url
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep the Host: a request without, or with two, is refused."""
+        if len(name) == 4 and name.lower() == b"host":
+            self._hosts = (*self._hosts, value.decode("latin-1"))
+
     def on_body(self, body: bytes) -> None:
         """Refuse a request with a body as soon as the first byte of it is here."""
         if not self._finished:
             self._finished = True
-            self._waiting.append(Request("", self._url, keep_alive=False, has_body=True))
+            url = self._url.decode("latin-1")
+            self._waiting.append(Request("", url, keep_alive=False, hosts=self._hosts, has_body=True))
 
     def on_message_complete(self) -> None:
         """Put a whole request in the queue; after one that closes, nothing more is read."""
         self._head_bytes = 0
+        self._meet_deadline()
         version = self._parser.get_http_version()
         if version not in ("1.0", "1.1"):
             self._refuse_bytes(f"this is HTTP/{version}; speak HTTP/1.1")
@@ -131,7 +148,9 @@ class Connection(asyncio.Protocol):
         if not self._finished:
             keep_alive = self._parser.should_keep_alive() and version == "1.1"
             self._finished = not keep_alive
-            self._waiting.append(Request(self._parser.get_method().decode(), self._url, keep_alive))
+            method, url = self._parser.get_method().decode(), self._url.decode("latin-1")
+            hosts = self._hosts or (("",) if version == "1.0" else ())  # HTTP/1.0 needs none
+            self._waiting.append(Request(method, url, keep_alive, hosts))
 
     def _parse(self, data: bytes) -> None:
         while data and not self._finished:
@@ -145,7 +164,12 @@ class Connection(asyncio.Protocol):
     def _refuse_bytes(self, problem: str) -> None:
         if not self._finished:
             self._finished = True
-            self._waiting.append(Request("", b"", keep_alive=False, problem=problem))
+            self._waiting.append(Request("", "", keep_alive=False, problem=problem))
+
+    def _meet_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
     # One request after the other
 
@@ -186,6 +210,11 @@ class Connection(asyncio.Protocol):
     def refuse(self, status: int, sentence: str, extra: str = "", *, close: bool = False) -> None:
         """Say in one JSON sentence why the current request is not answered."""
         self.respond(status, json.dumps({"error": sentence}).encode(), extra, close=close)
+
+    def turn_away(self, status: int, sentence: str) -> None:
+        """Refuse a client before it has asked, and close."""
+        self._current = Request("GET", "", keep_alive=False)
+        self.refuse(status, sentence)
 
     def _close_gently(self) -> None:
         """Close for writing only: a reset could overtake the answer (RFC 9112, section 9.6)."""

@@ -1,11 +1,14 @@
 """What the WebSocket servers share, whatever their library: whom they serve, what they tell the others."""
 
 import json
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from urllib.parse import parse_qsl, urlsplit
+from typing import NamedTuple
 
 from servers.base import HEALTH_PATH, PATH, BadRequest, health, parse_query
+from servers.door import Door
 from servers.feed import Feed
+from servers.request_head import WEBSOCKET_VERSION, WrongVersion, check_hosts, check_version, read_target
 
 MAX_MESSAGE_BYTES = 1024
 """Clients have nothing to say here; a longer message is refused with close code 1009 (RFC 6455, 7.4.1)."""
@@ -25,27 +28,60 @@ class Refused(Exception):
         self.reason = reason.encode()[:123].decode(errors="ignore")  # a control frame's room (RFC 6455, 5.5)
 
 
-def admit(target: str, feed: Feed, clients: int, max_clients: int) -> int:
+class PlainAnswer(NamedTuple):
+    """An answer of plain HTTP, in JSON, to what goes no further."""
+
+    status: HTTPStatus
+    body: bytes
+    headers: Mapping[str, str] = {}
+
+
+def admit(target: str, feed: Feed, clients: int, door: Door) -> int:
     """Return the cursor of a client that asked for the target, while so many others are connected.
 
     Raises:
         Refused: If there are too many clients, or its query cannot be answered.
     """
-    if clients >= max_clients:
-        raise Refused(TRY_AGAIN_LATER, f"{max_clients} clients are connected, the most allowed")
+    if not door.has_room_for_a_client(clients):
+        raise Refused(TRY_AGAIN_LATER, door.sentence)
     try:
-        return parse_query(dict(parse_qsl(urlsplit(target).query, keep_blank_values=True)), feed).cursor
+        return parse_query(read_target(target)[1], feed).cursor
     except BadRequest as bad:
         raise Refused(BAD_QUERY, str(bad)) from bad
 
 
-def plain_answer(target: str, transport: str, feed: Feed, clients: int) -> tuple[HTTPStatus, bytes] | None:
-    """Return the plain HTTP answer to what is no WebSocket handshake at /ticks; None goes on with it."""
-    address = urlsplit(target)
-    if address.path == HEALTH_PATH:
-        lags_after = dict(parse_qsl(address.query)).get("lags_after")
-        return HTTPStatus.OK, health(transport, feed, clients, lags_after)
-    if address.path != PATH:
-        sentence = f"there is no {address.path}; ask for {PATH} or {HEALTH_PATH}"
-        return HTTPStatus.NOT_FOUND, json.dumps({"error": sentence}).encode()
+def plain_answer(
+    target: str,
+    hosts: Sequence[str],
+    versions: Sequence[str],
+    *,
+    transport: str,
+    feed: Feed,
+    clients: int,
+) -> PlainAnswer | None:
+    """Return the plain answer to what is no WebSocket handshake at /ticks; None goes on with it.
+
+    Args:
+        target: Of the request, as it came.
+        hosts, versions: Values of its headers Host and Sec-WebSocket-Version, each as often as it came.
+        transport, feed, clients: What ``/health`` tells of.
+    """
+    try:
+        check_hosts(hosts)
+        path, query = read_target(target)
+        if path == HEALTH_PATH:
+            return PlainAnswer(HTTPStatus.OK, health(transport, feed, clients, query.get("lags_after")))
+        if path != PATH:
+            sentence = f"there is no {path}; ask for {PATH} or {HEALTH_PATH}"
+            return PlainAnswer(HTTPStatus.NOT_FOUND, _error(sentence))
+        check_version(versions)
+    except WrongVersion as wrong:
+        headers = {"Sec-WebSocket-Version": WEBSOCKET_VERSION}
+        return PlainAnswer(HTTPStatus.UPGRADE_REQUIRED, _error(str(wrong)), headers)
+    except BadRequest as bad:
+        return PlainAnswer(HTTPStatus.BAD_REQUEST, _error(str(bad)))
     return None
+
+
+def _error(sentence: str) -> bytes:
+    return json.dumps({"error": sentence}).encode()

@@ -9,6 +9,9 @@ after 20 s without progress the kernel ends the connection (TCP_USER_TIMEOUT, se
 With compression (permessage-deflate, RFC 7692) a broadcast compresses each message for each connection anew,
 because every connection has a window of its own. Over TLS a client that does not keep up is noticed later,
 when the event loop's buffer of encrypted bytes is full too (64 KiB).
+
+Of RFC 6455 the library lets one thing pass: a length in more bytes than it needs (section 5.2). A client that
+has not finished its handshake within 10 s is closed; until then it does not count towards ``max_clients``.
 """
 
 import asyncio
@@ -16,7 +19,6 @@ import contextlib
 import logging
 import socket
 from collections.abc import AsyncIterator
-from http import HTTPStatus
 
 import msgspec
 from websockets.asyncio.server import ServerConnection, broadcast
@@ -25,6 +27,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from servers.base import BACKLOG, ssl_context
+from servers.door import HEAD_TIMEOUT_S, Door
 from servers.feed import Feed
 from servers.options import ServerOptions
 from servers.push import (
@@ -32,6 +35,7 @@ from servers.push import (
     MAX_MESSAGE_BYTES,
     STOP_TIMEOUT_S,
     STOPPING,
+    PlainAnswer,
     Refused,
     admit,
     plain_answer,
@@ -45,6 +49,7 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
     keeping_up: dict[ServerConnection, None] = {}
     catching_up: dict[ServerConnection, asyncio.Task[None]] = {}
     broadcast_seq = feed.newest_seq
+    door = Door(options.max_clients)
 
     def clients() -> int:
         return len(keeping_up) + len(catching_up)
@@ -79,7 +84,7 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
         """Serve one client until its connection closes."""
         assert connection.request is not None
         try:
-            cursor = admit(connection.request.path, feed, clients(), options.max_clients)
+            cursor = admit(connection.request.path, feed, clients(), door)
         except Refused as refused:
             await connection.close(refused.code, refused.reason)
             return
@@ -96,8 +101,15 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
 
     def route(connection: ServerConnection, request: Request) -> Response | None:
         """Answer what is no WebSocket handshake at /ticks; None goes on with the handshake."""
-        plain = plain_answer(request.path, "websocket", feed, clients())
-        return None if plain is None else _json_response(connection, *plain)
+        plain = plain_answer(
+            request.path,
+            request.headers.get_all("Host"),
+            request.headers.get_all("Sec-WebSocket-Version"),
+            transport="websocket",
+            feed=feed,
+            clients=clients(),
+        )
+        return None if plain is None else _json_response(connection, request, plain)
 
     encryption = ssl_context(options)
     feed.listeners.add(publish)
@@ -111,6 +123,7 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
         ping_interval=options.heartbeat_s,
         ping_timeout=options.heartbeat_s,
         max_size=MAX_MESSAGE_BYTES,
+        open_timeout=HEAD_TIMEOUT_S,
         close_timeout=STOP_TIMEOUT_S,
         server_header=None,
         logger=_quiet_logger(),
@@ -123,10 +136,13 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
         await server.wait_closed()
 
 
-def _json_response(connection: ServerConnection, status: HTTPStatus, body: bytes) -> Response:
-    response = connection.respond(status, body.decode())
+def _json_response(connection: ServerConnection, request: Request, plain: PlainAnswer) -> Response:
+    response = connection.respond(plain.status, plain.body.decode())
     del response.headers["Content-Type"]
     response.headers["Content-Type"] = "application/json; charset=utf-8"
+    response.headers.update(plain.headers)
+    if request.method == "HEAD":
+        response.body = b""
     return response
 
 

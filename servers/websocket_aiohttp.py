@@ -6,6 +6,9 @@ drops out and gets a task of its own, which sends from the shared history and wa
 buffer (64 KiB) is full.
 
 A ping is sent when nothing came for ``heartbeat_s``; aiohttp gives the pong half of that.
+
+aiohttp takes what RFC 6455 forbids: unmasked frames of a client (section 5.1), a length in more bytes than it
+needs (5.2), and close codes above 4999 (7.4.2).
 """
 
 import asyncio
@@ -22,14 +25,16 @@ import msgspec
 from aiohttp import WSMsgType, web
 from aiohttp.abc import AbstractStreamWriter
 
-from servers.base import BACKLOG, ssl_context
+from servers.door import Door
 from servers.feed import Feed
+from servers.http import Visitors, listening
 from servers.options import ServerOptions
 from servers.push import (
     GOING_AWAY,
     MAX_MESSAGE_BYTES,
     STOP_TIMEOUT_S,
     STOPPING,
+    PlainAnswer,
     Refused,
     admit,
     plain_answer,
@@ -56,6 +61,8 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
     """Serve the feed on the listening socket while the context is open."""
     clients: dict[Client, None] = {}
     news = asyncio.Event()
+    door = Door(options.max_clients)
+    visitors: Visitors = set()
 
     async def send_next(client: Client) -> None:
         """Send one delivery; it does not wait for the client."""
@@ -89,11 +96,19 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
 
     async def answer(request: web.Request) -> web.StreamResponse:
         """Serve one client until its connection closes; what is no handshake gets a plain answer."""
-        plain = plain_answer(request.path_qs, "websocket_aiohttp", feed, len(clients))
+        visitors.discard(request.protocol)
+        plain = plain_answer(
+            request.raw_path,
+            request.headers.getall("Host", []),
+            request.headers.getall("Sec-WebSocket-Version", []),
+            transport="websocket_aiohttp",
+            feed=feed,
+            clients=len(clients),
+        )
         if plain is not None:
-            return _json_response(*plain)
+            return _json_response(plain)
         if request.method != "GET":
-            return _error(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} is not answered here; use GET")
+            return _refusal(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} is not answered here; use GET")
         connection = web.WebSocketResponse(
             heartbeat=options.heartbeat_s,
             compress=options.compression,
@@ -103,10 +118,12 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
         )
         try:
             writer = await connection.prepare(request)
+        except UnicodeEncodeError:  # aiohttp repeats the header in its answer
+            return _refusal(HTTPStatus.BAD_REQUEST, "this is no WebSocket handshake: a header is not ASCII")
         except web.HTTPBadRequest as bad:
-            return _error(HTTPStatus.BAD_REQUEST, f"this is no WebSocket handshake: {bad.text}")
+            return _refusal(HTTPStatus.BAD_REQUEST, f"this is no WebSocket handshake: {bad.text}")
         try:
-            cursor = admit(request.path_qs, feed, len(clients), options.max_clients)
+            cursor = admit(request.raw_path, feed, len(clients), door)
         except Refused as refused:
             await connection.close(code=refused.code, message=refused.reason.encode())
             return connection
@@ -140,24 +157,31 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
     feed.listeners.add(news.set)
     publishing = asyncio.create_task(publish())
     try:
-        await web.SockSite(runner, listener, backlog=BACKLOG, ssl_context=ssl_context(options)).start()
-        yield
+        async with listening(runner, listener, options, door, visitors):
+            yield
     finally:
         feed.listeners.discard(news.set)
         publishing.cancel()
         await runner.cleanup()
 
 
-def _error(status: HTTPStatus, sentence: str) -> web.Response:
-    return _json_response(status, json.dumps({"error": sentence}).encode())
+def _refusal(status: HTTPStatus, sentence: str) -> web.Response:
+    return _json_response(PlainAnswer(status, json.dumps({"error": sentence}).encode()))
 
 
-def _json_response(status: HTTPStatus, body: bytes) -> web.Response:
-    return web.Response(status=status, body=body, content_type="application/json", charset="utf-8")
+def _json_response(plain: PlainAnswer) -> web.Response:
+    return web.Response(
+        status=plain.status,
+        body=plain.body,
+        headers=plain.headers,
+        content_type="application/json",
+        charset="utf-8",
+    )
 
 
 def _quiet_logger() -> logging.Logger:
     """Return a logger that keeps clients' mistakes (a broken handshake) off the terminal."""
+    logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)  # one line for each subprotocol offered
     logger = logging.getLogger("servers.websocket_aiohttp")
     logger.setLevel(logging.CRITICAL)
     return logger

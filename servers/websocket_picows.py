@@ -7,9 +7,13 @@ in place of the event loop's, and writes at once, not at the end of the loop's t
 A client that does not keep up is paused by its transport as soon as a byte stays behind. When all is taken,
 it is sent the shared history from its cursor, one delivery at a time. Where picows differs from its siblings:
 
-- requests other than GET are answered with 400 and a plain sentence, before they can be seen here;
+- requests other than GET, HEAD too, are answered with 400 and a plain sentence, before they can be seen here;
 - the size of a message is limited frame by frame; nothing of it is kept;
-- ``Connection: keep-alive, Upgrade``, as Firefox sends it, is refused: picows wants ``Upgrade`` alone.
+- ``Connection: keep-alive, Upgrade``, as Firefox sends it, is refused: picows wants ``Upgrade`` alone;
+- it accepts connections until the process has no files left, then prints a traceback; those who wait are
+  accepted when others have gone. A client has 10 s for its handshake, and does not count until then;
+- it takes what RFC 6455 forbids: reserved bits (section 5.2), a continuation of nothing and a message within
+  a message (5.4), close codes above 4999 (7.4.2), and text that is no UTF-8 (8.1).
 """
 
 import asyncio
@@ -33,7 +37,8 @@ from picows import (
     ws_create_server,
 )
 
-from servers.base import BACKLOG, STALL_TIMEOUT_S, ssl_context
+from servers.base import BACKLOG, ssl_context
+from servers.door import HEAD_TIMEOUT_S, Door
 from servers.feed import Delivery, Feed
 from servers.options import ServerOptions
 from servers.push import (
@@ -54,9 +59,9 @@ HEADER_ROOM_BYTES = 14
 class Broadcast:
     """The feed's deliveries, framed for picows, and the clients that get them."""
 
-    def __init__(self, feed: Feed, max_clients: int) -> None:
+    def __init__(self, feed: Feed, door: Door) -> None:
         self.feed = feed
-        self.max_clients = max_clients
+        self.door = door
         self.clients: dict[Client, None] = {}
         self._framed: tuple[Delivery | None, bytearray] = (None, bytearray())
 
@@ -89,7 +94,7 @@ class Client(WSListener):
                 transport.request.path.decode("latin-1"),
                 self._feed,
                 len(self._broadcast.clients),
-                self._broadcast.max_clients,
+                self._broadcast.door,
             )
         except Refused as refused:
             self.close(refused.code, refused.reason)
@@ -143,20 +148,26 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
     """
     if options.compression:
         raise ValueError("websocket_picows does not compress; use websocket or websocket_aiohttp")
-    broadcast = Broadcast(feed, options.max_clients)
+    broadcast = Broadcast(feed, Door(options.max_clients))
 
     def route(request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
         """Answer what is no WebSocket handshake at /ticks; else listen to the client."""
         target = request.path.decode("latin-1")
-        answer = plain_answer(target, "websocket_picows", feed, len(broadcast.clients))
+        answer = plain_answer(
+            target,
+            request.headers.getall("Host", []),
+            request.headers.getall("Sec-WebSocket-Version", []),
+            transport="websocket_picows",
+            feed=feed,
+            clients=len(broadcast.clients),
+        )
         if answer is None:
             return Client(broadcast)
-        status, body = answer
-        headers = {"Content-Type": "application/json; charset=utf-8"}
-        if status < 400:
-            response = WSUpgradeResponse.create_ok_response(body, headers)
+        headers = {"Content-Type": "application/json; charset=utf-8", **answer.headers}
+        if answer.status < 400:
+            response = WSUpgradeResponse.create_ok_response(answer.body, headers)
         else:
-            response = WSUpgradeResponse.create_error_response(status, body, headers)
+            response = WSUpgradeResponse.create_error_response(answer.status, answer.body, headers)
         return WSUpgradeResponseWithListener(response, None)
 
     heartbeat_s = options.heartbeat_s
@@ -166,7 +177,7 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
         sock=listener,
         backlog=BACKLOG,
         ssl=ssl_context(options),
-        websocket_handshake_timeout=STALL_TIMEOUT_S,
+        websocket_handshake_timeout=HEAD_TIMEOUT_S,
         enable_auto_ping=heartbeat_s is not None,
         auto_ping_strategy=WSAutoPingStrategy.PING_PERIODICALLY,
         auto_ping_idle_timeout=half_s,  # half a period idle, a ping, half a period for its pong
