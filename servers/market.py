@@ -1,6 +1,7 @@
 """What ticks say: a seeded random walk that looks like a market, or a recording of a real one (CSV)."""
 
 import csv
+import hashlib
 import itertools
 import math
 import random
@@ -41,6 +42,21 @@ def random_walk(seed: int) -> Iterator[tuple[str, float]]:
         opening = math.log(SYMBOLS[symbol])
         log_price[symbol] += rng.gauss(0, _CALM * math.exp(heat)) + _PULL * (opening - log_price[symbol])
         yield symbol, round(min(max(math.exp(log_price[symbol]), _LOWEST), _HIGHEST), 2)
+
+
+def recording_digest(path: Path) -> str:
+    """Return the SHA-256 of a recording's bytes, in hexadecimal: two files with one digest are one market.
+
+    Raises:
+        RecordingError: If it is no file, or cannot be read.
+    """
+    try:
+        if not path.is_file():  # a device or a pipe may never end
+            raise RecordingError(f"{path}: there is no such file; give the path of a CSV file")
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 @dataclass(frozen=True)

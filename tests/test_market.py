@@ -3,11 +3,12 @@
 import itertools
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from servers.market import SYMBOLS, RecordingError, random_walk, read_recording
+from servers.market import SYMBOLS, RecordingError, random_walk, read_recording, recording_digest
 
 TICKS = 60_000
 
@@ -175,3 +176,17 @@ def test_the_busiest_stretch_of_a_recording_is_known(tmp_path):
     assert recording.most_within(1.0) == 201  # the last tick, and the next lap's burst
     assert recording.most_within(0.01) == 21
     assert recording.most_within(100.0) >= 201 * 12
+
+
+def test_a_digest_is_that_of_the_bytes(tmp_path):
+    one, same, other = (tmp_path / name for name in ("one.csv", "same.csv", "other.csv"))
+    one.write_text(GOOD)
+    same.write_text(GOOD)
+    other.write_text(GOOD.replace("9", "8"))
+    assert recording_digest(one) == recording_digest(same) != recording_digest(other)
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "nowhere.csv", "."])
+def test_only_a_file_has_a_digest(path):
+    with pytest.raises(RecordingError, match="no such file"):
+        recording_digest(Path(path))
