@@ -189,7 +189,7 @@ class Scenario:
         object.__setattr__(self, name, value)
 
     def read_recording(self) -> Recording:
-        """Read the recording that is to be replayed.
+        """Read the recording that is to be replayed: once a process, as long as it does not change.
 
         Raises:
             RecordingError: If it cannot be.

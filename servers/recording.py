@@ -34,6 +34,7 @@ COLUMN_NAMES = {
 _DELIMITERS = ",;\t"
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # which Excel writes and reads
 _ROWS_AT_ONCE = 20_000
+_MOST_ROWS = 5_000_000  # read in ten seconds; a server has thirty to start
 _LONGEST_LINE = 65_536  # characters
 _LONG_S = 1.0
 _LONGEST_PRICE = -2.2250738585072014e-308
@@ -161,6 +162,8 @@ def _read_file(path: Path, _state: object, time_unit: str | None) -> _Market:
             if time.monotonic() > silent_until_s:
                 silent_until_s = math.inf
                 print(f"reading {path}: {len(prices):,} rows so far …", file=sys.stderr, flush=True)
+            if len(prices) > _MOST_ROWS:
+                raise RecordingError(f"{path} has over {_MOST_ROWS:,} rows; cut out what is to be replayed")
             rows = table.next_rows()
     return _Market(times_ns, is_told_by_size(first[0], time_unit), list(known), codes, prices)
 

@@ -334,6 +334,12 @@ def test_many_rows_are_read_in_turns_and_said_to_take_long(tmp_path, monkeypatch
         read(tmp_path, HEADER + "".join([*rows[:98], rows[99], rows[98]]))
 
 
+def test_a_recording_that_takes_too_long_to_read_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_MOST_ROWS", 2)
+    with pytest.raises(RecordingError, match="has over 2 rows"):
+        read(tmp_path, GOOD)
+
+
 # The digest
 
 
