@@ -13,7 +13,7 @@ from clients.headers import HEADER_SETS
 from servers.base import DEFAULT_HOLD_S, MAX_HOLD_S
 from servers.options import ServerOptions
 from servers.plan import OPENING_FACTOR, OPENING_S, QUIET_S
-from servers.recording import Recording, read_recording
+from servers.recording import Recording, RecordingError, read_recording
 from servers.wire import MAX_BATCH_TICKS
 
 DEFAULT_POLL_INTERVAL_S = 0.5
@@ -182,8 +182,9 @@ class Scenario:
                 self._set("speed", 1.0)
             if not (self.speed or 0.0) > 0:
                 raise ScenarioError(f"speed is {self.speed}; it must be above 0")
-            self._set("rate_hz", self.read_recording().rate_hz)
-            check_rate(self.read_recording())
+            recording = self._read()
+            check_rate(recording)
+            self._set("rate_hz", recording.rate_hz)
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -192,8 +193,14 @@ class Scenario:
         """Read the recording that is to be replayed: once a process, as long as it does not change.
 
         Raises:
-            RecordingError: If it cannot be.
+            RecordingError: If it cannot be, or has another rate than when the scenario was made.
         """
+        recording = self._read()
+        if recording.rate_hz != self.rate_hz:
+            raise RecordingError(f"{self.recording} has changed since the run was planned; measure anew")
+        return recording
+
+    def _read(self) -> Recording:
         assert self.recording is not None
         speed = 1.0 if self.speed is None else self.speed
         return read_recording(

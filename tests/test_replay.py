@@ -14,13 +14,16 @@ from bench.replay import most_within, rows_played, tell_rows
 from bench.results import COLUMNS
 from bench.scenario import Scenario, ScenarioError
 from bench.schedule import plan_run
+from bench.transports import TRANSPORTS
 from bench.trial import choose_window
+from clients.orders import Window
 from clients.stream import Arrival
 from servers import __main__ as server
 from servers.options import ServerOptions
 from servers.plan import due_times
 from servers.recording import RecordingError, read_recording
 from servers.wire import Tick, encode_tick, now_ns
+from tests.test_trial import FakeWorld
 
 S = 1_000_000_000
 
@@ -171,8 +174,6 @@ def test_a_server_starts_its_plan_when_it_has_read(tmp_path, monkeypatch):
 
 
 def test_a_window_begins_after_the_clients_are_connected(tmp_path, start_server):
-    from bench.transports import TRANSPORTS
-
     scenario = replay(market(tmp_path, 0, 0.1, 0.3, 0.6), window_s=1.0)
     started = start_server(TRANSPORTS["websocket"], **_options(scenario))
     connected_ns = now_ns()
@@ -180,6 +181,35 @@ def test_a_window_begins_after_the_clients_are_connected(tmp_path, start_server)
         scenario, 0, started.ready["start_ns"], connected_ns, scenario.read_recording().offsets_ns
     )
     assert connected_ns <= window.start_ns <= connected_ns + S
+
+
+def test_reading_that_takes_long_moves_the_window_and_not_into_the_past(tmp_path, monkeypatch):
+    class World(FakeWorld):
+        def tell(self, message):
+            super().tell(message)
+            if isinstance(message, Window):
+                assert message.counters_at_ns >= self.now_ns
+                assert message.end_ns - S >= self.now_ns
+
+    world = World()
+    scenario = replay(market(tmp_path, *(step / 10 for step in range(25))), clients=3, window_s=1.0)
+    at_once = scenario.read_recording()
+
+    def slowly(self: Scenario):
+        world.sleep(3)
+        return at_once
+
+    monkeypatch.setattr(Scenario, "_read", slowly)
+    row, _, _ = world.run(scenario)
+    assert (row["recording_rows"], row["time_unit"]) == (25, None)
+    assert (row["recording_last_row"] - row["recording_first_row"]) % 25 + 1 == row["expected"] / 3 == 10
+
+
+def test_a_recording_whose_rate_changes_while_a_run_goes_on_ends_it(tmp_path):
+    scenario = replay(market(tmp_path, 0, 1, 2))
+    market(tmp_path, 0, 0.5, 1)
+    with pytest.raises(RecordingError, match="has changed since the run was planned"):
+        FakeWorld().run(scenario)
 
 
 def _options(scenario: Scenario) -> dict[str, object]:
