@@ -18,6 +18,7 @@ TimeReader = Callable[[Sequence[str]], list[int]]
 
 _SMALL_S = 1_000_000  # eleven days in seconds; in ms, a quarter of an hour after midnight
 _FIRST_EPOCH_S, _LAST_EPOCH_S = 631_152_000, 4_102_444_800  # 1990 and 2100, in seconds since 1970 (POSIX.1)
+_FARTHEST_NS = 2**63 - 1
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -149,6 +150,9 @@ def _number_reader(unit: str, size: tuple[int, int] | None, numbers: Numbers) ->
             times = list(map(Decimal, plain))  # exact, where a float has 200 ns since 1970
         except InvalidOperation:
             raise not_a_number from None
+        farthest = _FARTHEST_NS // unit_ns
+        if not (-farthest <= min(times) and max(times) <= farthest):
+            raise ValueError(f"time {texts[0]!r} is over 292 years from its zero")
         if size is not None and not (size[0] <= min(times) and max(times) < size[1]):
             raise ValueError(
                 f"the size of time {texts[0]!r} is not that of {unit}, as of the times above; "

@@ -32,7 +32,7 @@ COLUMN_NAMES = {
 """The columns of a recording, and the names that they may have, in any case."""
 
 _DELIMITERS = ",;\t"
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # which Excel writes and reads
+_SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?\s*', re.IGNORECASE)  # which Excel writes and reads
 _ROWS_AT_ONCE = 20_000
 _MOST_ROWS = 5_000_000  # read in ten seconds; a server has thirty to start
 _LONGEST_LINE = 65_536  # characters

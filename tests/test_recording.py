@@ -116,6 +116,7 @@ def test_a_unit_that_is_said_is_that_of_dates_too(tmp_path):
         (["0", "inf"], "line 3: time 'inf' is not a plain number"),
         (["2", "1"], "line 3: the time is before that of the row above"),
         (["0001-01-01"], "over 292 years"),
+        (["0", "1e99999999"], "line 3: time '1e99999999' is over 292 years"),
     ],
 )
 def test_a_time_that_is_not_plain_is_refused(tmp_path, times, sentence):
