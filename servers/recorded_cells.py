@@ -150,14 +150,14 @@ def _number_reader(unit: str, size: tuple[int, int] | None, numbers: Numbers) ->
             times = list(map(Decimal, plain))  # exact, where a float has 200 ns since 1970
         except InvalidOperation:
             raise not_a_number from None
-        farthest = _FARTHEST_NS // unit_ns
-        if not (-farthest <= min(times) and max(times) <= farthest):
-            raise ValueError(f"time {texts[0]!r} is over 292 years from its zero")
         if size is not None and not (size[0] <= min(times) and max(times) < size[1]):
             raise ValueError(
                 f"the size of time {texts[0]!r} is not that of {unit}, as of the times above; "
                 f"if all have one unit, {_SAY_UNIT}"
             )
+        farthest = _FARTHEST_NS // unit_ns
+        if not (-farthest <= min(times) and max(times) <= farthest):
+            raise ValueError(f"time {texts[0]!r} is over 292 years from its zero")
         return [int(time * unit_ns) for time in times]
 
     return read

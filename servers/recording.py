@@ -37,7 +37,7 @@ _ROWS_AT_ONCE = 20_000
 _MOST_ROWS = 5_000_000  # read in ten seconds; a server has thirty to start
 _LONGEST_LINE = 65_536  # characters
 _LONG_S = 1.0
-_LONGEST_PRICE = -2.2250738585072014e-308
+_LONGEST_PRICE = -2.2250738585072014e-308  # no float has more digits
 _Value = TypeVar("_Value")
 
 
@@ -50,7 +50,8 @@ class Recording:
     """A recorded market, at the speed asked for.
 
     ``offsets_ns`` are the instants, a row each, from 0 at the first; ``told_by_size`` says that nothing but
-    the size of its times told their unit.
+    the size of its times told their unit. Of row ``i`` the symbol is ``names[codes[i]]``: a day may have a
+    million rows and two symbols.
     """
 
     path: Path
@@ -112,9 +113,7 @@ def read_recording(
 @functools.lru_cache(maxsize=8)
 def _read(path: Path, _state: object, payload_bytes: int, speed: float, time_unit: str | None) -> Recording:
     market = _read_file(path, _state, time_unit)
-    for code, name in enumerate(market.names):
-        if largest_encoding_bytes(name, _LONGEST_PRICE) > payload_bytes:
-            _check_room(market, code, payload_bytes, path)
+    _check_room(market, payload_bytes, path)
     first_ns = market.times_ns[0]
     try:
         offsets_ns = array("q", (round((time_ns - first_ns) / speed) for time_ns in market.times_ns))
@@ -124,7 +123,7 @@ def _read(path: Path, _state: object, payload_bytes: int, speed: float, time_uni
 
 
 class _Market(NamedTuple):
-    """What a file says: ``codes`` are indices into ``names``. Arrays, as a day may have a million rows."""
+    """What a file says, at its own speed; see :class:`Recording`."""
 
     times_ns: Sequence[int]
     told_by_size: bool
@@ -179,9 +178,11 @@ def _check_order(times_ns: Sequence[int], already: int, rows: "_Rows", path: Pat
             raise RecordingError(f"{where}: the time is before that of the row above; sort the file")
 
 
-def _check_room(market: _Market, code: int, payload_bytes: int, path: Path) -> None:
+def _check_room(market: _Market, payload_bytes: int, path: Path) -> None:
     """Refuse a symbol that does not fit with one of its prices."""
-    for price in {price for own, price in zip(market.codes, market.prices, strict=True) if own == code}:
+    if all(largest_encoding_bytes(name, _LONGEST_PRICE) <= payload_bytes for name in market.names):
+        return
+    for code, price in set(zip(market.codes, market.prices, strict=True)):
         needed_bytes = largest_encoding_bytes(market.names[code], price)
         if needed_bytes > payload_bytes:
             raise RecordingError(
@@ -252,8 +253,8 @@ class _Table:
         for number, row in zip(*rows, strict=True):
             if len(row) < columns or any(row[columns:]):
                 raise RecordingError(
-                    f"{self._path}, line {number} has {len(row)} cells, but line {self._above + 1} "
-                    f"names {columns} columns"
+                    f"{self._path}, line {number} has {len(row)} cell{'s' if len(row) > 1 else ''}, but line "
+                    f"{self._above + 1} names {columns} columns"
                 )
 
     def column(self, name: str, rows: _Rows) -> list[str]:

@@ -116,12 +116,16 @@ def test_a_unit_that_is_said_is_that_of_dates_too(tmp_path):
         (["0", "inf"], "line 3: time 'inf' is not a plain number"),
         (["2", "1"], "line 3: the time is before that of the row above"),
         (["0001-01-01"], "over 292 years"),
-        (["0", "1e99999999"], "line 3: time '1e99999999' is over 292 years"),
     ],
 )
 def test_a_time_that_is_not_plain_is_refused(tmp_path, times, sentence):
     with pytest.raises(RecordingError, match=re.escape(sentence)):
         offsets(tmp_path, *times)
+
+
+def test_a_number_that_is_beyond_all_times_is_not_computed(tmp_path):
+    with pytest.raises(RecordingError, match="line 3: time '1e99999999' is over 292 years from its zero"):
+        offsets(tmp_path, "0", "1e99999999", time_unit="ms")
 
 
 def test_a_speed_that_makes_ages_of_it_is_refused(tmp_path):
@@ -231,6 +235,7 @@ ROW = HEADER + "0,ACME,1\n"
         (ROW + '1,ACME,"1,000"\n', "line 3: '1,000' has ',', but the decimal mark of the file is '.'"),
         (ROW + "1,ACME,1,5\n", "line 3 has 4 cells, but line 1 names 3 columns"),
         (ROW + "1,ACME\n", "line 3 has 2 cells, but line 1 names 3 columns"),
+        (ROW + "1\n", "line 3 has 1 cell, but line 1 names 3 columns"),
         (ROW + "1,ACME,nan\n", "line 3: price 'nan' is not a number"),
         (ROW + "1,ACME,inf\n", "line 3: price 'inf' is not a number"),
         (ROW + "1,ACME,1e999\n", "line 3: price '1e999' is too large"),
