@@ -22,8 +22,9 @@ _FARTHEST_NS = 2**63 - 1
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_TIME_CHARACTERS = frozenset("-0123456789.,eE")  # no +: 1.73569E+12 is what Excel leaves of 13 digits
-_PRICE_CHARACTERS = frozenset("+-0123456789.,eE")
+_TIME_CHARACTERS = "-0123456789.,eE"
+_POSITIVE_EXPONENT = re.compile("[eE](?!-)")  # 1.73569E+12 is what Excel leaves of 13 digits
+_PRICE_CHARACTERS = "+-0123456789.,eE"
 _CALENDAR = re.compile(r"(\d{8})(\d{6})?(?:\.(\d+))?", re.ASCII)
 _BELOW_MICROSECONDS = re.compile(r"[.,]\d{6}(\d+)", re.ASCII)
 _SAY_UNIT = f"say it by time_unit: {', '.join(TIME_UNITS)}"
@@ -63,7 +64,7 @@ class Numbers:
             ValueError: If one is none.
         """
         not_a_number = ValueError(f"price {texts[0]!r} is not a number")
-        if not _PRICE_CHARACTERS.issuperset("".join(texts)):
+        if not _made_of(_PRICE_CHARACTERS, texts):
             raise not_a_number
         plain = self.with_points(texts)
         try:
@@ -126,7 +127,7 @@ def _is_number(text: str) -> bool:
         Decimal(text.replace(",", "."))
     except InvalidOperation:
         return False
-    return _TIME_CHARACTERS.issuperset(text)
+    return _made_of(_TIME_CHARACTERS, [text]) and not _POSITIVE_EXPONENT.search(text)
 
 
 def _sizes() -> list[tuple[str, int, int]]:
@@ -140,27 +141,32 @@ def _sizes() -> list[tuple[str, int, int]]:
 
 def _number_reader(unit: str, size: tuple[int, int] | None, numbers: Numbers) -> TimeReader:
     unit_ns = TIME_UNITS[unit]
+    to_ns = Decimal(unit_ns).__mul__  # exact, where a float has 200 ns since 1970
+    least_ns, most_ns = (bound * unit_ns for bound in size) if size else (-_FARTHEST_NS, _FARTHEST_NS)
 
     def read(texts: Sequence[str]) -> list[int]:
         not_a_number = ValueError(f"time {texts[0]!r} is not a plain number of {unit}")
-        if not _TIME_CHARACTERS.issuperset("".join(texts)):
+        if not _made_of(_TIME_CHARACTERS, texts) or _POSITIVE_EXPONENT.search("".join(texts)):
             raise not_a_number
         plain = numbers.with_points(texts)
         try:
-            times = list(map(Decimal, plain))  # exact, where a float has 200 ns since 1970
+            times_ns = list(map(int, map(to_ns, map(Decimal, plain))))
         except InvalidOperation:
             raise not_a_number from None
-        if size is not None and not (size[0] <= min(times) and max(times) < size[1]):
-            raise ValueError(
-                f"the size of time {texts[0]!r} is not that of {unit}, as of the times above; "
-                f"if all have one unit, {_SAY_UNIT}"
-            )
-        farthest = _FARTHEST_NS // unit_ns
-        if not (-farthest <= min(times) and max(times) <= farthest):
+        if least_ns <= min(times_ns) and max(times_ns) < most_ns:
+            return times_ns
+        if size is None:
             raise ValueError(f"time {texts[0]!r} is over 292 years from its zero")
-        return [int(time * unit_ns) for time in times]
+        raise ValueError(
+            f"the size of time {texts[0]!r} is not that of {unit}, as of the times above; "
+            f"if all have one unit, {_SAY_UNIT}"
+        )
 
     return read
+
+
+def _made_of(characters: str, texts: Sequence[str]) -> bool:
+    return not "".join(texts).strip(characters)
 
 
 def _is_calendar(text: str) -> bool:

@@ -116,7 +116,9 @@ def _read(path: Path, _state: object, payload_bytes: int, speed: float, time_uni
     _check_room(market, payload_bytes, path)
     first_ns = market.times_ns[0]
     try:
-        offsets_ns = array("q", (round((time_ns - first_ns) / speed) for time_ns in market.times_ns))
+        offsets_ns = array("q", [time_ns - first_ns for time_ns in market.times_ns])
+        if speed != 1:
+            offsets_ns = array("q", [round(offset_ns / speed) for offset_ns in offsets_ns])
     except OverflowError:
         raise RecordingError(f"{path} at speed {speed:g} lasts over 292 years; raise speed") from None
     return Recording(path, speed, offsets_ns, market.told_by_size, market.names, market.codes, market.prices)
@@ -194,7 +196,7 @@ def _check_room(market: _Market, payload_bytes: int, path: Path) -> None:
 class _Rows(NamedTuple):
     """Rows of a file: the numbers of their (last) lines, and their cells."""
 
-    numbers: list[int]
+    numbers: Sequence[int]
     cells: list[list[str]]
 
 
@@ -235,10 +237,11 @@ class _Table:
         while True:
             last = self._reader.line_num + self._above
             cells = list(islice(self._reader, _ROWS_AT_ONCE))
-            heights = [1] * len(cells)
+            numbers: Sequence[int] = range(last + 1, last + len(cells) + 1)
             if self._reader.line_num + self._above != last + len(cells):  # some cells are of several lines
-                heights = [1 + sum(cell.count("\n") for cell in row) for row in cells]
-            rows = _Rows(list(accumulate(heights, initial=last))[1:], cells)
+                heights = (1 + sum(cell.count("\n") for cell in row) for row in cells)
+                numbers = list(accumulate(heights, initial=last))[1:]
+            rows = _Rows(numbers, cells)
             if not all(map(any, cells)):
                 full = [(number, row) for number, row in zip(*rows, strict=True) if any(row)]
                 rows = _Rows([number for number, _ in full], [row for _, row in full])
