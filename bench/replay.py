@@ -1,5 +1,6 @@
 """What a measurement must know of a recording: its busiest stretch, its gaps, and which rows were played."""
 
+import functools
 import math
 from collections.abc import Iterator
 
@@ -20,6 +21,7 @@ ROUNDING_S = 1e-6
 """Instants are whole ns, so a gap can be a little longer than the speed makes it."""
 
 
+@functools.lru_cache(maxsize=32)
 def most_within(recording: Recording, seconds: float) -> int:
     """Return the most ticks that are due within so many seconds, anywhere in the recording, or its laps."""
     laps = math.ceil(seconds * NS_PER_S / recording_length_ns(recording.offsets_ns)) + 1
@@ -57,21 +59,32 @@ def check_gaps(recording: Recording, window_s: float) -> None:
                 f"window is {window_s:g} s long; choose a window_s of 1 or more"
             )
         return
-    gaps_s = np.diff(due)[due[:-1] <= (BEFORE_WINDOW_S + window_s) * NS_PER_S] / NS_PER_S
-    row, longest_s = int(gaps_s.argmax()) + 1, float(gaps_s.max())
+    row, longest_s = _longest_gap(due, window_s, 1.0)
     if longest_s <= window_s + ROUNDING_S:
         return
-    speed = _rounded_up(recording.speed * longest_s / window_s)
+    speed, gap_s = recording.speed, longest_s
+    while gap_s > window_s + ROUNDING_S:  # a faster trial comes to more rows, and perhaps to longer gaps
+        speed = _rounded_up(speed * gap_s / window_s)
+        gap_s = _longest_gap(due, window_s, speed / recording.speed)[1]
     advice = f"speed={speed:.12g} would fit"
-    if longest_s <= LONGEST_WINDOW_S:
-        advice += f", or window_s={_rounded_up(longest_s):.12g}"
     if recording.rate_hz * speed / recording.speed > MAX_RATE_HZ:
         advice = f"no speed fits, as other rows would be over {MAX_RATE_HZ:,} ticks a second: cut the gap out"
+    if longest_s <= LONGEST_WINDOW_S:
+        advice += f", or a window_s of at least {_rounded_up(longest_s):.12g}"
     raise RecordingError(
         f"{recording.path}: from row {row} to row {row + 1} no tick comes for {longest_s:,.6g} s"
         f"{'' if recording.speed == 1 else f' at speed {recording.speed:g}'}, longer than the window of "
         f"{window_s:g} s; {advice}{_or_unit(recording)}"
     )
+
+
+def _longest_gap(due: NDArray[np.int64], window_s: float, faster: float) -> tuple[int, float]:
+    """Return the row (from 1) before the longest gap that a trial can come to, and the gap in s.
+
+    Both at so many times the speed of ``due``.
+    """
+    gaps_s = np.diff(due)[due[:-1] <= (BEFORE_WINDOW_S + window_s) * faster * NS_PER_S] / NS_PER_S / faster
+    return int(gaps_s.argmax()) + 1, float(gaps_s.max())
 
 
 def _or_unit(recording: Recording) -> str:

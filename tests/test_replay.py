@@ -80,9 +80,17 @@ def test_a_gap_longer_than_the_window_is_refused_with_the_speed_that_fits(
     replay(path, **fields | {"speed": float(speed)})
 
 
+def test_the_speed_that_is_offered_fits_the_weekends_too(tmp_path):
+    days = [f"2024-01-{day:02}" for day in range(1, 32) if day % 7 not in (6, 0)]
+    path = market(tmp_path, *days)
+    with pytest.raises(RecordingError, match=r"for 86,400 s, .* speed=65000 would fit"):
+        replay(path)
+    replay(path, speed=65_000)
+
+
 def test_the_window_that_is_offered_fits_too(tmp_path):
     path = market(tmp_path, 0, 1, 61)
-    with pytest.raises(RecordingError, match="or window_s=60"):
+    with pytest.raises(RecordingError, match="or a window_s of at least 60"):
         replay(path)
     replay(path, window_s=60)
 
