@@ -36,8 +36,8 @@ from bench.transports import MAIN, TRANSPORTS
 from clients.limits import raise_descriptor_limit
 from clients.stream import AddressError, stream
 from servers.__main__ import main as serve_main
-from servers.market import RecordingError
 from servers.options import ServerOptions
+from servers.recording import RecordingError
 
 PIPED_WIDTH = 110
 DONE, FAILED, USAGE, SUSPECT, INTERRUPTED = 0, 1, 2, 3, 130
@@ -94,14 +94,19 @@ def sort_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def parse_overrides(settings: Sequence[str]) -> dict[str, list[Any]]:
     """Read ``field=value`` (or ``field=value,value``) settings."""
-    overrides = {}
+    overrides: dict[str, list[Any]] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals:
             complain(f"--set takes field=value, not {setting!r}; for example --set clients=200", USAGE)
         if name not in FIELDS:
             nearest(name, FIELDS, "field")
-        overrides[name] = [parse_value(name, part) for part in text.split(",")]
+        if name in overrides:
+            complain(f"--set {name} is given twice; separate its values by commas", USAGE)
+        whole = name == "recording" and Path(text).is_file()  # a file's name may have a comma
+        overrides[name] = [parse_value(name, part) for part in ([text] if whole else text.split(","))]
+    if {"recording", "rate_hz"} <= set(overrides):
+        complain("a replay has the rate of its recording; set speed in place of rate_hz", USAGE)
     return overrides
 
 
@@ -325,7 +330,7 @@ def watch(
                 tick = arrival.tick
                 same = arrival.message == last
                 out.print(
-                    f"{tick.seq:>8}  {tick.symbol:8}{tick.price:>9.2f}  {arrival.age_ms:>7.1f} ms  "
+                    f"{tick.seq:>8}  {tick.symbol:8}{arrival.price_text:>9}  {arrival.age_ms:>7.1f} ms  "
                     + ("     ″    ″" if same else f"{arrival.read_bytes:>6} B  {carrier} {arrival.message}"),
                     highlight=False,
                 )

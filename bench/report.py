@@ -15,6 +15,7 @@ from bench.doctor import Noise
 from bench.experiments import EXPERIMENTS
 from bench.experiments.base import Experiment, estimate, number
 from bench.metrics import WindowTicks
+from bench.replay import tell_rows
 from bench.results import Run
 from bench.scenario import FIELDS as SCENARIO_FIELDS
 from bench.scenario import PROFILES
@@ -220,6 +221,8 @@ def print_run(
             console.print(experiment.note, style="dim", highlight=False)
         if sentence := finding(experiment, trials):
             console.print(f"→ {sentence}", highlight=False)
+        for told in () if brief else tell_rows(trials):
+            console.print(told, style="dim", highlight=False, markup=False)
     doubted = doubts(run, names)
     if brief and doubted:
         told = f"{len(doubted)} trials are suspect or invalid; bench show says which, and why"

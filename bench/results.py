@@ -49,6 +49,7 @@ SCENARIO_COLUMNS = [
 ]
 FIGURE_COLUMNS = """
     verdict verdict_reason limit replaced
+    recording_rows recording_first_row recording_last_row
     latency_p50_ms latency_p90_ms latency_p99_ms latency_p999_ms latency_max_ms latency_mean_ms
     handled_p50_ms handled_p99_ms late_ratio
     stamp_shared_ratio aoi_mean_ms

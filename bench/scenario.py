@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from bench.processes import GENERATORS
+from bench.replay import LONGEST_WINDOW_S, check_gaps, check_rate, most_within
 from bench.transports import TRANSPORTS
 from clients.headers import HEADER_SETS
 from servers.base import DEFAULT_HOLD_S, MAX_HOLD_S
-from servers.market import Recording, read_recording
 from servers.options import ServerOptions
 from servers.plan import OPENING_FACTOR, OPENING_S, QUIET_S
+from servers.recording import Recording, RecordingError, read_recording
 from servers.wire import MAX_BATCH_TICKS
 
 DEFAULT_POLL_INTERVAL_S = 0.5
-LONGEST_WINDOW_S = 3600
 LONGEST_WINDOW_FACTOR = 4
 FEWEST_PERIODS = 10
 """In a silent market the window holds at least so many heartbeats, holds or polls."""
@@ -53,6 +53,7 @@ class Scenario:
         plan: When ticks are due: steady, poisson, bursty, replay.
         recording: CSV of time, symbol, price for the plan replay.
         speed: Replay so many times as fast.
+        time_unit: Unit of the recording's times where their size does not tell it: s, ms, us, ns.
         payload_bytes: Exact size of a tick, 96 to 65536.
         padding: What fills it up: noise, or text, which compresses as real messages do.
         contract: every (each tick once, in order) or latest (the newest only).
@@ -79,6 +80,7 @@ class Scenario:
     plan: str = "steady"
     recording: str | None = None
     speed: float | None = None
+    time_unit: str | None = None
     payload_bytes: int = 128
     padding: str = "noise"
     contract: str = "every"
@@ -156,6 +158,8 @@ class Scenario:
             self.server_options()
         except ValueError as error:
             raise ScenarioError(str(error)) from error
+        if self.recording is not None:
+            check_gaps(self.read_recording(), float(self.exact_window_s))
 
     def _refuse_a_stretched_window(self) -> None:
         """Refuse a window that whole periods make over four times as long as was asked for."""
@@ -192,27 +196,37 @@ class Scenario:
 
     def _fit_plan(self) -> None:
         if self.plan != "replay":
-            if self.recording is not None or self.speed is not None:
-                raise ScenarioError("recording and speed belong to a replay; add plan=replay")
+            if (self.recording, self.speed, self.time_unit) != (None, None, None):
+                raise ScenarioError("recording, speed and time_unit belong to a replay; add plan=replay")
         elif self.recording is not None:
             if self.speed is None:
                 self._set("speed", 1.0)
             if not (self.speed or 0.0) > 0:
                 raise ScenarioError(f"speed is {self.speed}; it must be above 0")
-            self._set("rate_hz", self.read_recording().rate_hz)
+            recording = self._read()
+            check_rate(recording)
+            self._set("rate_hz", recording.rate_hz)
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
 
     def read_recording(self) -> Recording:
-        """Read the recording that is to be replayed.
+        """Read the recording that is to be replayed: once a process, as long as it does not change.
 
         Raises:
-            RecordingError: If it cannot be.
+            RecordingError: If it cannot be, or has another rate than when the scenario was made.
         """
+        recording = self._read()
+        if recording.rate_hz != self.rate_hz:
+            raise RecordingError(f"{self.recording} has changed since the run was planned; measure anew")
+        return recording
+
+    def _read(self) -> Recording:
         assert self.recording is not None
         speed = 1.0 if self.speed is None else self.speed
-        return read_recording(Path(self.recording), payload_bytes=self.payload_bytes, speed=speed)
+        return read_recording(
+            Path(self.recording), payload_bytes=self.payload_bytes, speed=speed, time_unit=self.time_unit
+        )
 
     @property
     def pause_s(self) -> float:
@@ -297,13 +311,14 @@ class Scenario:
         busiest_hz = self.rate_hz * (OPENING_FACTOR if self.plan == "bursty" else 1)
         history_ticks = math.ceil(busiest_hz * needed_s) + 1
         if self.recording is not None:
-            history_ticks = self.read_recording().most_within(needed_s) + 1
+            history_ticks = most_within(self.read_recording(), needed_s) + 1
         return ServerOptions(
             rate_hz=self.rate_hz,
             open_after_s=self.connect_s,
             plan=self.plan,
             recording=self.recording,
             speed=self.speed or 1.0,
+            time_unit=self.time_unit,
             payload_bytes=self.payload_bytes,
             padding=self.padding,
             contract=self.contract,

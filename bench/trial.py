@@ -8,7 +8,7 @@ import itertools
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from bench.machine import Cores, CoreTimes, core_times, listen_overflows, usable
 from bench.metrics import Deliveries, WindowTicks
 from bench.processes import CPU_CLOCK, Server, SwarmProcess, TrialFailed, running_server, running_swarm
 from bench.quota import read_quota, throttling
+from bench.replay import ROUNDING_S, rows_played
 from bench.scenario import Scenario
 from bench.transports import TRANSPORTS
 from bench.verdict import judge
@@ -49,11 +50,18 @@ class Trial(NamedTuple):
 
 
 def choose_window(
-    scenario: Scenario, seed: int, plan_start_ns: int, earliest_ns: int, offsets_ns: list[int] | None = None
+    scenario: Scenario,
+    seed: int,
+    plan_start_ns: int,
+    earliest_ns: int,
+    offsets_ns: Sequence[int] | None = None,
 ) -> WindowTicks:
     """Choose the ticks to be measured: the first due at or after ``earliest_ns`` begins the window.
 
     In a silent market, which has published tick 1, it is a window without ticks.
+
+    Raises:
+        TrialFailed: If a recording has none for longer than the window: connecting took until a gap in it.
     """
     window_ns = round(scenario.exact_window_s * 10**9)
     if not scenario.rate_hz:
@@ -68,6 +76,11 @@ def choose_window(
     )
     ticks = itertools.dropwhile(lambda tick: tick[1] < earliest_ns, enumerate(due, start=1))
     first_seq, start_ns = next(ticks)
+    if scenario.plan == "replay" and start_ns - earliest_ns > window_ns + round(ROUNDING_S * 1e9):
+        raise TrialFailed(
+            f"the recording has no tick for {(start_ns - earliest_ns) / 1e9:,.6g} s after the clients were "
+            "connected, longer than the window; cut the gap out, or raise window_s or speed"
+        )
     end_ns = start_ns + window_ns
     last_seq = first_seq
     for seq, due_ns in ticks:
@@ -137,13 +150,14 @@ def run_trial(
         assert isinstance(connected, Connected)
         full = server.usage()
 
+        recording = None if scenario.recording is None else scenario.read_recording()
         window = choose_window(
             scenario,
             seed,
             server.ready["start_ns"],
             max(clock(), server.ready["start_ns"] + round(scenario.connect_s * 1e9))
             + round((max(scenario.warmup_s, scenario.pause_s) + scenario.counters_lead_s) * 1e9),
-            None if scenario.recording is None else scenario.read_recording().offsets_ns,
+            None if recording is None else recording.offsets_ns,
         )
         lead_ns = round(scenario.counters_lead_s * 1e9)
         drain_until_ns = window.end_ns + round(scenario.drain_s * 1e9)
@@ -185,6 +199,7 @@ def run_trial(
     generator_cpu_ratio = (after.cpu_ns - before.cpu_ns) / max(after.at_ns - before.at_ns, 1)
     row: dict[str, Any] = {
         **dataclasses.asdict(scenario),
+        **({} if recording is None else rows_played(recording, window)),
         "seed": seed,
         "window_s": float(scenario.exact_window_s),
         **metrics.delivery_counts(deliveries, window, scenario.clients, scenario.contract),

@@ -5,6 +5,7 @@ It is a swarm of one: the same client, the same socket, the same arrival times a
 
 from collections import deque
 from collections.abc import Iterator
+from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from clients.tls_socket import TlsSocket, client_context
 from servers.wire import Tick, decode_ticks, now_ns
 
 CONNECT_TIMEOUT_S = 5.0
+LONGEST_PRICE = 24  # characters; a longer one is written with a power of ten
 
 
 class AddressError(ValueError):
@@ -38,6 +40,13 @@ class Arrival(NamedTuple):
     def age_ms(self) -> float:
         """How old the tick was on arrival, in ms: meaningful on the server's machine only."""
         return (self.arrived_ns - self.tick.due_ns) / 1e6
+
+    @property
+    def price_text(self) -> str:
+        """The price with all its digits and at least two after the point: 8.6e-06 is 0.0000086."""
+        whole, _, fraction = f"{Decimal(repr(self.tick.price)):f}".partition(".")
+        text = f"{whole}.{fraction:0<2}"
+        return text if len(text) <= LONGEST_PRICE else repr(self.tick.price)
 
 
 def stream(client: str, url: str, *, ca: str | None = None, **settings: Any) -> Iterator[Arrival]:

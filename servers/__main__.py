@@ -12,7 +12,7 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +20,29 @@ from servers.base import PATH, congestion_in_force, listen, load
 from servers.conditions import conditions
 from servers.door import clients_that_fit, raise_descriptor_limit
 from servers.feed import Feed
-from servers.market import RecordingError, random_walk, read_recording
+from servers.market import random_walk
 from servers.options import ServerOptions, add_options
 from servers.plan import due_times
+from servers.recording import RecordingError, read_recording
 from servers.wire import now_ns
 
 
-def build_feed(options: ServerOptions, start_ns: int) -> Feed:
-    """Build the feed that the options describe, its plan counted from ``start_ns``."""
+def build_feed(options: ServerOptions) -> tuple[Feed, int]:
+    """Build the feed that the options describe; return it and its start, from which its plan counts.
+
+    It starts when a recording has been read, however long that took.
+    """
     quotes = random_walk(options.seed)
-    offsets_ns = None
+    offsets_ns: Sequence[int] | None = None
     if options.recording is not None:
         recording = read_recording(
-            Path(options.recording), payload_bytes=options.payload_bytes, speed=options.speed
+            Path(options.recording),
+            payload_bytes=options.payload_bytes,
+            speed=options.speed,
+            time_unit=options.time_unit,
         )
         quotes, offsets_ns = recording.loop(), recording.offsets_ns
+    start_ns = now_ns()
     due = due_times(
         options.plan,
         rate_hz=options.rate_hz,
@@ -43,7 +51,7 @@ def build_feed(options: ServerOptions, start_ns: int) -> Feed:
         open_after_s=options.open_after_s,
         offsets_ns=offsets_ns,
     )
-    return Feed(
+    feed = Feed(
         due,
         quotes,
         payload_bytes=options.payload_bytes,
@@ -51,14 +59,14 @@ def build_feed(options: ServerOptions, start_ns: int) -> Feed:
         contract=options.contract,
         history_ticks=options.history_ticks,
     )
+    return feed, start_ns
 
 
 @contextlib.asynccontextmanager
 async def serving(transport: str, options: ServerOptions) -> AsyncIterator[dict[str, Any]]:
     """Serve a transport while the context is open; yields the line that says where and how."""
     serve = load(transport)
-    start_ns = now_ns()
-    feed = build_feed(options, start_ns)
+    feed, start_ns = build_feed(options)
     with listen(options) as listener:
         host, port = listener.getsockname()[:2]
         scheme = "http" if options.certificate is None else "https"

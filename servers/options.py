@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from servers.plan import PLANS
+from servers.recorded_cells import TIME_UNITS
 from servers.wire import MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES, PADDINGS
 
+MAX_RATE_HZ = 10_000
 HISTORY_BYTES = 64 * 1024 * 1024
 """The most that the history may hold; a larger one is refused before anything starts."""
 
@@ -22,6 +24,7 @@ class ServerOptions:
     plan: str = "steady"
     recording: str | None = None
     speed: float = 1.0
+    time_unit: str | None = None
     seed: int = 0
     open_after_s: float = 0.0
     payload_bytes: int = 128
@@ -47,11 +50,15 @@ class ServerOptions:
                 f"contract is {self.contract!r}; it is every or latest",
             ),
             (
-                not 0 <= self.rate_hz <= 10_000,
-                f"rate_hz is {self.rate_hz:g}; it must be from 0 (a silent market) to 10,000",
+                not 0 <= self.rate_hz <= MAX_RATE_HZ,
+                f"rate_hz is {self.rate_hz:g}; it must be from 0 (a silent market) to {MAX_RATE_HZ:,}",
             ),
             (not self.open_after_s >= 0, f"open_after_s is {self.open_after_s:g}; it must be 0 or more"),
             (not self.speed > 0, f"speed is {self.speed:g}; it must be above 0"),
+            (
+                self.time_unit is not None and self.recording is None,
+                "time_unit belongs to a recording: give both, or leave it out",
+            ),
             (
                 not MIN_PAYLOAD_BYTES <= self.payload_bytes <= MAX_PAYLOAD_BYTES,
                 f"payload_bytes is {self.payload_bytes}; "
@@ -100,8 +107,10 @@ OPTION_HELP = {
     "port": "port; 0 lets the system choose",
     "rate_hz": "ticks per second; 0 is a silent market",
     "plan": "when ticks are due: " + ", ".join(PLANS),
-    "recording": "CSV of time, symbol, price for --plan replay",
+    "recording": "CSV file with the columns time, symbol and price, for --plan replay",
     "speed": "replay this many times as fast",
+    "time_unit": "unit of the recording's times, if they are numbers whose size does not tell it: "
+    + ", ".join(TIME_UNITS),
     "open_after_s": "tick 1 is there at once, the others when the market opens, so many seconds later",
     "seed": "seed of the plan and of the prices",
     "payload_bytes": "exact size of a tick, 96 to 65536",

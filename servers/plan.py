@@ -7,7 +7,7 @@ that no client ever saw. The process may be late; a planned instant never moves.
 import itertools
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 PLANS = ("steady", "poisson", "bursty", "replay")
 NS_PER_S = 1_000_000_000
@@ -26,7 +26,7 @@ def due_times(
     seed: int,
     start_ns: int,
     open_after_s: float = 0.0,
-    offsets_ns: list[int] | None = None,
+    offsets_ns: Sequence[int] | None = None,
 ) -> Iterator[int]:
     """Yield ``due_ns`` of tick 1, 2, 3 …, without end.
 
@@ -90,7 +90,7 @@ def _bursty_seconds(load_s: float) -> float:
     return cycles * cycle_s + QUIET_S + (load_s - quiet_load_s) / OPENING_FACTOR
 
 
-def replay(offsets_ns: list[int]) -> Iterator[int]:
+def replay(offsets_ns: Sequence[int]) -> Iterator[int]:
     """Yield a recording's instants in ns, lap after lap."""
     length_ns = recording_length_ns(offsets_ns)
     for lap in itertools.count():
@@ -98,7 +98,7 @@ def replay(offsets_ns: list[int]) -> Iterator[int]:
             yield lap * length_ns + offset_ns
 
 
-def recording_length_ns(offsets_ns: list[int]) -> int:
+def recording_length_ns(offsets_ns: Sequence[int]) -> int:
     """Return one lap of a recording: its span and one mean gap (one second if it has a single instant)."""
     gaps = len(offsets_ns) - 1
     span_ns = offsets_ns[-1] - offsets_ns[0]

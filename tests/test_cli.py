@@ -41,6 +41,12 @@ def bench(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProce
         (["run", "instrument", "short_polling", "--quick"], "nothing to measure"),
         (["run", "all", "--set", "poll_interval_s=0"], "poll_interval_s is 0"),
         (["serve", "websocket", "--rate-hz=-1"], "rate_hz is -1"),
+        (
+            ["serve", "websocket", "--plan=replay", "--recording=/dev/zero"],
+            "there is no such file",
+        ),
+        (["watch", "websocket", "--set", "plan=replay", "--set", "recording=/dev/zero"], "no such file"),
+        (["run", "all", "--set", "time_unit=ms"], "add plan=replay"),
     ],
 )
 def test_wrong_words_get_one_sentence_and_exit_code_2(

@@ -21,6 +21,7 @@ from servers.options import OPTION_HELP, ServerOptions, add_options
         ({"rate_hz": 10_001}, "rate_hz is 10001; it must be from 0 (a silent market) to 10,000"),
         ({"rate_hz": float("nan")}, "rate_hz is nan; it must be from 0 (a silent market) to 10,000"),
         ({"speed": 0}, "speed is 0; it must be above 0"),
+        ({"time_unit": "ms"}, "time_unit belongs to a recording: give both, or leave it out"),
         ({"payload_bytes": 95}, "payload_bytes is 95; it must be from 96 to 65536"),
         ({"payload_bytes": 65_537}, "payload_bytes is 65537; it must be from 96 to 65536"),
         ({"history_ticks": 0}, "history_ticks is 0; it must be 1 or more"),
@@ -82,7 +83,7 @@ def test_options_survive_the_command_line(wanted):
 
 @given(file_names)
 def test_any_name_of_a_recording_survives_the_command_line(name):
-    wanted = ServerOptions(plan="replay", recording=name)
+    wanted = ServerOptions(plan="replay", recording=name, time_unit="ms")
     assert parse(wanted.arguments()) == wanted
 
 

@@ -49,6 +49,7 @@ def test_polling_has_an_interval_or_a_pause() -> None:
         ({"transport": "long_polling", "hold_s": 0}, "hold_s"),
         ({"recording": "market.csv"}, "plan=replay"),
         ({"plan": "replay", "recording": "market.csv", "speed": -1}, "speed"),
+        ({"time_unit": "ms"}, "plan=replay"),
         ({"mss": 65_483}, "mss"),
         ({"poll_pause_s": -1}, "poll_pause_s"),
         ({"transport": "long_polling", "hold_s": 1000}, "hold_s"),
