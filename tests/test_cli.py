@@ -47,6 +47,9 @@ def bench(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProce
         ),
         (["watch", "websocket", "--set", "plan=replay", "--set", "recording=/dev/zero"], "no such file"),
         (["run", "all", "--set", "time_unit=ms"], "add plan=replay"),
+        (["run", "all", "--set", "clients=3", "--set", "clients=4"], "clients is given twice"),
+        (["run", "all", "--set", "recording=a.csv", "--set", "rate_hz=5"], "set speed in place of rate_hz"),
+        (["run", "all", "--set", "rate_hz=0.001"], "ask for window_s=1000"),
     ],
 )
 def test_wrong_words_get_one_sentence_and_exit_code_2(

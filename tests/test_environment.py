@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import processes
 from bench.doctor import GOOD, LIMITED, examine
 from bench.environment import process_environment, python_command, recorded
 from bench.processes import running_server, running_swarm
@@ -152,6 +153,21 @@ def test_pure_python_parsers_are_found() -> None:
         cwd=Path(__file__).parent.parent, capture_output=True, encoding="utf-8", timeout=30, check=True,
     )  # fmt: skip
     assert "without_extensions" in done.stdout.split()
+
+
+def test_psutil_tells_the_cpu_time_that_the_kernels_clock_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running_server("short_polling", ServerOptions()) as server:
+        by_clock_ns = server.usage().cpu_ns
+        monkeypatch.setattr(processes, "CPU_CLOCK", "psutil")
+        by_psutil_ns = server.usage().cpu_ns
+    assert abs(by_clock_ns - by_psutil_ns) < 60_000_000  # psutil counts in steps of 10 ms, user and system
+
+
+def test_a_process_that_died_has_no_usage() -> None:
+    with running_server("short_polling", ServerOptions()) as server:
+        server.kill()
+        with pytest.raises(processes.TrialFailed, match="died"):
+            server.usage()
 
 
 def test_server_and_swarm_say_their_conditions() -> None:
