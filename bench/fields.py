@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Real
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -88,7 +89,7 @@ def tell_field(name: str, value: Any, *, alone: bool = False) -> str:
         return f"connections {told}" if alone and name == "keep_alive" else told
     if name == "clients" and value == 1:
         return "1 client"
-    told = f"{value:,g}" if isinstance(value, int | float) else str(value)
+    told = f"{float(value):,g}" if isinstance(value, Real) else str(value)
     words = LONGER_WORDS if alone and name in LONGER_WORDS else WORDS
     return words.get(name, f"{name.replace('_', ' ')} {{}}").format(told)
 
@@ -105,19 +106,20 @@ def varied_axes(rows: pd.DataFrame) -> list[str]:
         if rows[axis].dropna().nunique() > 1
         or rows.groupby("transport")[axis].nunique(dropna=False).max() > 1
     ]
-    return [*varied, *mixed_fields(rows, varied, CONDITIONS)]
+    return [*varied, *_mixed(rows, varied, CONDITIONS)]
 
 
-def mixed_fields(rows: pd.DataFrame, apart: Iterable[str], among: Iterable[str] = FIELDS) -> list[str]:
+def mixed_fields(rows: pd.DataFrame, apart: Sequence[str]) -> list[str]:
     """Return the fields that have several values in trials of one transport and the same ``apart`` fields.
 
-    Whoever averages such trials mixes scenarios.
-
-    Args:
-        rows: Trials.
-        apart: Fields that are held apart anyway.
-        among: The fields that are asked about.
+    Whoever averages such trials mixes scenarios. A condition is only named if it has several values for one
+    and the same scenario: a window that is rounded to whole polls follows from the interval.
     """
+    mixed = _mixed(rows, apart, AXES)
+    return [*mixed, *_mixed(rows, [*apart, *mixed], CONDITIONS)]
+
+
+def _mixed(rows: pd.DataFrame, apart: Sequence[str], among: Iterable[str]) -> list[str]:
     if not len(rows):
         return []
     groups = rows.groupby(["transport", *apart], dropna=False)

@@ -20,7 +20,7 @@ from matplotlib.text import Annotation, Text
 
 from bench.experiments import EXPERIMENTS
 from bench.models import decision_map, wire_costs
-from bench.plots import FIGURES, draw, draw_all, save_figures
+from bench.plots import FIGURES, draw, draw_all, one_combination, save_figures
 from bench.plots.base import STYLE, axis_label, look, plain, rendered, spread
 from bench.plots.cost import plot_frontier, plot_layers, plot_scaling
 from bench.plots.decision import plot_decision
@@ -30,6 +30,7 @@ from bench.plots.server import plot_capacity, plot_libraries
 from bench.results import Run
 from bench.trace import TickMark, TraceEvent
 from bench.transports import MAIN, TRANSPORTS
+from tests.synthetic import synthetic_run, trial
 from tests.test_results import FACTS
 
 REFERENCE = Path(__file__).parent.parent / "results" / "reference"
@@ -353,6 +354,22 @@ def test_an_empty_run_has_no_figures(tmp_path: Path) -> None:
     assert list(draw_all(run)) == []
     assert save_figures(run) == []
     assert not (run.folder / "figures").exists()
+
+
+def test_a_figure_that_can_show_one_scenario_only_says_which() -> None:
+    def row(hold_s: float, requests: float) -> dict[str, Any]:
+        figures = {"requests_per_tick": requests, "verdict": "ok", "verdict_reason": ""}
+        return trial("rate", "long_polling", figures, rate_hz=requests, hold_s=hold_s)
+
+    run = synthetic_run(*(row(hold_s, requests) for hold_s in (1.0, 5.0) for requests in (1.0, 2.0)))
+    only, told = one_combination(run, "rate", ["rate_hz"])
+    assert told == "hold 1 s"
+    assert [each["hold_s"] for each in only.rows] == [1.0, 1.0]
+    assert one_combination(only, "rate", ["rate_hz"]) == (only, "")
+    run.facts["experiments"] = ["rate"]
+    figure = draw(FIGURES["rate"][0], run, "rate")
+    assert figure is not None
+    assert figure.get_supxlabel() == "only hold 1 s"
 
 
 def test_figures_belong_to_experiments_that_exist() -> None:

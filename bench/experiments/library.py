@@ -48,9 +48,8 @@ def finding(trials: pd.DataFrame) -> str:
         for name, cost in sorted(costs.items(), key=lambda item: item[1])
     )
     load = loaded.iloc[0]
-    sentence = (
-        f"With {load['clients']:,} clients × {load['rate_hz']:g} Hz a delivery costs the server: {told}."
-    )
+    to = f"one of {load['clients']:,} clients at {load['rate_hz']:g} Hz"
+    sentence = f"A delivery to {to} costs the server: {told}."
     pairs, same = over_libraries(loaded, "server_cpu_us_per_tick", "long_polling", "websocket")
     if pairs:
         found = tell_range({pair: each.estimate for pair, each in pairs.items()}, same)

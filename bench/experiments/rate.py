@@ -100,14 +100,11 @@ def _touches(rows: Iterable[Row], factor: float = 1.0) -> str:
     return " and ".join([", ".join(first), last] if first else [last])
 
 
-def _is_scaled(own: list[dict[str, Any]]) -> bool:
+def _is_scaled(rows: Iterable[Row]) -> bool:
     """Return whether all these trials are of the slow end, with every time divided."""
-    return all(
-        row["rate_hz"] == SLOW_HZ and (pd.isna(row[name]) or row[name] == FIXED[name])
-        for row in own
-        for name in ("poll_interval_s", "poll_pause_s", "hold_s", "heartbeat_s")
-        if name in FIXED or pd.notna(row[name])
-    )
+    decisive = {"pull": "poll_interval_s", "held": "hold_s", "push": "heartbeat_s"}
+    names = ((row, decisive[TRANSPORTS[row["transport"]].family]) for row in rows)
+    return all(row["rate_hz"] == SLOW_HZ and row[name] == FIXED[name] for row, name in names)
 
 
 def finding(trials: pd.DataFrame) -> str:
@@ -126,7 +123,7 @@ def finding(trials: pd.DataFrame) -> str:
         for name, cost in sorted(costs.items(), key=lambda item: item[1])
         if cost > 0
     )
-    scaled = _is_scaled(list(examples.values()))
+    scaled = _is_scaled(examples.values())
     touch = _touches(examples.values())
     sentence = f"At {slowest:g} ticks a second, with {touch}, a client costs, in wire bytes a second: {told}."
     if scaled:
@@ -159,8 +156,8 @@ def _longer_hold(
     fewer = math.floor(requests * push / held)
     if fewer < 1 or examples["long_polling"]["plan"] != "steady":
         return ""
-    hold_s = factor / rate_hz / fewer
-    return f" By these bytes a request, long polling would cost less with a hold of more than {hold_s:g} s."
+    hold_s = number(factor / rate_hz / fewer)
+    return f" By these bytes a request, long polling would cost less with a hold of more than {hold_s} s."
 
 
 def tell_turned(held: Interval) -> str:
