@@ -16,6 +16,7 @@ from bench.scenario import FIELDS, PROFILES, Scenario
 from bench.tables import NAMES, experiment_table
 from bench.terminal import print_table
 
+ONCE = "Measured once (n = 1)."
 NO_SENTENCE = "No sentence: what it compares was not measured, or has no valid trials."
 
 
@@ -67,8 +68,8 @@ def findings(experiment: Experiment, trials: pd.DataFrame) -> list[str]:
 
     A sentence speaks of one scenario per transport beside what it holds apart itself. Where more was varied
     (by --set), there is one for each combination, and it begins by naming it. So does a sentence about fields
-    that no profile of the experiment has. The steps of a search are all valid: one whose clients were not let
-    in says that they were too many.
+    that no profile of the experiment has. It ends by saying so if nothing in it was repeated. The steps of a
+    search are all valid: one whose clients were not let in says that they were too many.
     """
     valid = trials[(trials["verdict"] != "invalid") | (trials["step"] > 0)]
     if not len(valid):
@@ -89,10 +90,16 @@ def findings(experiment: Experiment, trials: pd.DataFrame) -> list[str]:
             for field in FIELDS
             if field in named and field not in experiment.named
         ]
-        sentence = experiment.finding(own)
-        if sentence:
-            sentences.append(f"With {' and '.join(told)}: {sentence}" if told else sentence)
+        if sentence := experiment.finding(own):
+            before = f"With {' and '.join(told)}: " if told else ""
+            sentences.append(before + sentence + (f" {ONCE}" if _is_once(own) else ""))
     return sentences
+
+
+def _is_once(trials: pd.DataFrame) -> bool:
+    """Return whether every scenario of these trials, of which some are no searches, was measured once."""
+    own = trials[trials["step"] == 0]
+    return bool((own.groupby(["transport", *FIELDS], dropna=False).size() == 1).all()) and len(own) > 0
 
 
 def _unusual(experiment: Experiment, trials: pd.DataFrame) -> dict[str, object]:

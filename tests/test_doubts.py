@@ -8,7 +8,6 @@ import pytest
 
 from bench.doubts import doubts, far_from_others, tell_doubts
 from bench.experiments import EXPERIMENTS
-from bench.page import page
 from bench.report import print_run
 from bench.results import REFERENCE, Run
 from bench.tables import experiment_table
@@ -120,7 +119,7 @@ def test_what_is_suspect_by_design_is_explained_but_not_doubted() -> None:
     assert doubts(run, ["instrument"]) == []
 
 
-def test_every_mark_in_the_terminal_has_its_doubt_and_the_page_says_the_same() -> None:
+def test_every_mark_in_the_terminal_has_its_doubt() -> None:
     run = Run.open(REFERENCE_RUN)
     told = tell_doubts(run, run.facts["experiments"])
     marked = [
@@ -131,8 +130,4 @@ def test_every_mark_in_the_terminal_has_its_doubt_and_the_page_says_the_same() -
     ]
     assert bool(marked) == any(each.startswith("?") for each in told)
     said = " ".join(printed(run, 10_000).split())
-    html = page(run)
-    for each in told:
-        assert each in said
-        assert each.replace("&", "&amp;") in html
-    assert not told or "Nothing: every trial" not in html
+    assert all(each in said for each in told)

@@ -281,6 +281,15 @@ def test_a_sentence_names_a_field_that_no_profile_has(experiment: str, field: st
         assert not known or tell_field(field, value, alone=True) in sentence
 
 
+@pytest.mark.parametrize(
+    ("experiment", "profile", "once"),
+    [("freshness", "standard", False), ("freshness", "quick", True), ("idle", "standard", True)],
+)
+def test_a_sentence_says_that_nothing_in_it_was_repeated(experiment: str, profile: str, once: bool) -> None:
+    for sentence in findings(EXPERIMENTS[experiment], trials_of(experiment, profile)):
+        assert sentence.endswith("(n = 1).") == once
+
+
 def test_steps_of_searches_belong_to_every_number_of_clients() -> None:
     trials = trials_of("freshness", clients=[5, 7])
     steps = trials.head(1).assign(step=1, clients=900)
