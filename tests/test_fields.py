@@ -338,14 +338,15 @@ def test_what_depends_on_time_is_repeated() -> None:
         (0.80, 0.84, "turned into polling"),
         (0.92, 0.96, "still is told of each"),
         (0.80, 0.95, "not certain"),
-        (float("nan"), float("nan"), "measured once"),
+        (float("nan"), float("nan"), "one trial cannot say"),
     ],
 )
 def test_a_sentence_needs_an_interval_on_one_side(low: float, high: float, said: str) -> None:
     told = tell_turned(Interval(0.87, low, high))
     assert said in told
     assert (
-        sum(words in told for words in ("turned into polling,", "still is told", "not certain", "once")) == 1
+        sum(words in told for words in ("turned into polling,", "still is told", "not certain", "cannot say"))
+        == 1
     )
 
 

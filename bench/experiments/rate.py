@@ -125,7 +125,10 @@ def finding(trials: pd.DataFrame) -> str:
     )
     scaled = _is_scaled(examples.values())
     touch = _touches(examples.values())
-    sentence = f"At {slowest:g} ticks a second, with {touch}, a client costs, in wire bytes a second: {told}."
+    ticks = "tick" if slowest == 1 else "ticks"
+    sentence = (
+        f"At {slowest:g} {ticks} a second, with {touch}, a client costs, in wire bytes a second: {told}."
+    )
     if scaled:
         meant = _touches(examples.values(), SLOWED)
         sentence += (
@@ -146,7 +149,9 @@ def _longer_hold(
 ) -> str:
     """Say from which hold on long polling would cost less than WebSocket, where it costs more now.
 
-    A tick takes ⌊period/hold⌋ + 1 requests (bench/models/requests.py), and each as many bytes as measured.
+    A tick takes one request for each hold that ends before it, and one more (bench/models/requests.py), each
+    of as many bytes as measured. The last of the holds that divide the period ends after it, not before, as
+    the next request takes time.
     """
     held, push = (costs.get(name, math.nan) for name in ("long_polling", "websocket"))
     rate_hz = float(slow["rate_hz"].iloc[0])
@@ -157,7 +162,7 @@ def _longer_hold(
     if fewer < 1 or examples["long_polling"]["plan"] != "steady":
         return ""
     hold_s = number(factor / rate_hz / fewer)
-    return f" By these bytes a request, long polling would cost less with a hold of more than {hold_s} s."
+    return f" By these bytes a request, long polling would cost less with a hold of {hold_s} s or more."
 
 
 def tell_turned(held: Interval) -> str:
@@ -168,7 +173,7 @@ def tell_turned(held: Interval) -> str:
     """
     told = f"long polling makes {number(held.estimate)} requests a tick"
     if math.isnan(held.low):
-        return f"{told}, measured once"
+        return f"{told}; one trial cannot say whether it has turned into polling"
     if number(held.low) != number(held.high):
         told += f" (95 % interval {number(held.low)} to {number(held.high)})"
     if held.high < TURNED:
@@ -189,7 +194,5 @@ EXPERIMENT = Experiment(
     rows=rows,
     predict=predict,
     predicted="requests_per_tick",
-    note="Rows at 0.5 Hz with a hold of 0.8 s and a ping each 0.5 s are those of a tick a minute, all times "
-    "divided by 30. Theory takes long polling's next request to be there at once: fewer mean that ticks "
-    "waited for it.",
+    note="Theory takes long polling's next request to be there at once: fewer mean that ticks waited for it.",
 )
