@@ -38,9 +38,10 @@ def tell_doubts(run: Run, experiments: Collection[str]) -> list[str]:
     verdict is ok.
     """
     told = [tell_doubt(row) for row in doubts(run, experiments)]
-    told += [_tell_capacity(row) for row in _doubtful_capacities(run, experiments)]
-    told += _tell_by_design(run, experiments)
-    told += _tell_outliers(outliers(run, experiments))
+    known = [name for name in experiments if name in EXPERIMENTS and len(run.trials_of(name))]
+    told += [_tell_capacity(row) for row in _doubtful_capacities(run, known)]
+    told += _tell_by_design(run, known)
+    told += _tell_outliers(outliers(run, known))
     return told
 
 
@@ -130,9 +131,7 @@ def _tell_outliers(found: Iterator[Outlier]) -> list[str]:
 def _doubtful_capacities(run: Run, experiments: Collection[str]) -> Iterator[Mapping[str, Any]]:
     """Yield the capacities that are marked ?: the last step that passed is suspect."""
     for name in experiments:
-        trials = run.trials_of(name)
-        rows = EXPERIMENTS[name].rows(trials) if len(trials) else trials
-        for row in rows.to_dict("records"):
+        for row in EXPERIMENTS[name].rows(run.trials_of(name)).to_dict("records"):
             if row["step"] and row["verdict"] == "suspect":
                 yield {str(field): value for field, value in row.items()}
 
@@ -175,7 +174,8 @@ def _by_design(row: Mapping[str, Any]) -> bool:
     """Return whether a trial is suspect of nothing but what its experiments ask for: a late generator."""
     if not all(reason.startswith("the load generator") for reason in row["verdict_reason"].split("; ")):
         return False
-    designs = [EXPERIMENTS[name].doubtful for name in row["experiment"].split()]
+    names = row["experiment"].split()
+    designs = [EXPERIMENTS[name].doubtful if name in EXPERIMENTS else {} for name in names]
     return all(fields and all(row[name] == fields[name] for name in fields) for fields in designs)
 
 

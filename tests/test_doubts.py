@@ -119,6 +119,12 @@ def test_what_is_suspect_by_design_is_explained_but_not_doubted() -> None:
     assert doubts(run, ["instrument"]) == []
 
 
+def test_a_run_that_has_only_begun_or_has_an_unknown_experiment_has_no_other_doubts() -> None:
+    run = synthetic_run(*of_five(19.0), trial("yesterdays", "websocket", LATE))
+    (told,) = tell_doubts(run, [*EXPERIMENTS, "yesterdays"])
+    assert "trial 2" in told
+
+
 def test_every_mark_in_the_terminal_has_its_doubt() -> None:
     run = Run.open(REFERENCE_RUN)
     told = tell_doubts(run, run.facts["experiments"])

@@ -28,6 +28,8 @@ from bench.plots.latency import plot_age, plot_latency_ecdf, plot_prediction, pl
 from bench.plots.sequence import plot_sequence, sequence_figure
 from bench.plots.server import plot_capacity, plot_libraries
 from bench.results import Run
+from bench.tables import experiment_table
+from bench.terminal import words
 from bench.trace import TickMark, TraceEvent
 from bench.transports import MAIN, TRANSPORTS
 from tests.synthetic import synthetic_run, trial
@@ -354,6 +356,17 @@ def test_an_empty_run_has_no_figures(tmp_path: Path) -> None:
     assert list(draw_all(run)) == []
     assert save_figures(run) == []
     assert not (run.folder / "figures").exists()
+
+
+def test_the_age_figure_says_the_tables_mean() -> None:
+    run = Run.open(REFERENCE)
+    figure = draw(FIGURES["freshness"][1], run, "freshness")
+    assert figure is not None
+    table = experiment_table(EXPERIMENTS["freshness"], run.trials_of("freshness")).table
+    heads = [words(column.header).replace("\n", " ") for column in table.columns]
+    cells = list(table.columns[heads.index("age of information mean ms")].cells)
+    told = " ".join(text.get_text() for ax in figure.axes for text in ax.texts)
+    assert all(f"mean {words(cell).split()[0]} ms" in told for cell in cells)
 
 
 def test_a_figure_that_can_show_one_scenario_only_says_which() -> None:

@@ -67,6 +67,6 @@ EXPERIMENT = Experiment(
     finding=finding,
     named=("clients", "rate_hz"),
     note="Server CPU includes delivery over loopback: the kernel does the receiver's TCP work within the "
-    "sender's system call and charges it to the sender. Ratios "
-    "travel better than times: on a second machine they moved by up to 2×.",
+    "sender's system call and charges it to the sender. Ratios travel to other machines "
+    "better than times do, but not unchanged (README).",
 )
