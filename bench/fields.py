@@ -134,7 +134,7 @@ def combinations(trials: pd.DataFrame, names: Sequence[str]) -> Iterator[Combina
     """
     values, known = {}, {}
     for name in names:
-        knowing = {str(row["transport"]) for row in trials.to_dict("records") if is_set(row[name])}
+        knowing = set(trials.loc[trials[name].notna(), "transport"])
         own = trials[trials["transport"].isin(knowing) & ~_searched(trials, name)]
         values[name] = sorted(
             {sortable(value) for value in own[name]}, key=lambda value: (str(type(value)), value)

@@ -270,7 +270,7 @@ def test_a_sentence_names_a_field_that_no_profile_has(experiment: str, field: st
     value = TWO[field][-1 if field != "tls" else 0]
     if (experiment, field) == NO_TLS:
         return
-    trials = trials_of(experiment, **{field: [value]})
+    trials = trials_of(experiment, "quick", **{field: [value]})
     designs = [design for profile in PROFILES.values() for design in own.designs(profile)]
     designed = {each for design in designs for each in design.axes.get(field, [design.fixed.get(field)])}
     default = {getattr(Scenario(transport), field) for transport in trials["transport"].unique()}
