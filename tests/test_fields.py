@@ -249,7 +249,7 @@ NOT_COMPARED = [("idle", "rate_hz"), ("handshake", "keep_alive")]
 def test_no_sentence_mixes_scenarios(experiment: str, field: str) -> None:
     """With two values of any field: a sentence for each that names it, or one that holds them apart."""
     own = EXPERIMENTS[experiment]
-    trials = trials_of(experiment, **{field: TWO[field]})
+    trials = trials_of(experiment, "quick", **{field: TWO[field]})
     told = findings(own, trials)
     mixed = mixed_fields(trials, own.apart)
     if (experiment, field) in NOT_COMPARED:
