@@ -12,25 +12,26 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from bench import environment, machine
 from bench.certificate import make_certificate
 from bench.compare import as_records, compare, machines_note, print_comparison
 from bench.course_cli import add_to as add_course_commands
 from bench.doctor import GOOD, LIMITED, MISSING, examine, measure_noise
+from bench.doubts import doubts
 from bench.experiments import EXPERIMENTS
 from bench.grading.submission import SubmissionError
 from bench.judgements_cli import add_to as add_judgement_commands
 from bench.notebooks import NotebooksError, UnknownNotebook
 from bench.processes import TrialFailed, running_server
 from bench.progress import run_watched
-from bench.report import doubts, print_noise, print_run
+from bench.report import print_noise, print_run
 from bench.results import REFERENCE, ResultsError, Run, export, find_run
 from bench.scenario import FIELDS, Scenario, ScenarioError, parse_value
 from bench.schedule import plan_run
+from bench.terminal import new_console, replace_missing_signs
 from bench.trace import listing, record
 from bench.transports import MAIN, TRANSPORTS
 from clients.limits import raise_descriptor_limit
@@ -39,7 +40,6 @@ from servers.__main__ import main as serve_main
 from servers.options import ServerOptions
 from servers.recording import RecordingError
 
-PIPED_WIDTH = 110
 DONE, FAILED, USAGE, SUSPECT, INTERRUPTED = 0, 1, 2, 3, 130
 
 app = typer.Typer(
@@ -49,8 +49,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
-err = Console(stderr=True)
+out, err = new_console(), new_console(stderr=True)
 
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the runs.")]
 RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's name or path; the newest.")]
@@ -58,6 +57,7 @@ RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run'
 
 def main() -> None:
     """Run the command line; every expected fault is one sentence and an exit code, never a traceback."""
+    replace_missing_signs()
     try:
         app()
     except (SubmissionError, ScenarioError, RecordingError, AddressError, UnknownNotebook) as error:
@@ -68,7 +68,7 @@ def main() -> None:
 
 def complain(sentence: str, code: int) -> NoReturn:
     """Say what is wrong and exit."""
-    err.print(f"[bold red]bench:[/] {escape(sentence)}", highlight=False, soft_wrap=True)
+    err.print(Text.assemble(("bench:", "bold red"), f" {sentence}"), soft_wrap=True)
     sys.exit(code)
 
 
@@ -164,7 +164,7 @@ def run(
         out.print_json(json.dumps(json.loads(measured.trials.to_json(orient="records"))))
     elif measured.rows:
         print_run(measured, out)
-    err.print(f"\nResults: {measured.folder}", highlight=False, soft_wrap=True)
+    err.print(f"\nResults: {measured.folder}", soft_wrap=True)
     raise typer.Exit(INTERRUPTED if not finished else SUSPECT if doubts(measured, EXPERIMENTS) else DONE)
 
 
@@ -223,7 +223,6 @@ def show(
         f"Run {shown.folder.name} · {facts['started']} · profile {facts['profile']} · seed {facts['seed']}\n"
         f"{environment['cpu']}, {environment['cores']} cores · {environment['system']} · "
         f"Python {environment['python']}",
-        highlight=False,
     )
     print_run(shown, out, only=only or (), brief=brief)
 
@@ -249,13 +248,13 @@ def doctor(
     noise: Annotated[bool, typer.Option(help="Measure the noise floor too: half a minute.")] = True,
 ) -> None:
     """Print what this machine can and cannot measure, what to do about it, and its noise floor."""
-    marks = {GOOD: "[green]✓[/]", LIMITED: "[yellow]![/]", MISSING: "[red]✗[/]"}
+    marks = {GOOD: ("✓", "green"), LIMITED: ("!", "yellow"), MISSING: ("✗", "red")}
     findings = []
     for finding in examine():
         findings.append(finding)
-        out.print(f"{marks[finding.state]} {finding.what:26} {finding.found}", highlight=False)
+        out.print(Text.assemble(marks[finding.state], f" {finding.what:26} {finding.found}"))
         if finding.advice:
-            out.print(f"{'':29}[dim]{finding.advice}[/]", highlight=False, soft_wrap=True)
+            out.print(f"{'':29}{finding.advice}", style="dim", soft_wrap=True)
     if noise:
         out.print(
             "\nThe instrument against itself: one scenario, measured as A and as B in turn …", style="dim"
@@ -282,7 +281,7 @@ def export_(
     ]
     export(source, target, kept)
     size_kb = sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) / 1e3
-    out.print(f"{target}: {len(source.rows)} trials, {size_kb:,.0f} kB", highlight=False)
+    out.print(f"{target}: {len(source.rows)} trials, {size_kb:,.0f} kB")
 
 
 @app.command(
@@ -319,7 +318,7 @@ def watch(
                     certificate, ca = make_certificate(Path(folder), ServerOptions.host)
                 options = scenario.server_options(certificate=certificate)
                 address = stack.enter_context(running_server(entry.server, options)).url
-            err.print(f"{entry.label} at {address}, Ctrl-C stops", highlight=False)
+            err.print(f"{entry.label} at {address}, Ctrl-C stops")
             out.print(
                 f"{'tick':>8}  {'symbol':8}{'price':>9}  {'age':>10}  {'read':>8}  came by", style="bold"
             )
@@ -332,7 +331,6 @@ def watch(
                 out.print(
                     f"{tick.seq:>8}  {tick.symbol:8}{arrival.price_text:>9}  {arrival.age_ms:>7.1f} ms  "
                     + ("     ″    ″" if same else f"{arrival.read_bytes:>6} B  {carrier} {arrival.message}"),
-                    highlight=False,
                 )
                 last = arrival.message
                 if count == ticks:
@@ -354,7 +352,7 @@ def plot(name: RunArgument = None, results: ResultsOption = Path("results")) -> 
 
     written = save_figures(Run.open(find_run(results, name)))
     for path in written:
-        out.print(str(path), highlight=False, soft_wrap=True)
+        out.print(str(path), soft_wrap=True)
     if not written:
         complain("there is nothing to draw: the run has no valid trials yet", FAILED)
 
@@ -364,7 +362,7 @@ def report_(name: RunArgument = None, results: ResultsOption = Path("results")) 
     """Write a run as one page, report.html in its folder, that opens without a network."""
     from bench.page import write_page  # takes a second
 
-    out.print(str(write_page(Run.open(find_run(results, name)))), highlight=False, soft_wrap=True)
+    out.print(str(write_page(Run.open(find_run(results, name)))), soft_wrap=True)
 
 
 @app.command()

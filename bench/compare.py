@@ -13,7 +13,7 @@ from rich.text import Text
 
 from bench.experiments import EXPERIMENTS
 from bench.experiments.base import number
-from bench.report import AXES, NAMES, WORDS
+from bench.fields import AXES
 from bench.results import ResultsError, Run
 from bench.scenario import Scenario
 from bench.statistics import (
@@ -25,6 +25,8 @@ from bench.statistics import (
     interval,
     unpaired_ratio,
 )
+from bench.tables import NAMES, WORDS
+from bench.terminal import print_table
 from bench.transports import TRANSPORTS
 
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(Scenario) if field.name != "transport"}
@@ -32,7 +34,7 @@ ALWAYS_TOLD = ("clients", "rate_hz", "poll_interval_s")
 NUMBERS = ("clients", "rate_hz", "payload_bytes", "poll_interval_s", "poll_pause_s")
 OF_THE_TRANSPORT = "transport poll_interval_s poll_pause_s hold_s heartbeat_s keep_alive window_s".split()
 """Scenarios that differ only in these belong together: some transports know them not; polls round windows."""
-MARKS = {"differs": "[bold]≠[/]", "perhaps": "~", "equal": "=", "alike": "", "unknown": ""}
+MARKS = {"differs": "≠", "perhaps": "~", "equal": "=", "alike": "", "unknown": ""}
 
 Key = tuple[tuple[str, Any], ...]
 Rows = list[Mapping[str, Any]]
@@ -142,8 +144,8 @@ def print_comparison(comparisons: Sequence[Comparison], console: Console, note: 
         chosen = [each for each in comparisons if name in each.experiments and each.against == against]
         if chosen:
             divided = f", divided by {TRANSPORTS[against].label} of the same block" if against else ""
-            console.print(f"\n[bold]{name}[/]: B/A{divided}", highlight=False)
-            console.print(_table(name, chosen))
+            console.print(Text.assemble("\n", (name, "bold"), f": B/A{divided}"))
+            print_table(_table(name, chosen), console)
     console.print("≠ differs   ~ perhaps   = identical in all trials   ? a trial was suspect", style="dim")
     for each in comparisons:
         if each.verdict == "differs":

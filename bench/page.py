@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.table import Table
-from rich.text import Text
 
+from bench.doubts import doubts, tell_doubts
 from bench.experiments import EXPERIMENTS
 from bench.plots import draw_all
-from bench.report import doubts, experiment_table, finding, tell_doubt
+from bench.report import NO_SENTENCE, findings
 from bench.results import ResultsError, Run
+from bench.tables import experiment_table
+from bench.terminal import words
 
 
 class Column(NamedTuple):
@@ -28,7 +30,7 @@ class PageTable(NamedTuple):
 
     columns: list[Column]
     rows: list[tuple[str, ...]]
-    caption: str
+    notes: list[str]
 
 
 class PageFigure(NamedTuple):
@@ -43,8 +45,7 @@ class Section(NamedTuple):
 
     name: str
     question: str
-    finding: str
-    note: str
+    findings: list[str]
     table: PageTable
     figures: list[PageFigure]
 
@@ -85,7 +86,8 @@ def page(run: Run) -> str:
         facts=run.facts,
         trials=len(run.rows),
         sections=[section(run, name, figures[name]) for name in shown_experiments(run)],
-        doubts=[tell_doubt(row) for row in doubts(run, EXPERIMENTS)],
+        doubted_trials=len(doubts(run, EXPERIMENTS)),
+        doubts=tell_doubts(run, shown_experiments(run)),
         again=sum(bool(row["replaced"]) for row in run.rows),
         environment=list(tell_environment(run.facts.get("environment", {})).items()),
         command=command(run.facts),
@@ -103,18 +105,17 @@ def section(run: Run, name: str, figures: list[PageFigure]) -> Section:
     return Section(
         name=name,
         question=experiment.question,
-        finding=finding(experiment, trials),
-        note=experiment.note,
-        table=page_table(experiment_table(experiment, trials, run)),
+        findings=findings(experiment, trials) or [NO_SENTENCE],
+        table=page_table(*experiment_table(experiment, trials, run)),
         figures=figures,
     )
 
 
-def page_table(table: Table) -> PageTable:
-    """Return the words of a terminal's table."""
-    columns = [Column(_words(column.header), column.justify == "left") for column in table.columns]
-    cells = [[_words(cell) for cell in column.cells] for column in table.columns]
-    return PageTable(columns, list(zip(*cells, strict=True)), _words(table.caption or ""))
+def page_table(table: Table, notes: list[str]) -> PageTable:
+    """Return the words of a terminal's table, and of the lines below it."""
+    columns = [Column(words(column.header), column.justify == "left") for column in table.columns]
+    cells = [[words(cell) for cell in column.cells] for column in table.columns]
+    return PageTable(columns, list(zip(*cells, strict=True)), notes)
 
 
 def tell_environment(environment: dict[str, Any]) -> dict[str, str]:
@@ -135,7 +136,3 @@ def command(facts: dict[str, Any]) -> str:
     """Return the command that repeats a run: its own, with the seed."""
     own = str(facts.get("command", "bench run all"))
     return own if "--seed" in own else f"{own} --seed {facts['seed']}"
-
-
-def _words(cell: Any) -> str:
-    return cell.plain if isinstance(cell, Text) else str(cell)

@@ -8,10 +8,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from bench import machine
 from bench.experiments import EXPERIMENTS
-from bench.report import print_run, spread
+from bench.report import print_run
 from bench.results import Run
 from bench.scenario import PROFILES
 from bench.schedule import Planned, Step, execute, planned_s
+from bench.tables import spread
 
 
 def run_watched(run: Run, planned: Sequence[Planned], out: Console, err: Console, *, quiet: bool) -> bool:

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.capacity import Search, Tried, bracket, capacities, next_clients, tried
+from bench.doubts import doubts
 from bench.experiments import clients
 from bench.experiments.base import single_trials
 from bench.processes import TrialFailed
-from bench.report import doubts
 from bench.results import COLUMNS, Run
 from bench.scenario import Scenario
 from bench.schedule import Planned, execute

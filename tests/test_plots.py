@@ -20,7 +20,7 @@ from matplotlib.text import Annotation, Text
 
 from bench.experiments import EXPERIMENTS
 from bench.models import decision_map, wire_costs
-from bench.plots import FIGURES, draw, draw_all, save_figures
+from bench.plots import FIGURES, draw, draw_all, one_combination, save_figures
 from bench.plots.base import STYLE, axis_label, look, plain, rendered, spread
 from bench.plots.cost import plot_frontier, plot_layers, plot_scaling
 from bench.plots.decision import plot_decision
@@ -28,8 +28,11 @@ from bench.plots.latency import plot_age, plot_latency_ecdf, plot_prediction, pl
 from bench.plots.sequence import plot_sequence, sequence_figure
 from bench.plots.server import plot_capacity, plot_libraries
 from bench.results import Run
+from bench.tables import experiment_table
+from bench.terminal import words
 from bench.trace import TickMark, TraceEvent
 from bench.transports import MAIN, TRANSPORTS
+from tests.synthetic import synthetic_run, trial
 from tests.test_results import FACTS
 
 REFERENCE = Path(__file__).parent.parent / "results" / "reference"
@@ -282,9 +285,9 @@ def test_transports_differ_without_colour() -> None:
     assert hollow == [TRANSPORTS[name].variant_of is not None for name in TRANSPORTS]
 
 
-def test_the_mean_age_is_the_sawtooths() -> None:
-    # An answer every 0.5 s, whose newest tick is 30 ms old: from 30 to 530 ms, 280 on average.
-    ax = plot_age(deliveries(), "short_polling", start_ns=510_000_000, seconds=1.5)
+def test_the_mean_age_is_the_tables_whatever_piece_is_drawn() -> None:
+    # An answer every 0.5 s: the mean of a piece depends on where it is cut, and is no mean of the trial.
+    ax = plot_age(deliveries(), "short_polling", start_ns=510_000_000, seconds=0.3, mean_ms=280.0)
     assert any("mean 280 ms" in text.get_text() for text in ax.texts)
 
 
@@ -353,6 +356,33 @@ def test_an_empty_run_has_no_figures(tmp_path: Path) -> None:
     assert list(draw_all(run)) == []
     assert save_figures(run) == []
     assert not (run.folder / "figures").exists()
+
+
+def test_the_age_figure_says_the_tables_mean() -> None:
+    run = Run.open(REFERENCE)
+    figure = draw(FIGURES["freshness"][1], run, "freshness")
+    assert figure is not None
+    table = experiment_table(EXPERIMENTS["freshness"], run.trials_of("freshness")).table
+    heads = [words(column.header).replace("\n", " ") for column in table.columns]
+    cells = list(table.columns[heads.index("age of information mean ms")].cells)
+    told = " ".join(text.get_text() for ax in figure.axes for text in ax.texts)
+    assert all(f"mean {words(cell).split()[0]} ms" in told for cell in cells)
+
+
+def test_a_figure_that_can_show_one_scenario_only_says_which() -> None:
+    def row(hold_s: float, requests: float) -> dict[str, Any]:
+        figures = {"requests_per_tick": requests, "verdict": "ok", "verdict_reason": ""}
+        return trial("rate", "long_polling", figures, rate_hz=requests, hold_s=hold_s)
+
+    run = synthetic_run(*(row(hold_s, requests) for hold_s in (1.0, 5.0) for requests in (1.0, 2.0)))
+    only, told = one_combination(run, "rate", ["rate_hz"])
+    assert told == "hold 1 s"
+    assert [each["hold_s"] for each in only.rows] == [1.0, 1.0]
+    assert one_combination(only, "rate", ["rate_hz"]) == (only, "")
+    run.facts["experiments"] = ["rate"]
+    figure = draw(FIGURES["rate"][0], run, "rate")
+    assert figure is not None
+    assert figure.get_supxlabel() == "only hold 1 s"
 
 
 def test_figures_belong_to_experiments_that_exist() -> None:

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from bench import page as page_module
+from bench.doubts import tell_doubts
 from bench.experiments import EXPERIMENTS
 from bench.page import command, page, shown_experiments, tell_environment, write_page
-from bench.report import finding
+from bench.report import findings
 from bench.results import ResultsError, Run
+from bench.tables import experiment_table
 from tests.test_results import FACTS, fake_deliveries, fake_row
 
 REFERENCE = Path(__file__).parent.parent / "results" / "reference"
@@ -83,10 +85,23 @@ def test_every_experiments_sentence_is_there(reference_page: str) -> None:
     for name in shown:
         experiment = EXPERIMENTS[name]
         assert experiment.question in words
-        sentence = finding(experiment, run.trials_of(name))
-        assert sentence == "" or sentence in words
+        for sentence in findings(experiment, run.trials_of(name)):
+            assert sentence in words
     assert f"--seed {run.facts['seed']}" in words
     assert run.facts["environment"]["cpu"] in words
+
+
+def test_the_page_has_all_doubts_and_notes_of_the_terminal(reference_page: str) -> None:
+    run = Run.open(REFERENCE)
+    words = text(read(reference_page))
+    told = tell_doubts(run, run.facts["experiments"])
+    assert told
+    assert all(each in words for each in told)
+    assert "Nothing: every trial" not in words
+    for name in shown_experiments(run):
+        notes = experiment_table(EXPERIMENTS[name], run.trials_of(name), run).notes
+        assert notes[0].startswith("Fixed:")
+        assert all(" ".join(note.split()) in words for note in notes)
 
 
 def test_figures_are_in_the_page_with_words_for_those_who_cannot_see_them(reference_page: str) -> None:

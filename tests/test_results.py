@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from bench import results
+from bench.doubts import doubts
 from bench.processes import TrialFailed
-from bench.report import doubts, summarise
 from bench.results import COLUMNS, ResultsError, Run, export, find_run
 from bench.schedule import execute, plan_run
+from bench.tables import summarise
 from bench.trial import Trial
 
 FACTS: dict[str, Any] = {

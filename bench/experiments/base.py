@@ -26,6 +26,7 @@ class Design:
         transports: Names of the registry; by default those that are asked for.
         once: Whether one trial is enough: counts are exact, times are not.
         search: Whether the scenario's number of clients is to be searched for, and how.
+        unless: Fields whose values are all that the design is about: if one is overridden, it is left out.
     """
 
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -33,6 +34,7 @@ class Design:
     transports: Sequence[str] | None = None
     once: bool = False
     search: Search | None = None
+    unless: Sequence[str] = ()
 
     def scenarios(self, transports: Sequence[str], overrides: Mapping[str, Sequence[Any]]) -> list[Scenario]:
         """Return the distinct scenarios; an override replaces a fixed field or a whole axis.
@@ -45,6 +47,8 @@ class Design:
         Raises:
             ScenarioError: If a combination cannot be measured.
         """
+        if not overrides.keys().isdisjoint(self.unless):
+            return []
         axes = {**{name: [value] for name, value in self.fixed.items()}, **self.axes, **overrides}
         distinct = dict.fromkeys(
             Scenario(transport, **dict(zip(axes, values, strict=True)))
@@ -74,11 +78,14 @@ class Experiment:
         designs: The scenarios, for a profile.
         columns: The figures that its table shows.
         finding: The sentence at the end, computed from the experiment's trials.
+        apart: Fields of which its sentence and its figures hold several values apart, beside the transport.
+        named: Fields whose values its sentence names; a value that no profile has is named before the others.
         rows: Reduces the trials to the rows that its table shows; by default all but the steps of searches.
         doubtful: Scenario fields and values whose trials are suspect by design: what makes them so is what is
             asked for. They are marked like others, but nobody need do anything about them.
         note: What must be known to read the table, or nothing.
-        predict: What theory says (bench/models) of the column ``predicted``, for each row of the summary.
+        predict: What theory says (bench/models) of the column ``predicted``, for each row of the summary, by
+            the row's own fields: a figure or bounds, and NaN where it does not cover them.
         predicted_from: Columns that it needs beside those that are shown.
     """
 
@@ -87,12 +94,52 @@ class Experiment:
     designs: Callable[[Profile], Sequence[Design]]
     columns: Sequence[str]
     finding: Callable[[pd.DataFrame], str]
+    apart: Sequence[str] = ()
+    named: Sequence[str] = ()
     rows: Callable[[pd.DataFrame], pd.DataFrame] = single_trials
     doubtful: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     note: str = ""
     predict: Callable[[pd.DataFrame], pd.Series] | None = None
     predicted: str = "latency_p50_ms"
     predicted_from: Sequence[str] = ()
+
+
+Row = Mapping[Any, Any]
+"""A row of a table, by its columns: the fields of a scenario, and perhaps figures."""
+
+
+def for_each_row(table: pd.DataFrame, function: Callable[[Row], Any]) -> pd.Series:
+    """Return what a function makes of each row of a table."""
+    return pd.Series([function(row) for row in table.to_dict("records")], table.index, dtype=object)
+
+
+def each(row: Row) -> str:
+    """Say when a client polls: ``each 0.5 s``, or ``0.5 s after each answer``; empty if it does not."""
+    if pd.notna(row["poll_interval_s"]):
+        return f"each {row['poll_interval_s']:g} s"
+    return f"{row['poll_pause_s']:g} s after each answer" if pd.notna(row["poll_pause_s"]) else ""
+
+
+def poll_cycle_s(row: Row) -> float:
+    """Return the time between two questions of a client that polls, its way left out; NaN if it does not."""
+    asked = (row["poll_interval_s"], row["poll_pause_s"])
+    return next((float(seconds) for seconds in asked if pd.notna(seconds)), math.nan)
+
+
+def is_plain(row: Row, *more: str) -> bool:
+    """Return whether theory covers a scenario: all ticks, at a steady or Poisson pace, as they are.
+
+    Args:
+        row: Its fields.
+        more: Fields that must not be changed either: keep_alive, tls, compression or mss.
+    """
+    ordinary = {"keep_alive": (None, True), "tls": (False,), "compression": (False,), "mss": (1460,)}
+    return (
+        row["plan"] in ("steady", "poisson")
+        and row["contract"] == "every"
+        and row["rate_hz"] > 0
+        and all(pd.isna(row[name]) or row[name] in ordinary[name] for name in more)
+    )
 
 
 def number(value: float) -> str:

@@ -41,11 +41,12 @@ def finding(trials: pd.DataFrame) -> str:
     """Say what compressing the smallest and the largest payload saves and costs."""
     own = rows(trials)
     told = []
+    padding = "text" if "text" in set(own["padding"]) else own["padding"].iloc[0]
     for name in [name for name in TRANSPORTS if name in set(own["transport"])]:
         for payload in sorted({min(own["payload_bytes"]), max(own["payload_bytes"])}):
             figures = {
                 (column, on): estimate(
-                    own, column, transport=name, payload_bytes=payload, padding="text", compression=on
+                    own, column, transport=name, payload_bytes=payload, padding=padding, compression=on
                 ).estimate
                 for column in ("wire_bytes_per_tick", "server_cpu_us_per_tick")
                 for on in (False, True)
@@ -56,7 +57,7 @@ def finding(trials: pd.DataFrame) -> str:
             cost = figures["server_cpu_us_per_tick", True] - figures["server_cpu_us_per_tick", False]
             what = f"{TRANSPORTS[name].label} at {payload:,} B"
             told.append(f"{what} {change:+.0%} wire bytes for {number(cost)} µs of server CPU a delivery")
-    return f"Compressing: {'; '.join(told)}." if told else ""
+    return f"Compressing {padding}: {'; '.join(told)}." if told else ""
 
 
 EXPERIMENT = Experiment(
@@ -70,5 +71,7 @@ EXPERIMENT = Experiment(
         "server_rss_kb_per_client",
     ),
     finding=finding,
+    apart=("payload_bytes", "padding", "compression"),
+    named=("payload_bytes", "padding"),
     rows=rows,
 )

@@ -4,14 +4,30 @@ Every transport serves the same ticks to the same number of clients; short polli
 ticks a second for 7.5 s, because a 99th percentile needs 368 ticks.
 """
 
+import math
+
 import pandas as pd
 
-from bench.experiments.base import Design, Experiment, estimate, number, ratio, times
-from bench.models import Link, short_polling_latency
-from bench.scenario import Profile
+from bench.experiments.base import (
+    Design,
+    Experiment,
+    Row,
+    each,
+    estimate,
+    for_each_row,
+    number,
+    poll_cycle_s,
+    ratio,
+    times,
+)
+from bench.models import Link, polling_latency
+from bench.scenario import FIELDS, Profile
 from bench.transports import TRANSPORTS
 
 FIXED = {"clients": 100, "rate_hz": 50.0, "poll_interval_s": 0.5, "warmup_s": 0.3}
+
+OF_ITS_TRANSPORT = ("poll_interval_s", "poll_pause_s", "hold_s", "heartbeat_s", "keep_alive", "window_s")
+"""Fields in which push and polling differ though all else is the same: only one of them knows them."""
 
 
 def designs(profile: Profile) -> list[Design]:
@@ -21,13 +37,22 @@ def designs(profile: Profile) -> list[Design]:
 
 
 def predict(summary: pd.DataFrame) -> pd.Series:
-    """Predict the median: short polling waits half its interval longer than push."""
-    push = summary.loc[summary["transport"] == "websocket", "latency_p50_ms"]
-    push_ms = float(push.iloc[0]) if len(push) else float("nan")
-    return summary["poll_interval_s"].map(
-        lambda interval_s: short_polling_latency(interval_s, Link()).quantile_ms(0.5) + push_ms,
-        na_action="ignore",
-    )
+    """Predict the median: short polling waits half its interval longer than push with the same fields."""
+    same = [name for name in FIELDS if name not in OF_ITS_TRANSPORT]
+    pushes = {
+        tuple(str(row[name]) for name in same): float(row["latency_p50_ms"])
+        for row in summary.to_dict("records")
+        if row["transport"] == "websocket"
+    }
+
+    def median_ms(row: Row) -> float:
+        cycle_s = poll_cycle_s(row)
+        if math.isnan(cycle_s) or row["contract"] != "every":
+            return math.nan
+        waited_ms = polling_latency(cycle_s, Link()).quantile_ms(0.5)
+        return waited_ms + pushes.get(tuple(str(row[name]) for name in same), math.nan)
+
+    return for_each_row(summary, median_ms)
 
 
 def finding(trials: pd.DataFrame) -> str:
@@ -39,15 +64,19 @@ def finding(trials: pd.DataFrame) -> str:
     medians = {name: median for name, median in medians.items() if median > 0}
     if len(medians) < 2:
         return ""
+    told = {
+        str(row["transport"]): f"{TRANSPORTS[row['transport']].label} {each(row)}".rstrip()
+        for row in trials.drop_duplicates("transport").to_dict("records")
+    }
     fastest = min(medians, key=lambda name: medians[name])
     others = " and ".join(
-        f"{number(median)} ms by {TRANSPORTS[name].label} ("
+        f"{number(median)} ms by {told[name]} ("
         + times(ratio(trials, "latency_p50_ms", {"transport": name}, {"transport": fastest}))
         + ")"
         for name, median in sorted(medians.items(), key=lambda item: item[1])
         if name != fastest
     )
-    first = f"{number(medians[fastest])} ms by {TRANSPORTS[fastest].label}"
+    first = f"{number(medians[fastest])} ms by {told[fastest]}"
     return f"Half of the ticks arrive within {first}, {others}."
 
 
@@ -57,5 +86,6 @@ EXPERIMENT = Experiment(
     designs=designs,
     columns=("latency_p50_ms", "latency_p99_ms", "aoi_mean_ms", "requests_per_tick"),
     finding=finding,
+    named=("poll_interval_s", "poll_pause_s"),
     predict=predict,
 )

@@ -5,11 +5,26 @@ connection costs a round trip for TCP, one more for TLS 1.3, one more for WebSoc
 is nothing, so the time here is the two machines' work, and the bytes and counts are what travels.
 """
 
+import math
+
 import pandas as pd
 
-from bench.experiments.base import Design, Experiment, both_ways, estimate, number, single_trials
+from bench.experiments.base import (
+    Design,
+    Experiment,
+    Row,
+    both_ways,
+    each,
+    estimate,
+    for_each_row,
+    is_plain,
+    number,
+    poll_cycle_s,
+    single_trials,
+)
+from bench.models import long_polling_ticks_per_answer, polling_ticks_per_answer
 from bench.scenario import Profile
-from bench.transports import MAIN
+from bench.transports import MAIN, TRANSPORTS
 
 FIXED = {"clients": 1, "rate_hz": 50.0, "poll_interval_s": 0.02, "window_s": 1.0, "warmup_s": 0.1}
 
@@ -30,34 +45,59 @@ def rows(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def predict(summary: pd.DataFrame) -> pd.Series:
-    """Predict the connections: none where they are kept, or else one for each request, one request a tick."""
-    return summary["keep_alive"].map(lambda kept: 1000.0 if kept is False else 0.0)
+    """Predict the connections of 1,000 ticks: none where they are kept, or else one for each request."""
+
+    def connections(row: Row) -> float:
+        if row["keep_alive"] is not False:
+            return 0.0
+        if not is_plain(row):
+            return math.nan
+        if TRANSPORTS[row["transport"]].family == "held":
+            found = long_polling_ticks_per_answer(row["rate_hz"], 0.0, hold_s=row["hold_s"], plan=row["plan"])
+        else:
+            found = polling_ticks_per_answer(row["rate_hz"], poll_cycle_s(row), plan=row["plan"])
+        return 1000 * found.requests_per_tick
+
+    return for_each_row(summary, connections)
 
 
 def finding(trials: pd.DataFrame) -> str:
     """Say how many connections a thousand ticks take, and what one costs with and without TLS."""
     own = rows(trials)
-    sentences = []
-    for keep_alive, words in ((True, "kept between requests"), (False, "not kept")):
-        opened = estimate(
-            own, "connections_per_1000_ticks", transport="short_polling", keep_alive=keep_alive, tls=False
-        ).estimate
-        if opened >= 0:
-            sentences.append(f"{number(opened)} where they are {words}")
-    if len(sentences) < 2:
+    polls = own[own["transport"] == "short_polling"]
+    if {True, False} - set(polls["keep_alive"]):
         return ""
-    told = f"For 1,000 ticks short polling opens so many connections: {', '.join(sentences)}."
-    for tls, words in ((False, "A connection of its own costs a request"), (True, "with TLS")):
-        per_tick = [
-            estimate(own, "wire_bytes_per_tick", transport="short_polling", keep_alive=kept, tls=tls).estimate
-            for kept in (True, False)
-        ]
-        time_ms = estimate(
-            own, "connect_p50_ms", transport="short_polling", keep_alive=False, tls=tls
-        ).estimate
-        told += f"{' ' if not tls else ', '}{words} {number(per_tick[1] - per_tick[0])} B more on the wire"
+    ways = sorted(polls["tls"].unique())
+    opened = [
+        estimate(polls, "connections_per_1000_ticks", keep_alive=kept, tls=ways[0]).estimate
+        for kept in (True, False)
+    ]
+    asked = each(polls.iloc[0].to_dict())
+    told = (
+        f"For 1,000 ticks at {polls['rate_hz'].iloc[0]:g} Hz short polling {asked} opens so many "
+        "connections: "
+        f"{number(opened[0])} where they are kept between requests, {number(opened[1])} where they are "
+        "not kept."
+    )
+    for tls in ways:
+        kept, renewed = (
+            polls[(polls["keep_alive"] == kept) & (polls["tls"] == tls)] for kept in (True, False)
+        )
+        if not len(kept) or not len(renewed):
+            continue
+        bytes_more = _bytes_a_request(renewed) - _bytes_a_request(kept)
+        time_ms = estimate(renewed, "connect_p50_ms").estimate
+        start = "A connection of its own costs a request" if tls == ways[0] else "with TLS"
+        secured = " with TLS" if tls and tls == ways[0] else ""
+        told += f"{' ' if tls == ways[0] else ', '}{start}{secured} {number(bytes_more)} B more on the wire"
         told += f" and {number(time_ms)} ms"
     return f"{told}."
+
+
+def _bytes_a_request(polls: pd.DataFrame) -> float:
+    """Return the wire bytes of a request with its answer: bytes and requests are counted per tick."""
+    requests = estimate(polls, "requests_per_tick").estimate
+    return estimate(polls, "wire_bytes_per_tick").estimate / requests
 
 
 EXPERIMENT = Experiment(
@@ -71,6 +111,8 @@ EXPERIMENT = Experiment(
         "wire_bytes_per_tick",
     ),
     finding=finding,
+    apart=("keep_alive", "tls"),
+    named=("rate_hz", "poll_interval_s", "poll_pause_s", "tls"),
     rows=rows,
     predict=predict,
     predicted="connections_per_1000_ticks",

@@ -5,12 +5,21 @@ short poll; or a request that is held for half a second; or a WebSocket ping and
 each 15 to 60 s: the cost of one is the same.
 """
 
-from typing import Any
+import math
 
 import numpy as np
 import pandas as pd
 
-from bench.experiments.base import Design, Experiment, both_ways, estimate, number, single_trials
+from bench.experiments.base import (
+    Design,
+    Experiment,
+    Row,
+    both_ways,
+    estimate,
+    for_each_row,
+    number,
+    single_trials,
+)
 from bench.models import (
     heartbeat_bytes_per_s,
     idle_polling_bytes_per_s,
@@ -43,59 +52,89 @@ def rows(trials: pd.DataFrame) -> pd.DataFrame:
     return both_ways(single_trials(trials), "wire_bytes_per_client_s")
 
 
+def period_s(row: Row) -> float:
+    """Return each how many seconds a silent client stays in touch: by poll, hold or ping; NaN if it does not.
+
+    It does not either if the period is longer than the trial.
+    """
+    asked = [row[name] for name in ("poll_interval_s", "poll_pause_s", "hold_s", "heartbeat_s")]
+    periods_s = [float(seconds) for seconds in asked if pd.notna(seconds)]
+    if not periods_s or periods_s[0] > row["window_s"]:
+        return math.nan
+    return periods_s[0]
+
+
 def predict(summary: pd.DataFrame) -> pd.Series:
     """Predict the bytes: an empty answer per poll or hold, a ping and a pong per heartbeat, or nothing."""
 
-    def wire_bytes(row: "pd.Series[Any]") -> float:
-        if TRANSPORTS[row["transport"]].family == "push":
-            return heartbeat_bytes_per_s(row["heartbeat_s"]) if row["heartbeat_s"] > 0 else 0.0
-        period_s = row["poll_interval_s"] if row["poll_interval_s"] > 0 else row["hold_s"]
-        if period_s > EACH_S:  # no hold ends within the window
+    def wire_bytes(row: Row) -> float:
+        transport, every_s = TRANSPORTS[row["transport"]], period_s(row)
+        if row["rate_hz"] > 0 or row["tls"] or row["keep_alive"] is False:
+            return math.nan
+        if math.isnan(every_s):
             return 0.0
-        settings = {"hold_s": row["hold_s"]} if row["hold_s"] > 0 else {}
+        if transport.family == "push":
+            return heartbeat_bytes_per_s(every_s)
+        if transport.library != "aiohttp":
+            return math.nan
+        settings = {"headers": row["headers"], "cookie_bytes": int(row["cookie_bytes"])}
+        if pd.notna(row["hold_s"]):
+            settings["hold_s"] = row["hold_s"]
         return idle_polling_bytes_per_s(
-            period_s,
+            every_s,
             request_bytes=request_bytes(row["transport"], 1, **settings),
             response_head_bytes=response_head_bytes(len("[]")),
         )
 
-    return summary.apply(wire_bytes, axis="columns")
+    return for_each_row(summary, wire_bytes)
 
 
 def memory_kb(trials: pd.DataFrame, transport: str, *, compression: bool = False) -> float:
     """Return by how many kB the server's process grows for each silent client that does nothing, or NaN."""
     own = single_trials(trials)
     own = own[(own["transport"] == transport) & (own["compression"] == compression)]
-    if transport != "short_polling":
-        own = own[own["heartbeat_s"].isna() & ((own["hold_s"] != EACH_S) | own["hold_s"].isna())]
+    if len(own) and transport != "short_polling":
+        own = own[for_each_row(own, period_s).isna()]
     points = own.groupby("clients")["server_rss_mb"].mean() * 1e3
     if len(points) < 2:
         return float("nan")
     return float(np.polyfit(points.index.to_numpy(dtype=float), points.to_numpy(dtype=float), 1)[0])
 
 
+def once_bytes(trials: pd.DataFrame, transport: str) -> float:
+    """Return the wire bytes that staying in touch once takes, of most clients, or NaN.
+
+    Where a run has several periods, it is the mean over them: one poll costs what another costs.
+    """
+    own = rows(trials)
+    own = own[(own["transport"] == transport) & ~own["compression"].astype(bool)]
+    if not len(own):
+        return math.nan
+    own = own.assign(period_s=for_each_row(own, period_s)).dropna(subset=["period_s"])
+    own = own[own["clients"] == own["clients"].max()]
+    return estimate(
+        own.assign(once_bytes=own["wire_bytes_per_client_s"] * own["period_s"]), "once_bytes"
+    ).estimate
+
+
 def finding(trials: pd.DataFrame) -> str:
     """Say what a silent client takes of memory, and what staying in touch costs."""
     own = rows(trials)
+    if (own["rate_hz"] > 0).any():
+        return ""
     grown = {name: memory_kb(trials, name) for name in TRANSPORTS if name in set(own["transport"])}
     told = ", ".join(f"{TRANSPORTS[name].label} {number(kb)} kB" for name, kb in grown.items() if kb > 0)
     sentences = [f"A silent client adds to the server's process: {told}."] if told else []
-    many = max(own["clients"])
-    asked = {
-        name: estimate(own, "wire_bytes_per_client_s", transport=name, clients=many, **touch).estimate
-        for name, touch in (
-            ("short_polling", {"poll_interval_s": EACH_S}),
-            ("long_polling", {"hold_s": EACH_S}),
-            ("websocket", {"heartbeat_s": EACH_S}),
-        )
-    }
-    if all(cost > 0 for cost in asked.values()):
+    asked = {name: once_bytes(trials, name) for name in ("short_polling", "long_polling", "websocket")}
+    asked = {name: cost for name, cost in asked.items() if cost > 0}
+    if asked:
         touch = ", ".join(f"{TRANSPORTS[name].label} {number(cost)} B" for name, cost in asked.items())
+        sentences.append(f"To stay in touch once takes on the wire: {touch}.")
+    if {"short_polling", "websocket"} <= asked.keys():
         ratio = asked["short_polling"] / asked["websocket"]
         sentences.append(
-            f"To stay in touch once takes on the wire: {touch}. So a WebSocket with a heartbeat each 20 s "
-            f"costs fewer bytes than short polling more often than every {20 * ratio:.0f} s, "
-            "and more than short polling less often."
+            f"So a WebSocket with a heartbeat each 20 s costs fewer bytes than short polling more often than "
+            f"every {20 * ratio:.0f} s, and more than short polling less often."
         )
     return " ".join(sentences)
 
@@ -110,6 +149,8 @@ EXPERIMENT = Experiment(
         "server_rss_kb_per_client",
     ),
     finding=finding,
+    apart=("clients", "poll_interval_s", "poll_pause_s", "hold_s", "heartbeat_s", "compression"),
+    named=("heartbeat_s", "hold_s", "poll_interval_s", "poll_pause_s"),
     rows=rows,
     predict=predict,
     predicted="wire_bytes_per_client_s",

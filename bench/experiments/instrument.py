@@ -62,6 +62,8 @@ EXPERIMENT = Experiment(
         "request_lag_p99_ms",
     ),
     finding=finding,
+    apart=("generator",),
+    named=("clients", "rate_hz"),
     doubtful={"generator": "asyncio"},
     note="Ordinary clients are marked ? because they were late or out of time: that is the finding.",
 )

@@ -7,7 +7,8 @@ bought with bytes.
 import pandas as pd
 
 from bench.experiments import freshness
-from bench.experiments.base import Design, Experiment, estimate, number
+from bench.experiments.base import Design, Experiment, each, estimate, for_each_row, number, poll_cycle_s
+from bench.models import SEGMENT_HEADER_BYTES
 from bench.scenario import Profile
 
 
@@ -24,7 +25,7 @@ def designs(profile: Profile) -> list[Design]:
     }[profile.name]
     fixed = {**freshness.FIXED, "window_s": window_s}
     polls = [
-        Design(fixed, {"poll_interval_s": intervals_s}, ["short_polling"], once=once)
+        Design(fixed, {"poll_interval_s": intervals_s}, ["short_polling"], once, unless=["poll_interval_s"])
         for intervals_s, once in ((often_s, False), (seldom_s, True))
         if intervals_s
     ]
@@ -40,20 +41,31 @@ def wire_bytes(trials: pd.DataFrame) -> float:
 def finding(trials: pd.DataFrame) -> str:
     """Say what polling more often buys and costs, and where push stands."""
     polls = trials[trials["transport"] == "short_polling"]
-    intervals_s = sorted(interval_s for interval_s in polls["poll_interval_s"].unique() if interval_s)
-    if len(intervals_s) < 2:
+    intervals = {poll_cycle_s(row): each(row) for row in polls.to_dict("records")}
+    if not intervals:
         return ""
-    often, seldom = (polls[polls["poll_interval_s"] == end] for end in (intervals_s[0], intervals_s[-1]))
+    often, seldom = (polls[for_each_row(polls, poll_cycle_s) == end(intervals)] for end in (min, max))
     fresh_ms, stale_ms = (estimate(ends, "latency_p50_ms").estimate for ends in (often, seldom))
-    sentence = (
-        f"Polling every {intervals_s[0]:g} s instead of {intervals_s[-1]:g} s brings the median latency from "
-        f"{number(stale_ms)} to {number(fresh_ms)} ms, at {number(wire_bytes(often))} instead of "
-        f"{number(wire_bytes(seldom))} wire bytes a tick"
-    )
+    told = [intervals[end(intervals)] for end in (min, max)]
+    if len(intervals) == 1:
+        sentence = (
+            f"Polling {told[0]}, the median latency is {number(fresh_ms)} ms, at "
+            f"{number(wire_bytes(often))} wire bytes a tick"
+        )
+    else:
+        sentence = (
+            f"Polling {told[0]} instead of {told[1]} brings the median latency from "
+            f"{number(stale_ms)} to {number(fresh_ms)} ms, at {number(wire_bytes(often))} instead of "
+            f"{number(wire_bytes(seldom))} wire bytes a tick"
+        )
     push = trials[trials["transport"] == "websocket"]
     if len(push):
         push_ms = estimate(push, "latency_p50_ms").estimate
-        sentence += f"; WebSocket takes {number(push_ms)} ms and {number(wire_bytes(push))} bytes"
+        acks = estimate(push, "packets_per_tick_up").estimate
+        sentence += (
+            f"; WebSocket takes {number(push_ms)} ms and {number(wire_bytes(push))} bytes, of which "
+            f"{SEGMENT_HEADER_BYTES} for each ACK, {number(acks)} a tick"
+        )
     return sentence + "."
 
 
@@ -63,5 +75,7 @@ EXPERIMENT = Experiment(
     designs=designs,
     columns=("latency_p50_ms", "requests_per_tick", "wire_bytes_per_tick_up", "wire_bytes_per_tick_down"),
     finding=finding,
+    apart=("poll_interval_s", "poll_pause_s"),
+    named=("poll_interval_s", "poll_pause_s"),
     predict=freshness.predict,
 )

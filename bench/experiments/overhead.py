@@ -4,12 +4,34 @@ One client, fifty ticks, counted by the kernel: the tick's own bytes, what HTTP 
 around them, and what TCP and IP add. Short polling asks once a tick here, so each tick pays for one question.
 """
 
+import math
 from typing import Any
 
 import pandas as pd
 
-from bench.experiments.base import Design, Experiment, both_ways, estimate, number, single_trials
-from bench.models import array_bytes, polling_traffic, push_traffic, request_bytes, response_head_bytes
+from bench.experiments.base import (
+    Design,
+    Experiment,
+    Row,
+    both_ways,
+    estimate,
+    for_each_row,
+    is_plain,
+    number,
+    poll_cycle_s,
+    single_trials,
+)
+from bench.models import (
+    Bounds,
+    Traffic,
+    array_bytes,
+    heartbeat_bytes_per_s,
+    long_polling_traffic,
+    polling_traffic,
+    push_traffic,
+    request_bytes,
+    response_head_bytes,
+)
 from bench.scenario import Profile
 from bench.transports import MAIN, TRANSPORTS
 
@@ -23,7 +45,7 @@ FIXED = {
 }
 
 TYPICAL_CURSOR = 50
-"""Most of the fifty cursors have two digits, and each digit is a byte of the request."""
+"""Most of the fifty cursors have two digits, and each digit is a byte of a request."""
 
 
 def designs(profile: Profile) -> list[Design]:
@@ -57,24 +79,56 @@ def rows(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def predict(summary: pd.DataFrame) -> pd.Series:
-    """Predict the bytes on the wire: a frame, or a request and an answer, in full segments."""
+    """Predict the bytes on the wire: a frame, or a request and an answer, in full segments.
 
-    def wire_bytes(row: "pd.Series[Any]") -> float:
-        payload = int(row["payload_bytes"])
-        if TRANSPORTS[row["transport"]].family == "push":
-            return push_traffic(payload).wire_bytes
-        settings = {"headers": row["headers"], "cookie_bytes": int(row["cookie_bytes"])}
-        if TRANSPORTS[row["transport"]].family == "held":
-            settings["hold_s"] = FIXED["hold_s"]
-        return polling_traffic(
-            row["rate_hz"],
-            1 / row["rate_hz"],
-            payload_bytes=payload,
-            request_bytes=request_bytes(row["transport"], TYPICAL_CURSOR, **settings),
-            response_head_bytes=response_head_bytes(array_bytes(1, payload)),
-        ).wire_bytes
+    Only for servers that write aiohttp's heads; and for what neither TLS nor compression changes.
+    """
 
-    return summary.apply(wire_bytes, axis="columns")
+    def wire_bytes(row: Row) -> float | Bounds:
+        transport = TRANSPORTS[row["transport"]]
+        if not is_plain(row, "keep_alive", "tls", "compression", "mss"):
+            return math.nan
+        if transport.family == "push":
+            beats = 0.0
+            if pd.notna(row["heartbeat_s"]):
+                beats = heartbeat_bytes_per_s(row["heartbeat_s"]) / row["rate_hz"]
+            pushed = push_traffic(int(row["payload_bytes"]))
+            return _both_ways(pushed, beats)
+        if transport.library != "aiohttp":
+            return math.nan
+        return _both_ways(_asked(row))
+
+    return for_each_row(summary, wire_bytes)
+
+
+def _both_ways(traffic: Traffic, more: float = 0.0) -> float | Bounds:
+    """Return the bytes both ways, and some more; both bounds where the ACKs are up to the receiver."""
+    low, high = (
+        more + up + down for up, down in zip(traffic.wire_bytes_up, traffic.wire_bytes_down, strict=True)
+    )
+    return low if low == high else Bounds(low, high)
+
+
+def _asked(row: Row) -> Traffic:
+    """Return what a tick costs by polling, short or long, by the row's own fields."""
+    rate_hz, payload = float(row["rate_hz"]), int(row["payload_bytes"])
+    held = TRANSPORTS[row["transport"]].family == "held"
+    settings = {"headers": row["headers"], "cookie_bytes": int(row["cookie_bytes"])}
+    ticks = 1
+    if held:
+        settings["hold_s"] = row["hold_s"]
+    else:
+        ticks = max(round(rate_hz * poll_cycle_s(row)), 1)
+    cursor = max(TYPICAL_CURSOR, round(rate_hz * float(row["window_s"])))
+    sizes: dict[str, Any] = {
+        "payload_bytes": payload,
+        "request_bytes": request_bytes(row["transport"], cursor, **settings),
+        "response_head_bytes": response_head_bytes(array_bytes(ticks, payload)),
+        "plan": row["plan"],
+    }
+    if held:
+        return long_polling_traffic(rate_hz, hold_s=row["hold_s"], **sizes)
+    return polling_traffic(rate_hz, poll_cycle_s(row), **sizes)
 
 
 def finding(trials: pd.DataFrame) -> str:
@@ -82,19 +136,31 @@ def finding(trials: pd.DataFrame) -> str:
     own = rows(trials)
     payload = min(own["payload_bytes"])
     told = []
+    asking = own[own["transport"].map(lambda name: TRANSPORTS[name].family != "push")]
+    sets = list(asking["headers"].unique()) or list(own["headers"].unique())
+    headers = "browser" if "browser" in sets else sets[0]
+    cookie_bytes = min(own["cookie_bytes"])
     for name in [name for name in TRANSPORTS if name in set(own["transport"])]:
-        where = {"transport": name, "payload_bytes": payload, "headers": "browser", "cookie_bytes": 0}
+        where = {"transport": name, "payload_bytes": payload, "cookie_bytes": cookie_bytes}
+        if name in set(asking["transport"]):
+            where["headers"] = headers
         framing = sum(
             estimate(own, f"framing_bytes_per_tick_{way}", **where).estimate for way in ("up", "down")
         )
         wire = estimate(own, "wire_bytes_per_tick", **where).estimate
         if wire > 0:
+            column, what = (
+                ("requests_per_tick", "request") if "headers" in where else ("packets_per_tick_up", "ACK")
+            )
+            count = number(estimate(own, column, **where).estimate)
             told.append(
-                f"{TRANSPORTS[name].label} {number(framing)} B of framing, {number(wire)} B on the wire"
+                f"{TRANSPORTS[name].label} {number(framing)} B of framing, {number(wire)} B on the wire "
+                f"({count} {what}{'s' * (count != '1')} a tick)"
             )
     if not told:
         return ""
-    return f"A tick of {payload} B, asked for with a browser's headers: {'; '.join(told)}."
+    asked = "a browser's" if headers == "browser" else headers
+    return f"A tick of {payload} B, asked for with {asked} headers: {'; '.join(told)}."
 
 
 EXPERIMENT = Experiment(
@@ -109,6 +175,8 @@ EXPERIMENT = Experiment(
         "wire_bytes_per_tick",
     ),
     finding=finding,
+    apart=("payload_bytes", "headers", "cookie_bytes"),
+    named=("payload_bytes", "headers"),
     rows=rows,
     predict=predict,
     predicted="wire_bytes_per_tick",

@@ -2,31 +2,58 @@
 
 The same fifty clients from one tick in two seconds to 500 a second. The slow end stands for a tick a minute,
 every time divided by 30: a poll each 0.1 s for one each 3 s, a hold of 0.8 s for one of 24 s, a heartbeat
-each 0.5 s for one each 15 s. Ratios of counts are the same.
+each 0.5 s for one each 15 s. Ratios of counts are the same. The other rates, and a rate of one's own, are as
+they are: a hold of 24 s and a heartbeat each 15 s.
 """
 
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
-from bench.experiments.base import Design, Experiment, both_ways, estimate, number, single_trials
-from bench.models import long_polling_ticks_per_answer, polling_ticks_per_answer
+from bench.experiments.base import (
+    Design,
+    Experiment,
+    Row,
+    both_ways,
+    each,
+    estimate,
+    for_each_row,
+    is_plain,
+    number,
+    poll_cycle_s,
+    single_trials,
+)
+from bench.models import SEGMENT_HEADER_BYTES, long_polling_ticks_per_answer, polling_ticks_per_answer
 from bench.scenario import Profile
+from bench.statistics import Interval
 from bench.transports import TRANSPORTS
 
+SLOWED = 30.0
+"""What the times of the slow end are divided by."""
+SLOW_HZ = 0.5
 FIXED = {"clients": 50, "poll_interval_s": 0.1, "hold_s": 0.8, "heartbeat_s": 0.5, "warmup_s": 0.3}
+"""The slow end's."""
+AS_THEY_ARE = {**FIXED, "hold_s": 24.0, "heartbeat_s": 15.0}
+"""The other rates': nothing is divided."""
 
 TURNED = 0.9
 """Fewer requests a tick than this, and ticks have to wait for the next question and share its answer."""
 
 
 def designs(profile: Profile) -> list[Design]:
-    """Return the scenarios: an axis of tick rates; the slowest needs a longer window."""
+    """Return the scenarios: an axis of tick rates; the slowest needs a longer window.
+
+    How many requests long polling makes at the fastest rate depends on time, so it is measured in each block.
+    """
     fast_hz = {"quick": [50.0], "standard": [5.0, 50.0, 500.0], "full": [2.0, 5.0, 20.0, 50.0, 200.0, 500.0]}
     slow_window_s, window_s = {"quick": (2.0, 1.0), "standard": (4.0, 2.0), "full": (60.0, 5.0)}[profile.name]
+    fixed = {**AS_THEY_ARE, "window_s": window_s}
     return [
-        Design({**FIXED, "window_s": slow_window_s}, {"rate_hz": [0.5]}, once=True),
-        Design({**FIXED, "window_s": window_s}, {"rate_hz": fast_hz[profile.name]}, once=True),
+        Design({**FIXED, "window_s": slow_window_s, "rate_hz": SLOW_HZ}, once=True, unless=["rate_hz"]),
+        Design(fixed, {"rate_hz": fast_hz[profile.name]}, once=True),
+        Design(fixed, {"rate_hz": fast_hz[profile.name][-1:]}, ["long_polling"]),
     ]
 
 
@@ -38,41 +65,122 @@ def rows(trials: pd.DataFrame) -> pd.DataFrame:
 def predict(summary: pd.DataFrame) -> pd.Series:
     """Predict the requests per tick, of long polling as if its next request were there in no time."""
 
-    def requests(row: "pd.Series[Any]") -> float:
+    def requests(row: Row) -> float:
         family = TRANSPORTS[row["transport"]].family
+        if not is_plain(row):
+            return math.nan
         if family == "pull":
-            return polling_ticks_per_answer(row["rate_hz"], row["poll_interval_s"]).requests_per_tick
+            found = polling_ticks_per_answer(row["rate_hz"], poll_cycle_s(row), plan=row["plan"])
+            return found.requests_per_tick
         if family == "held":
             return long_polling_ticks_per_answer(
-                row["rate_hz"], 0.0, hold_s=FIXED["hold_s"]
+                row["rate_hz"], 0.0, hold_s=row["hold_s"], plan=row["plan"]
             ).requests_per_tick
         return 0.0
 
-    return summary.apply(requests, axis="columns")
+    return for_each_row(summary, requests)
+
+
+def _touch(row: Row, factor: float = 1.0) -> str:
+    """Say how a client of a transport stays in touch, with all times that many times as long."""
+    family = TRANSPORTS[row["transport"]].family
+    if family == "pull":
+        slowed = {
+            name: row[name] * factor for name in ("poll_interval_s", "poll_pause_s") if pd.notna(row[name])
+        }
+        return f"a poll {each({'poll_interval_s': None, 'poll_pause_s': None, **slowed})}"
+    if family == "held":
+        return f"a hold of {row['hold_s'] * factor:g} s"
+    return f"a ping each {row['heartbeat_s'] * factor:g} s" if pd.notna(row["heartbeat_s"]) else "no pings"
+
+
+def _touches(rows: Iterable[Row], factor: float = 1.0) -> str:
+    """Say how the clients of several transports stay in touch: "a poll each 1 s and a hold of 30 s"."""
+    *first, last = dict.fromkeys(_touch(row, factor) for row in rows)
+    return " and ".join([", ".join(first), last] if first else [last])
+
+
+def _is_scaled(rows: Iterable[Row]) -> bool:
+    """Return whether all these trials are of the slow end, with every time divided."""
+    decisive = {"pull": "poll_interval_s", "held": "hold_s", "push": "heartbeat_s"}
+    names = ((row, decisive[TRANSPORTS[row["transport"]].family]) for row in rows)
+    return all(row["rate_hz"] == SLOW_HZ and row[name] == FIXED[name] for row, name in names)
 
 
 def finding(trials: pd.DataFrame) -> str:
     """Say what asking costs at the slowest rate, and what becomes of long polling at the fastest."""
-    slowest, fastest = min(trials["rate_hz"]), max(trials["rate_hz"])
+    own = rows(trials)
+    slowest, fastest = min(own["rate_hz"]), max(own["rate_hz"])
+    slow = own[own["rate_hz"] == slowest]
     costs = {
-        name: estimate(rows(trials), "wire_bytes_per_client_s", transport=name, rate_hz=slowest).estimate
-        for name in trials["transport"].unique()
+        name: estimate(slow, "wire_bytes_per_client_s", transport=name).estimate
+        for name in slow["transport"].unique()
     }
+    found = {str(row["transport"]): row for row in slow.to_dict("records")}
+    examples = {name: found[name] for name in TRANSPORTS if name in found}
     told = ", ".join(
         f"{TRANSPORTS[name].label} {number(cost)}"
         for name, cost in sorted(costs.items(), key=lambda item: item[1])
         if cost > 0
     )
-    sentence = f"At {slowest:g} ticks a second a client costs, in wire bytes a second: {told}."
-    held = estimate(trials, "requests_per_tick", transport="long_polling", rate_hz=fastest).estimate
-    if held > 0 and fastest > slowest:
-        sentence += f" At {fastest:g} a second long polling makes {number(held)} requests a tick"
+    scaled = _is_scaled(examples.values())
+    touch = _touches(examples.values())
+    ticks = "tick" if slowest == 1 else "ticks"
+    sentence = (
+        f"At {slowest:g} {ticks} a second, with {touch}, a client costs, in wire bytes a second: {told}."
+    )
+    if scaled:
+        meant = _touches(examples.values(), SLOWED)
         sentence += (
-            f": it has turned into polling, {number(1 / held)} ticks an answer."
-            if held < TURNED
-            else ": it still is told of each."
+            f" It stands for a tick each {SLOWED / slowest:g} s with {meant}: all times are divided by "
+            f"{SLOWED:g}."
         )
+    if told:
+        sentence += f" Each tick has its ACK ({SEGMENT_HEADER_BYTES} B) in this."
+    sentence += _longer_hold(slow, costs, examples, SLOWED if scaled else 1.0)
+    held = estimate(own, "requests_per_tick", transport="long_polling", rate_hz=fastest)
+    if held.estimate > 0 and fastest > slowest:
+        sentence += f" At {fastest:g} a second {tell_turned(held)}."
     return sentence
+
+
+def _longer_hold(
+    slow: pd.DataFrame, costs: Mapping[str, float], examples: Mapping[str, Mapping[str, Any]], factor: float
+) -> str:
+    """Say from which hold on long polling would cost less than WebSocket, where it costs more now.
+
+    A tick takes one request for each hold that ends before it, and one more (bench/models/requests.py), each
+    of as many bytes as measured. The last of the holds that divide the period ends after it, not before, as
+    the next request takes time.
+    """
+    held, push = (costs.get(name, math.nan) for name in ("long_polling", "websocket"))
+    rate_hz = float(slow["rate_hz"].iloc[0])
+    requests = estimate(slow, "requests_per_tick", transport="long_polling").estimate
+    if not held > push > 0 or not requests > 0:
+        return ""
+    fewer = math.floor(requests * push / held)
+    if fewer < 1 or examples["long_polling"]["plan"] != "steady":
+        return ""
+    hold_s = number(factor / rate_hz / fewer)
+    return f" By these bytes a request, long polling would cost less with a hold of {hold_s} s or more."
+
+
+def tell_turned(held: Interval) -> str:
+    """Say whether long polling still is told of each tick, as far as the interval lies on one side.
+
+    Args:
+        held: Its requests per tick; no bounds if it was measured once.
+    """
+    told = f"long polling makes {number(held.estimate)} requests a tick"
+    if math.isnan(held.low):
+        return f"{told}; one trial cannot say whether it has turned into polling"
+    if number(held.low) != number(held.high):
+        told += f" (95 % interval {number(held.low)} to {number(held.high)})"
+    if held.high < TURNED:
+        return f"{told}: it has turned into polling, {number(1 / held.estimate)} ticks an answer"
+    if held.low >= TURNED:
+        return f"{told}: it still is told of each"
+    return f"{told}: whether it has turned into polling is not certain"
 
 
 EXPERIMENT = Experiment(
@@ -81,9 +189,10 @@ EXPERIMENT = Experiment(
     designs=designs,
     columns=("latency_mean_ms", "requests_per_tick", "wire_bytes_per_client_s", "server_cpu_us_per_client_s"),
     finding=finding,
+    apart=("rate_hz",),
+    named=("rate_hz", "poll_interval_s", "poll_pause_s", "hold_s", "heartbeat_s"),
     rows=rows,
     predict=predict,
     predicted="requests_per_tick",
-    note="Times at the slow end are those of a tick a minute divided by 30: poll, hold and heartbeat too. "
-    "Theory takes long polling's next request to be there at once: fewer mean that ticks waited for it.",
+    note="Theory takes long polling's next request to be there at once: fewer mean that ticks waited for it.",
 )

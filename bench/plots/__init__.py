@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from bench.decision import cpu_chart, wire_chart
 from bench.experiments import EXPERIMENTS
+from bench.fields import SEARCHED, combinations, mixed_fields, tell_field
 from bench.plots import of_run
 from bench.plots.base import rendered
 from bench.plots.tables import valid_trials
@@ -21,14 +22,21 @@ from bench.results import ResultsError, Run
 
 FORMS = ("png", "svg")
 NOTE_SIZE = 14
+ASKING = ("poll_interval_s", "poll_pause_s")
+LAYERS_OF = ("payload_bytes", "headers", "cookie_bytes")
 
 
 class Drawing(NamedTuple):
-    """A figure of an experiment: the name of its file, what it shows, and how it is drawn from a run."""
+    """A figure of an experiment: the name of its file, what it shows, and how it is drawn from a run.
+
+    ``apart`` are the fields of which it shows several values; of others it can show only one, as the sentence
+    can. None if it shows all fields, or is of more than this experiment.
+    """
 
     name: str
     caption: str
     draw: Callable[[Run, str], Figure | None]
+    apart: Sequence[str] | None = None
 
 
 class Drawn(NamedTuple):
@@ -43,13 +51,15 @@ class Drawn(NamedTuple):
 REPEATS = Drawing("repeats", "Every trial, and the 95 % interval over repeats.", of_run.repeats)
 FIGURES: dict[str, Sequence[Drawing]] = {
     "freshness": (
-        Drawing("latency", "Which share of the deliveries had come by which latency.", of_run.ecdf),
-        Drawing("age", "The age of the newest tick that one client of each transport holds.", of_run.age),
+        Drawing("latency", "Which share of the deliveries had come by which latency.", of_run.ecdf, ()),
+        Drawing("age", "The age of the newest tick that one client of each transport holds.", of_run.age, ()),
         REPEATS,
     ),
     "interval": (
-        Drawing("frontier", "Median latency against the bytes on the wire.", of_run.frontier),
-        Drawing("model", "Measured mean latency against half the interval beyond push.", of_run.prediction),
+        Drawing("frontier", "Median latency against the bytes on the wire.", of_run.frontier, ASKING),
+        Drawing(
+            "model", "Measured mean latency against half the interval beyond push.", of_run.prediction, ASKING
+        ),
         REPEATS,
     ),
     "rate": (
@@ -61,6 +71,7 @@ FIGURES: dict[str, Sequence[Drawing]] = {
                 "rate_hz",
                 ("requests_per_tick", "wire_bytes_per_client_s", "server_cpu_us_per_client_s"),
             ),
+            ("rate_hz",),
         ),
         Drawing(
             "decision_bytes",
@@ -74,14 +85,17 @@ FIGURES: dict[str, Sequence[Drawing]] = {
         ),
     ),
     "clients": (
-        Drawing("capacity", "The most clients that were served in time.", of_run.capacity),
+        Drawing("capacity", "The most clients that were served in time.", of_run.capacity, SEARCHED),
         Drawing(
             "scaling",
             "Latency and the server's work as clients are added.",
             partial(of_run.scaling, "clients", ("latency_p50_ms", "server_cpu_us_per_tick")),
+            ("clients",),
         ),
     ),
-    "overhead": (Drawing("layers", "The bytes of one tick by layer, up and down.", of_run.layers),),
+    "overhead": (
+        Drawing("layers", "The bytes of one tick by layer, up and down.", of_run.layers, LAYERS_OF),
+    ),
     "handshake": (
         Drawing("bytes", "Wire bytes per tick.", partial(of_run.repeats, column="wire_bytes_per_tick")),
     ),
@@ -97,21 +111,47 @@ FIGURES: dict[str, Sequence[Drawing]] = {
         Drawing("cpu", "What it costs the server.", partial(of_run.repeats, column="server_cpu_us_per_tick")),
     ),
     "library": (
-        Drawing("cpu", "Server CPU per delivery by library; band: a protocol's range.", of_run.libraries),
+        Drawing("cpu", "Server CPU per delivery by library; band: a protocol's range.", of_run.libraries, ()),
     ),
 }
 """The figures of each experiment; one that is not named here has ``REPEATS``."""
 
 
 def draw(drawing: Drawing, run: Run, experiment: str) -> Figure | None:
-    """Draw a figure of a run, and say on it how many trials are suspect; None if it lacks the trials."""
+    """Draw a figure of a run; None if it lacks the trials.
+
+    On it stands how many trials are suspect, and of which scenarios it is, where it cannot show all.
+    """
+    told = []
+    if drawing.apart is not None:
+        run, only = one_combination(run, experiment, drawing.apart)
+        told += [f"only {only}"] if only else []
     figure = drawing.draw(run, experiment)
     trials = valid_trials(run, experiment)
     suspect = int((trials["verdict"] == "suspect").sum())
-    if figure is not None and suspect:
-        told = f"{suspect} of {len(trials)} trials {'is' if suspect == 1 else 'are'} suspect"
-        figure.supxlabel(told, x=0.99, ha="right", fontsize=NOTE_SIZE, style="italic")
+    if suspect:
+        told.append(f"{suspect} of {len(trials)} trials {'is' if suspect == 1 else 'are'} suspect")
+    if figure is not None and told:
+        figure.supxlabel("; ".join(told), x=0.99, ha="right", fontsize=NOTE_SIZE, style="italic")
     return figure
+
+
+def one_combination(run: Run, experiment: str, apart: Sequence[str]) -> tuple[Run, str]:
+    """Return the run with only one combination of the fields that a figure cannot hold apart, and its words.
+
+    It is the first that the sentences speak of (bench/report.py): the smallest values.
+    """
+    trials = valid_trials(run, experiment)
+    if not len(trials):
+        trials = run.trials_of(experiment)  # searches
+    mixed = mixed_fields(trials, apart)
+    first = next(combinations(trials, mixed), None) if mixed else None
+    if first is None:
+        return run, ""
+    kept = {(row["order"], row["step"]) for row in first.trials.to_dict("records")}
+    rows = [row for row in run.rows if (row["order"], row["step"]) in kept]
+    told = ", ".join(tell_field(name, value, alone=True) for name, value in first.fields.items())
+    return Run(run.folder, run.facts, rows), told
 
 
 def draw_all(run: Run, forms: Sequence[str] = FORMS) -> Iterator[Drawn]:

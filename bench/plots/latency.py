@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from bench.experiments.base import number
 from bench.plots.base import (
     INK,
     MODEL_LINE,
@@ -88,7 +89,13 @@ def plot_latency_ecdf(
 
 @styled
 def plot_age(
-    deliveries: pd.DataFrame, transport: str, *, start_ns: int, seconds: float = 2.0, ax: Axes | None = None
+    deliveries: pd.DataFrame,
+    transport: str,
+    *,
+    start_ns: int,
+    seconds: float = 2.0,
+    mean_ms: float | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw how old the newest tick is that one client holds: it grows with time, and falls at each arrival.
 
@@ -97,6 +104,8 @@ def plot_age(
         transport: Whose they are.
         start_ns: Where the figure begins, on the bench clock.
         seconds: Its length in s.
+        mean_ms: The mean age that the trials have, to be written beside it: what is drawn here is a piece of
+            one client's time, and its own mean depends on where the piece is cut.
         ax: Where to draw; by default in a new figure.
     """
     ax = new_axes(ax)
@@ -111,13 +120,10 @@ def plot_age(
     ages_ms = (times_s - newest_s[:, None]) * 1e3
     ax.fill_between(times_s.ravel(), ages_ms.ravel(), color=colour(transport), alpha=0.25, linewidth=0)
     ax.plot(times_s.ravel(), ages_ms.ravel(), color=colour(transport), linewidth=2)
-    areas = (ages_ms.mean(axis=1) * np.diff(times_s, axis=1)[:, 0]).sum()
-    length_s = float(np.diff(times_s, axis=1).sum())
-    mean_ms = float(areas / length_s) if length_s else float("nan")
     ax.text(
         1.02,
         0.5,
-        f"{label(transport)}\nmean {plain(mean_ms) if mean_ms >= 10 else f'{mean_ms:.1f}'} ms",
+        label(transport) + ("" if mean_ms is None else f"\nmean {number(mean_ms)} ms"),
         transform=ax.transAxes,
         va="center",
         bbox=frame(transport),

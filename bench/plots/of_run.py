@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from bench.decision import Chart
 from bench.evidence import Evidence, NotMeasured
 from bench.experiments import EXPERIMENTS
-from bench.experiments.base import estimate
+from bench.experiments.base import estimate, poll_cycle_s
+from bench.fields import is_set, tell_field, varied_axes
 from bench.models import Link, short_polling_latency
 from bench.plots.base import figure_of, in_order, new_figure, rows_height_in, styled
 from bench.plots.cost import plot_frontier, plot_layers, plot_scaling
@@ -28,28 +29,12 @@ from bench.plots.tables import (
     valid_trials,
     wire_bytes_per_client_s,
 )
-from bench.report import varied_axes
 from bench.results import Run
 from bench.transports import TRANSPORTS
 
-AGE_SECONDS = 2.0
+AGE_SECONDS, AGE_CYCLES = 2.0, 3.0
+"""How long a piece of a client's time is drawn: at least so many seconds, and so many polls."""
 PUSH = "websocket"
-SWITCHES = {
-    "keep_alive": ("kept", "not kept"),
-    "tls": ("TLS", "no TLS"),
-    "compression": ("compressed", "as it is"),
-}
-WORDS = {
-    "clients": "{} clients",
-    "rate_hz": "{} Hz",
-    "payload_bytes": "{} B",
-    "poll_interval_s": "every {} s",
-    "hold_s": "hold {} s",
-    "heartbeat_s": "ping each {} s",
-    "headers": "{} headers",
-    "generator": "{}",
-}
-"""How a field of a scenario is told in a figure."""
 TITLE_LETTERS = 46
 """What fits in a line of a title."""
 
@@ -83,21 +68,28 @@ def ecdf(run: Run, experiment: str = "freshness") -> Figure | None:
 
 @styled
 def age(run: Run, experiment: str = "freshness") -> Figure | None:
-    """Draw the age of what one client of each transport holds, from trials whose deliveries were kept."""
+    """Draw the age of what one client of each transport holds, from trials whose deliveries were kept.
+
+    The mean beside it is the table's: over all clients, the whole window and all trials.
+    """
     chosen = {}
-    rows: list[Any] = main_trials(run, experiment).to_dict("records")
+    trials = main_trials(run, experiment)
+    rows: list[Any] = trials.to_dict("records")
     for row in rows:
         deliveries = run.deliveries(row)
         if row["transport"] not in chosen and deliveries is not None and len(deliveries):
             chosen[row["transport"]] = deliveries[deliveries["client"] == deliveries["client"].min()]
     if not chosen:
         return None
-    seconds = min([AGE_SECONDS, *(float(np.ptp(own["arrived_ns"])) / 1e9 for own in chosen.values())])
+    longest_s = max((poll_cycle_s(row) for row in rows if is_set(row["poll_interval_s"])), default=0.0)
+    wanted_s = max(AGE_SECONDS, AGE_CYCLES * longest_s)
+    seconds = min([wanted_s, *(float(np.ptp(own["arrived_ns"])) / 1e9 for own in chosen.values())])
     figure, panels = new_figure(len(chosen), 1, sharex=True, sharey=True, squeeze=False)
     for name, ax in zip(in_order(list(chosen)), panels[:, 0], strict=True):
         # Polling's first delivery may come an interval after the window's first tick was due.
         start_ns = int(chosen[name]["arrived_ns"].min())
-        plot_age(chosen[name], name, start_ns=start_ns, seconds=seconds, ax=ax)
+        mean_ms = estimate(trials, "aoi_mean_ms", transport=name).estimate
+        plot_age(chosen[name], name, start_ns=start_ns, seconds=seconds, mean_ms=mean_ms, ax=ax)
     share_labels(panels[:, 0], "How old is what a client holds?")
     return figure
 
@@ -126,20 +118,12 @@ def repeats(run: Run, experiment: str, column: str = "") -> Figure | None:
     order = {name: place for place, name in enumerate(in_order(trials["transport"].tolist()))}
     trials = trials.assign(
         scenario=[
-            ", ".join(_words(axis, row[axis]) for axis in varied if pd.notna(row[axis]))
+            ", ".join(tell_field(axis, row[axis]) for axis in varied if pd.notna(row[axis]))
             for row in trials.to_dict("records")
         ],
         place=trials["transport"].map(order),
     ).sort_values(["place", *varied])
     return figure_of(plot_repeats(trials, column, title=textwrap.fill(own.question, TITLE_LETTERS)))
-
-
-def _words(axis: str, value: Any) -> str:
-    """Say in a word or two what a scenario field is."""
-    if axis in SWITCHES:
-        return SWITCHES[axis][0 if value else 1]
-    told = f"{value:,g}" if isinstance(value, int | float) else str(value)
-    return WORDS.get(axis, f"{axis.replace('_', ' ')} {{}}").format(told)
 
 
 def prediction(run: Run, experiment: str = "interval") -> Figure | None:

@@ -1,0 +1,249 @@
+"""A table per experiment: trials reduced to one row per scenario, and what must be known to read it."""
+
+import math
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import pandas as pd
+from rich import box
+from rich.console import JustifyMethod
+from rich.table import Table
+from rich.text import Text
+
+from bench.experiments.base import Experiment, estimate, number
+from bench.fields import is_set, sortable, tell_fixed, varied_axes
+from bench.metrics import WindowTicks
+from bench.models import Bounds
+from bench.replay import tell_rows
+from bench.results import Run
+from bench.scenario import FIELDS
+from bench.statistics import TRIAL_FIGURES, Interval, resampled_interval
+from bench.transports import TRANSPORTS
+from clients.short_polling import stratified_phases
+
+NAMES = {
+    "transport": "transport",
+    "clients": "clients",
+    "rate_hz": "rate\nHz",
+    "payload_bytes": "payload\nB",
+    "poll_interval_s": "interval\ns",
+    "poll_pause_s": "pause\ns",
+    "contract": "contract",
+    "generator": "load\ngenerator",
+    "latency_p50_ms": "latency\np50 ms",
+    "latency_p90_ms": "latency\np90 ms",
+    "latency_p99_ms": "latency\np99 ms of\na trial",
+    "latency_mean_ms": "latency\nmean ms",
+    "aoi_mean_ms": "age of\ninformation\nmean ms",
+    "requests_per_tick": "requests\nper tick",
+    "app_bytes_per_tick_down": "HTTP or\nframe bytes\ndown per tick",
+    "wire_bytes_per_tick_up": "wire bytes\nup\nper tick",
+    "wire_bytes_per_tick_down": "wire bytes\ndown\nper tick",
+    "server_cpu_ratio": "server\ncore used",
+    "server_cpu_us_per_tick": "server CPU\nµs per\ndelivery",
+    "generator_cpu_us_per_tick": "generator CPU\nµs per\ndelivery",
+    "handled_p50_ms": "as client\nreports it\np50 ms",
+    "generator_lag_p99_ms": "arrivals\nhandled late\np99 ms",
+    "request_lag_p99_ms": "requests\nsent late\np99 ms",
+    "server_rss_mb": "server\nmemory MB",
+    "server_rss_kb_per_client": "server\nmemory kB\nper client",
+    "generator_rss_kb_per_client": "swarm\nmemory kB\nper client",
+    "server_cpu_us_per_client_s": "server CPU\nµs/s per\nclient",
+    "headers": "headers",
+    "cookie_bytes": "cookie\nB",
+    "hold_s": "hold\ns",
+    "heartbeat_s": "heartbeat\ns",
+    "keep_alive": "keep-\nalive",
+    "tls": "TLS",
+    "compression": "com-\npressed",
+    "padding": "padding",
+    "latency_limit_ms": "limit\nms",
+    "empty_responses_per_tick": "empty\nper tick",
+    "requests_per_client_s": "requests per\nclient and s",
+    "app_bytes_per_tick_up": "HTTP or\nframe bytes\nup per tick",
+    "tls_bytes_per_tick_up": "TLS bytes\nup per tick",
+    "tls_bytes_per_tick_down": "TLS bytes\ndown per tick",
+    "framing_bytes_per_tick_up": "HTTP or\nframing\nB up",
+    "framing_bytes_per_tick_down": "HTTP or\nframing\nB down",
+    "tcp_ip_bytes_per_tick_up": "TCP/IP\nB up",
+    "tcp_ip_bytes_per_tick_down": "TCP/IP\nB down",
+    "wire_bytes_per_tick": "on the wire\nB per tick",
+    "wire_bytes_per_client_s": "wire B/s\nper client",
+    "connections_per_1000_ticks": "connections\nper 1,000\nticks",
+    "connect_p50_ms": "connect\np50 ms",
+    "first_answer_wire_bytes": "wire bytes\nuntil first\nanswer",
+    "capacity_clients": "clients\nserved",
+    "too_many_clients": "too\nmany",
+    "ran_out": "what ran out",
+    "window_s": "window\ns",
+    "warmup_s": "warm-up\ns",
+    "trials": "n",
+}
+"""Headings of the columns; a column that is not here is headed by its own name."""
+
+ONCE = "n = 1: each figure is of one trial; what varies between trials is not seen."
+REPEATED = "n = {}: ± is over so many trials; a figure without it was the same in all, to the digits shown."
+PARTLY_REPEATED = (
+    "n: how many trials. With n = 1 a figure was measured once, and what varies between trials is not seen; "
+    "with more, a figure without ± was the same in all, to the digits shown."
+)
+WITHIN = (
+    "* ± within the one trial, over its ticks and clients: rare stalls, and what varies between trials, are "
+    "not in it."
+)
+TYPICAL_P99 = (
+    "p99: the typical p99 of a trial (geometric mean over trials), not the p99 of all deliveries together."
+)
+WORDS = ("ran_out",)
+"""Columns that are words."""
+
+
+class FigureTable(NamedTuple):
+    """A table, and the lines below it: the fields that it fixes, and how its figures are to be read."""
+
+    table: Table
+    notes: list[str]
+
+
+def summarise(trials: pd.DataFrame, columns: Iterable[str], run: Run | None = None) -> list[dict[str, Any]]:
+    """Return one dictionary per distinct scenario: its fields, its figures as intervals, its verdicts.
+
+    With ``run``, the latencies of a scenario that has one valid trial get the interval within it; ``within``
+    names these figures, and ``trials`` is how many valid ones there are.
+    """
+    summary = []
+    order = {name: place for place, name in enumerate(TRANSPORTS)}
+    for key, group in trials.groupby(["transport", *FIELDS], dropna=False, sort=False):
+        row: dict[str, Any] = dict(zip(["transport", *FIELDS], key, strict=True))
+        row |= {column: _reduce(group, column) for column in columns}
+        valid = group[group["verdict"] != "invalid"]
+        row["within"] = []
+        if run is not None and len(valid) == 1:
+            found = {
+                column: within_trial(run, valid.iloc[0], column)
+                for column in columns
+                if column in TRIAL_FIGURES
+            }
+            row |= found
+            row["within"] = [column for column, figure in found.items() if figure.low > 0]
+        row["trials"] = len(valid)
+        row["verdicts"] = group["verdict"].tolist()
+        row["limits"] = sorted({limit for limit in group["limit"] if isinstance(limit, str) and limit})
+        summary.append(row)
+    return sorted(
+        summary,
+        key=lambda row: (order.get(row["transport"], 99), *(sortable(row[axis]) for axis in FIELDS)),
+    )
+
+
+def _reduce(trials: pd.DataFrame, column: str) -> Interval | str:
+    """Return the estimate of a figure, or the distinct words of a column of words."""
+    if column not in WORDS:
+        return estimate(trials, column)
+    return ", ".join(dict.fromkeys(str(word) for word in trials[column] if is_set(word)))
+
+
+def within_trial(run: Run, trial: Any, column: str) -> Interval:
+    """Return a latency of one trial with its interval over ticks and clients (see bench/statistics.py)."""
+    if not is_set(trial[column]):
+        return Interval(math.nan, math.nan, math.nan)
+    deliveries = run.deliveries(trial)
+    if deliveries is None or not len(deliveries):
+        return Interval(float(trial[column] if trial[column] is not None else math.nan), math.nan, math.nan)
+    window = WindowTicks(int(deliveries["seq"].min()), int(deliveries["seq"].max()), 0, 0)
+    drawn = is_set(trial["poll_interval_s"]) and trial["generator"] == "swarm"
+    phases = stratified_phases(int(trial["clients"]), int(trial["seed"])) if drawn else None
+    return resampled_interval(deliveries.to_numpy(), window, column, phases=phases)
+
+
+def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | None = None) -> FigureTable:
+    """Build the table of an experiment: what varies, then each figure with its 95 % interval, then theory."""
+    rows = experiment.rows(trials)
+    summary = summarise(rows, [*experiment.columns, *experiment.predicted_from], run)
+    varied = varied_axes(rows)
+    counts = sorted({row["trials"] for row in summary if row["trials"]})
+    counted = ["trials"] * (len(counts) > 1)
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
+    for name in ["transport", *varied, *counted, *experiment.columns]:
+        justify: JustifyMethod = "left" if name == "transport" or name in WORDS else "right"
+        table.add_column(Text(NAMES.get(name, name)), justify=justify, no_wrap=name not in WORDS)
+    predicted = predictions(experiment, summary)
+    if predicted:
+        heading = NAMES.get(experiment.predicted, experiment.predicted).replace("latency\n", "")
+        table.add_column(Text(f"theory\n{heading}"), justify="right", style="dim")
+    for index, row in enumerate(summary):
+        cells = [Text(TRANSPORTS[row["transport"]].label, style=TRANSPORTS[row["transport"]].colour)]
+        cells += [Text(_plain(row[name])) for name in (*varied, *counted)]
+        mark = "?" if "suspect" in row["verdicts"] else ""
+        cells += [
+            Text(row[column])
+            if column in WORDS
+            else Text(_figure(column, row[column], "*" * (column in row["within"]) + mark))
+            for column in experiment.columns
+        ]
+        if predicted:
+            cells.append(Text(_prediction(predicted[index])))
+        table.add_row(*cells)
+    notes = [tell_fixed(rows, varied)]
+    if counts:
+        often = PARTLY_REPEATED if counted else ONCE if counts == [1] else REPEATED.format(counts[0])
+        notes.append(often)
+    if any(row["within"] for row in summary):
+        notes.append(WITHIN)
+    if "latency_p99_ms" in experiment.columns and max(counts, default=0) > 1:
+        notes.append(TYPICAL_P99)
+    notes += [experiment.note, *tell_rows(trials)]
+    return FigureTable(table, [note for note in notes if note])
+
+
+def predictions(experiment: Experiment, summary: list[dict[str, Any]]) -> list[float | Bounds]:
+    """Return what theory says of each row of a summary; nothing where the experiment has none."""
+    if experiment.predict is None:
+        return []
+    figures = [
+        {name: value.estimate if isinstance(value, Interval) else value for name, value in row.items()}
+        for row in summary
+    ]
+    return list(experiment.predict(pd.DataFrame(figures)))
+
+
+def spread(run: Run, experiment: Experiment) -> float:
+    """Return the median relative half-width of the intervals of an experiment's first figure, or NaN."""
+    widths = [
+        (row[experiment.columns[0]].high / row[experiment.columns[0]].low) ** 0.5 - 1
+        for row in summarise(experiment.rows(run.trials_of(experiment.name)), experiment.columns[:1])
+        if row[experiment.columns[0]].low > 0
+    ]
+    return float(pd.Series(widths, dtype=float).median()) if widths else math.nan
+
+
+def _figure(column: str, figure: Interval, mark: str) -> str:
+    """Write an estimate and its 95 % interval: ± in percent, × where it reaches beyond double."""
+    if math.isnan(figure.estimate):
+        return "–"
+    told = f"{number(figure.estimate * 100)}%" if column.endswith("_ratio") else number(figure.estimate)
+    if figure.low <= 0 < figure.high:  # some trials have none of it, so that there is no factor
+        told += f" ±{number(figure.high - figure.estimate)}"
+    factor = math.sqrt(figure.high / figure.low) if figure.low > 0 else 1.0
+    if factor >= 1.0005:
+        told += f" ×{number(factor)}" if factor > 2 else f" ±{_percent(factor - 1)}%"
+    return told + mark
+
+
+def _prediction(found: float | Bounds) -> str:
+    """Write what theory says: a figure, or two bounds that differ."""
+    if not isinstance(found, Bounds):
+        return number(found)
+    ends = dict.fromkeys(number(bound) for bound in found)
+    return " to ".join(ends)
+
+
+def _percent(share: float) -> str:
+    """Return a share in percent, with one digit after the point below ten."""
+    return f"{share * 100:.0f}" if share >= 0.095 else f"{share * 100:.1f}"
+
+
+def _plain(value: Any) -> str:
+    if not is_set(value):
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value)
