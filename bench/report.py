@@ -74,7 +74,6 @@ NAMES = {
     "connect_p50_ms": "connect\np50 ms",
     "first_answer_wire_bytes": "wire bytes\nuntil first\nanswer",
     "capacity_clients": "clients\nserved",
-    "too_many_clients": "too\nmany",
     "ran_out": "what ran out",
 }
 """Headings of the columns; a column that is not here is headed by its own name."""
@@ -162,7 +161,7 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | No
         )
         predicted = list(experiment.predict(flat))
         heading = NAMES.get(experiment.predicted, experiment.predicted).replace("latency\n", "")
-        table.add_column(f"theory\n{heading}", justify="right", style="dim")
+        table.add_column(f"{experiment.predicted_by}\n{heading}", justify="right", style="dim")
     for index, row in enumerate(summary):
         cells = [Text(TRANSPORTS[row["transport"]].label, style=TRANSPORTS[row["transport"]].colour)]
         cells += [Text(_plain(row[axis])) for axis in varied]
@@ -341,6 +340,8 @@ def _figure(column: str, figure: Interval, mark: str) -> str:
     if math.isnan(figure.estimate):
         return "–"
     told = f"{number(figure.estimate * 100)}%" if column.endswith("_ratio") else number(figure.estimate)
+    if figure.high == math.inf:
+        return f"≥{told}{mark}"
     factor = math.sqrt(figure.high / figure.low) if figure.low > 0 else 1.0
     if factor >= 1.0005:
         told += f" ×{number(factor)}" if factor > 2 else f" ±{_percent(factor - 1)}%"

@@ -74,7 +74,7 @@ FIGURES: dict[str, Sequence[Drawing]] = {
         ),
     ),
     "clients": (
-        Drawing("capacity", "The most clients that were served in time.", of_run.capacity),
+        Drawing("capacity", "How many clients are served in time.", of_run.capacity),
         Drawing(
             "scaling",
             "Latency and the server's work as clients are added.",
