@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from scipy.special import ndtr, ndtri
 
+from bench.capacity import ratio_of
 from bench.experiments import EXPERIMENTS
-from bench.experiments.base import number
+from bench.experiments.base import estimate, number
 from bench.fields import AXES
 from bench.results import ResultsError, Run
 from bench.scenario import Scenario
@@ -87,6 +90,9 @@ def compare(run_a: Run, run_b: Run) -> list[Comparison]:
     for key in common:
         own = scenarios_a[key], scenarios_b[key]
         reference = _reference(key, common)
+        if any(row["step"] for rows in own for row in rows):
+            comparisons.append(_compared_capacities(key, own))
+            continue
         found = {name for rows in own for row in rows for name in str(row["experiment"]).split()}
         names = [name for name in EXPERIMENTS if name in found]
         for figure in dict.fromkeys(column for name in names for column in EXPERIMENTS[name].columns):
@@ -118,6 +124,24 @@ def _compared(figures: Sequence[Sequence[float]]) -> tuple[Interval, Interval, I
     if min(*a, *b) <= 0:
         return *estimates, NO_INTERVAL, math.nan, "unknown"
     return *estimates, *unpaired_ratio(a, b), "unknown"
+
+
+def _compared_capacities(key: Key, own: tuple[Rows, Rows]) -> Comparison:
+    """Compare what searches found, by their own intervals; the rest is of other numbers of clients.
+
+    A capacity that is only a bound cannot be judged.
+    """
+    figure = "capacity_clients"
+    shown = tuple(name for name, each in EXPERIMENTS.items() if figure in each.columns)
+    a, b = (estimate(pd.DataFrame(rows), figure) for rows in own)
+    ratio, p, verdict = NO_INTERVAL, math.nan, "unknown"
+    if a == b:
+        ratio, verdict = Interval(1.0, 1.0, 1.0), "equal"
+    elif min(a.low, b.low) > 0 and max(a.high, b.high) < math.inf:
+        ratio = ratio_of(b, a)
+        error = math.log(ratio.high / ratio.low) / 2 / float(ndtri((1 + CONFIDENCE) / 2))
+        p = 2 * float(ndtr(-abs(math.log(ratio.estimate)) / error))
+    return Comparison(dict(key), shown, figure, None, a, b, ratio, p, verdict, _doubted(*own))
 
 
 def _holm(comparisons: Sequence[Comparison]) -> list[Comparison]:

@@ -95,11 +95,14 @@ def planned_s(planned: Iterable[Planned]) -> float:
 
 
 def _planned_s(each: Planned) -> float:
-    """How many trials a search takes, and how large, is not known before: it is planned by what is usual."""
+    """How large the trials of a search are is not known before: the first is, the others are as is usual."""
     if each.search is None:
         return each.scenario.planned_s
-    usual = dataclasses.replace(each.scenario, clients=min(each.search.usual, each.search.most))
-    return each.search.steps * usual.planned_s
+    first, usual = (
+        dataclasses.replace(each.scenario, clients=min(clients, each.search.most)).planned_s
+        for clients in (each.search.start, each.search.usual)
+    )
+    return first + (each.search.steps - 1) * usual
 
 
 def execute(
@@ -149,15 +152,16 @@ def _steps(run: Run, each: Planned) -> list[Tried]:
 def _measure(run: Run, each: Planned, step: int, cores: Cores, trial: Callable[..., Trial]) -> None:
     """Run one trial, once more if its fault may pass, and write each.
 
-    Of a step of a search only the figures are kept. It is tried again if it failed while something else used
-    the processors; that its clients were late is what it is there to find out.
+    Of a step of a search only the figures are kept. It is tried again if something else used the processors,
+    whether it passed or failed: a second chance for failures only would lift the capacity. That its clients
+    were late is what it is there to find out.
     """
     for attempt in range(1, ATTEMPTS + 1):
         finished = _attempt(each, step, attempt, cores, trial)
         run.add(finished.row, None if step else finished.deliveries)
         again = finished.passing
         if step:
-            again = is_disturbed(finished.row) and not tried(finished.row).passed
+            again = is_disturbed(finished.row)
         if not again:
             break
 

@@ -73,7 +73,6 @@ NAMES = {
     "connect_p50_ms": "connect\np50 ms",
     "first_answer_wire_bytes": "wire bytes\nuntil first\nanswer",
     "capacity_clients": "clients\nserved",
-    "too_many_clients": "too\nmany",
     "ran_out": "what ran out",
     "window_s": "window\ns",
     "warmup_s": "warm-up\ns",
@@ -170,7 +169,7 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | No
     predicted = predictions(experiment, summary)
     if predicted:
         heading = NAMES.get(experiment.predicted, experiment.predicted).replace("latency\n", "")
-        table.add_column(Text(f"theory\n{heading}"), justify="right", style="dim")
+        table.add_column(Text(f"{experiment.predicted_by}\n{heading}"), justify="right", style="dim")
     for index, row in enumerate(summary):
         cells = [Text(TRANSPORTS[row["transport"]].label, style=TRANSPORTS[row["transport"]].colour)]
         cells += [Text(_plain(row[name])) for name in (*varied, *counted)]
@@ -222,6 +221,8 @@ def _figure(column: str, figure: Interval, mark: str) -> str:
     if math.isnan(figure.estimate):
         return "–"
     told = f"{number(figure.estimate * 100)}%" if column.endswith("_ratio") else number(figure.estimate)
+    if figure.high == math.inf:
+        return f"≥{told}{mark}"
     if figure.low <= 0 < figure.high:  # some trials have none of it, so that there is no factor
         told += f" ±{number(figure.high - figure.estimate)}"
     factor = math.sqrt(figure.high / figure.low) if figure.low > 0 else 1.0

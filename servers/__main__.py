@@ -95,11 +95,16 @@ async def serving(transport: str, options: ServerOptions) -> AsyncIterator[dict[
 
 
 def _listen_for_the_end(stop_with_stdin: bool) -> asyncio.Event:
-    """Return what will be set by Ctrl-C, SIGTERM or, if asked for, the end of standard input."""
+    """Return what will be set by Ctrl-C, SIGTERM or, if asked for, the end of standard input.
+
+    Where SIGINT came in ignored it stays so: a shell starts the background jobs of a script like that, and
+    Ctrl-C is for what is in the foreground.
+    """
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
+        if signal.getsignal(number) != signal.SIG_IGN:
+            loop.add_signal_handler(number, stopped.set)
     if stop_with_stdin:
 
         def read_stdin() -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +10,7 @@ import pytest
 
 from bench.processes import Server
 from bench.transports import TRANSPORTS, Transport
-from servers.wire import now_ns
-from tests.conftest import LIMIT_S
+from tests.waiting import wait_until
 
 StartServer = Callable[..., Server]
 Watch = Callable[..., Any]
@@ -36,10 +34,7 @@ def get(server: Server, target: str, method: str = "GET", body: bytes | None = N
 
 def wait_for_tick(server: Server, seq: int) -> None:
     """Return when the server has published this tick."""
-    deadline_ns = now_ns() + round(LIMIT_S * 1e9)
-    while server.health()["newest_seq"] < seq:
-        assert now_ns() < deadline_ns, f"tick {seq} is not published in time"
-        time.sleep(0.02)
+    wait_until(lambda: server.health()["newest_seq"] >= seq, f"tick {seq} is published")
 
 
 def is_websocket(transport: Transport) -> bool:

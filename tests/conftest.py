@@ -1,7 +1,6 @@
 """Fixtures: real servers on free ports, and swarms in this process; both are stopped, whatever happens."""
 
 import gc
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -17,13 +16,11 @@ from clients.stamped_socket import measure_clock_offset
 from clients.swarm import Swarm
 from servers.options import ServerOptions
 from servers.wire import now_ns
+from tests.waiting import LIMIT_S
 
-settings.register_profile("default", deadline=None)
-settings.load_profile("default")
-
-PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))
-"""One factor for all time limits of the tests; raise it on a slow machine."""
-LIMIT_S = 20.0 * PATIENCE
+settings.register_profile("ci", deadline=None, derandomize=True)  # the same examples each time
+settings.register_profile("fuzz", deadline=None, max_examples=1_000)  # make fuzz: new ones
+settings.load_profile("ci")
 
 
 @pytest.fixture(params=list(TRANSPORTS.values()), ids=lambda transport: transport.name)

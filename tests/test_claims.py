@@ -1,5 +1,6 @@
 """The ledger of claims: verdicts on runs in which they hold, or do not; and no errors on any run at all."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ def test_sentences_are_computed() -> None:
         in entry("handshake", *connections(0, 0, 1000)).sentence
     )
     assert "138 by short polling" not in entry("overhead", *bytes_of_overhead(238, 905, 897)).sentence
-    assert "serves 2,000 WebSocket clients" in entry("vertical", *search(2000, 2500)).sentence
+    assert re.search(r"serves 2,[1-4]\d\d WebSocket clients", entry("vertical", *search(2000, 2500)).sentence)
     assert "12 kB each" in entry("vertical", *search(2000, 2500), *memory(12)).sentence
     assert "95 % interval" in entry("latency", *freshness(1, 2, 250, repeats=5)).sentence
 

@@ -2,19 +2,20 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 
 from bench.results import Run
-from tests.conftest import LIMIT_S
+from tests.waiting import LIMIT_S, interruptible, wait_until
 
 ROOT = Path(__file__).parent.parent
+SERVE = [sys.executable, "-m", "bench", "serve", "short_polling"]
 FAST = ["--quick", "--set", "window_s=0.4", "--set", "clients=3", "--set", "warmup_s=0"]
 
 
@@ -138,10 +139,11 @@ def test_doctor_examines_this_machine() -> None:
 
 
 def test_ctrl_c_keeps_what_is_measured_and_resume_goes_on(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench", "run", "freshness", "interval", *FAST],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-    )  # fmt: skip
+    with interruptible():
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bench", "run", "freshness", "interval", *FAST],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        )  # fmt: skip
     wait_for_trials(tmp_path, 2)
     process.send_signal(signal.SIGINT)
     _, complaint = process.communicate(timeout=LIMIT_S)
@@ -165,11 +167,11 @@ def test_kill_9_leaves_readable_trials_and_no_process(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path,
     )  # fmt: skip
     wait_for_trials(tmp_path, 1)
-    children = []
-    while not children:
-        children = psutil.Process(process.pid).children(recursive=True)
+    running = psutil.Process(process.pid)
+    children: list[psutil.Process] = []
+    wait_until(lambda: children.extend(running.children(recursive=True)) or children, "it has children")
     process.kill()
-    process.wait()
+    process.wait(LIMIT_S)
     _, alive = psutil.wait_procs(children, timeout=LIMIT_S)
     assert not alive
     (folder,) = (tmp_path / "results").iterdir()
@@ -177,25 +179,47 @@ def test_kill_9_leaves_readable_trials_and_no_process(tmp_path: Path) -> None:
 
 
 def wait_for_trials(folder: Path, count: int) -> None:
-    deadline_s = time.monotonic() + LIMIT_S
-    while time.monotonic() < deadline_s:
+    def written() -> bool:
         tables = list(folder.glob("results/*/trials.csv"))
-        if tables and len(tables[0].read_text().splitlines()) > count:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"no {count} trials in time")
+        return bool(tables) and len(tables[0].read_text().splitlines()) > count
+
+    wait_until(written, f"{count} trials")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX systems")
 def test_serve_stops_at_ctrl_c_with_code_0() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench", "serve", "short_polling"], stdout=subprocess.PIPE, text=True
-    )
+    with interruptible():
+        process = subprocess.Popen(SERVE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    with process.stdout:
-        assert json.loads(process.stdout.readline())["url"].startswith("http://127.0.0.1:")
+    with process, process.stdout:
+        assert json.loads(first_line(process))["url"].startswith("http://127.0.0.1:")
         process.send_signal(signal.SIGINT)
         assert process.wait(LIMIT_S) == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX systems")
+def test_serve_in_the_background_is_left_alone_by_ctrl_c_and_stopped_by_sigterm() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for `bench serve … &` in a script
+    try:
+        process = subprocess.Popen(SERVE, stdout=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        assert first_line(process)
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(LIMIT_S) == 0
+
+
+def first_line(process: "subprocess.Popen[str]") -> str:
+    """Return the first line that a process prints; kill it, and fail, if it prints none in time."""
+    assert process.stdout is not None
+    if not select.select([process.stdout], [], [], LIMIT_S)[0]:
+        process.kill()
+        raise AssertionError("it prints nothing in time")
+    return process.stdout.readline()
 
 
 def test_watch_shows_ticks_with_age_bytes_and_carrier() -> None:

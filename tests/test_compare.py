@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bench.compare import Comparison, as_records, compare, machines_note, print_comparison, summary
 from bench.experiments import EXPERIMENTS
-from bench.results import ResultsError, Run
+from bench.results import COLUMNS, ResultsError, Run
 from bench.scenario import PROFILES, Scenario
 from bench.schedule import plan_run
 from bench.statistics import unpaired_ratio
@@ -207,3 +207,43 @@ def test_comparisons_are_json_without_nan() -> None:
     records = as_records(compare(fake_run(1, repeats=1), fake_run(2, repeats=1)))
     told = json.loads(json.dumps(records, allow_nan=False))
     assert told[0]["ratio"].keys() == {"estimate", "low", "high"}
+
+
+def searched_run(capacity: int, *, at_least: bool = False) -> Run:
+    """Make a run with one search, of a server that bears so many clients, or at least so many."""
+    head = {**vars(Scenario("websocket")), "experiment": "clients library", "repeat": 1, "order": 1}
+    head |= {
+        "verdict": "ok",
+        "replaced": False,
+        "attempt": 1,
+        "latency_mean_ms": 10.0,
+        "server_cpu_ratio": 0.5,
+    }
+    tried = [round(capacity * share) for share in (0.3, 2.0, 0.8, 1.2, 0.9, 1.1)]
+    rows = [
+        {
+            **head, "step": step, "clients": count, "late_ratio": 0.5 if count > capacity else 0.0,
+            "server_cpu_us_per_tick": 1e4 / count, "limit": "generator_cpu" if at_least else "",
+            "others_cpu_ratio": 0.0, "steal_ratio": 0.0,
+        }
+        for step, count in enumerate(tried, 1)
+    ]  # fmt: skip
+    facts = {"environment": {}, "profile": "standard", "experiments": ["clients", "library"]}
+    return Run(Path("run"), facts, [{**dict.fromkeys(COLUMNS), **row} for row in rows])
+
+
+def test_searches_are_compared_by_their_capacities_and_by_nothing_else() -> None:
+    """Their last passing steps are of different numbers of clients: no scenario that both have."""
+    (comparison,) = compare(searched_run(2_000), searched_run(2_200))
+    assert (comparison.figure, comparison.experiments) == ("capacity_clients", ("clients",))
+    assert comparison.ratio.low < 1 < comparison.ratio.estimate < 1.2
+    assert comparison.verdict == "alike"
+    (comparison,) = compare(searched_run(2_000), searched_run(6_000))
+    assert comparison.verdict == "differs"
+    assert comparison.ratio.low < 3 < comparison.ratio.high
+
+
+def test_a_capacity_that_is_a_bound_is_not_compared() -> None:
+    (comparison,) = compare(searched_run(2_000), searched_run(6_000, at_least=True))
+    assert comparison.verdict == "unknown"
+    assert math.isnan(comparison.ratio.estimate)

@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import json
 import socket
-import time
 from typing import Any
 
 import msgspec
@@ -24,6 +23,7 @@ from tests.asking import (
     is_websocket,
     wait_for_tick,
 )
+from tests.waiting import wait_until
 
 # Every tick, once, in order
 
@@ -174,8 +174,7 @@ def test_stop_answers_held_requests_and_closes_sockets(
         connection = http.client.HTTPConnection(server.host, server.port, timeout=20)
         with contextlib.closing(connection):
             connection.request("GET", "/ticks?after=1&hold=60")
-            while server.health()["clients"] < 2:
-                time.sleep(0.02)
+            wait_until(lambda: server.health()["clients"] >= 2, "it is held")
             code = server.stop()
             assert json.loads(connection.getresponse().read()) == []
     else:

@@ -5,7 +5,6 @@ import io
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from bench.grading.report import grade_files
 from bench.grading.submission import Part, SubmissionError, read_parts
 from bench.grading.supervise import grade
 from clients.base import load
-from tests.conftest import LIMIT_S, PATIENCE
+from tests.waiting import LIMIT_S, PATIENCE, interruptible, wait_until
 
 ROOT = Path(__file__).parent.parent
 SOLUTIONS = ROOT / "notebooks" / "solutions"
@@ -284,13 +283,13 @@ def test_ctrl_c_and_kill_leave_no_process(tmp_path: Path, number: signal.Signals
         POLLING + "import subprocess\nasync def ticks(url):\n"
         f"    open({str(mark)!r}, 'w').write(str(os.getpid()))\n    while True: pass\n    yield 1\n"
     )
-    grading = subprocess.Popen(
-        [sys.executable, "-m", "bench", "grade", str(file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    deadline = time.monotonic() + LIMIT_S
-    while not (mark.exists() and mark.read_text()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    with interruptible():
+        grading = subprocess.Popen(
+            [sys.executable, "-m", "bench", "grade", str(file)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    wait_until(lambda: mark.exists() and mark.read_text(), "the student's code runs")
     child = psutil.Process(int(mark.read_text()))
     grading.send_signal(number)
     _, complaint = grading.communicate(timeout=LIMIT_S)

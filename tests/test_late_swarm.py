@@ -18,7 +18,7 @@ from clients.short_polling import stratified_phases
 from clients.stamped_socket import measure_clock_offset
 from clients.swarm import Swarm
 from servers.wire import now_ns
-from tests.conftest import LIMIT_S
+from tests.waiting import LIMIT_S
 
 pytestmark = [
     pytest.mark.alone,

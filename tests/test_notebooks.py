@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,8 +28,8 @@ from bench.notebooks import (
     run_all,
 )
 from bench.processes import TrialFailed
-from tests.conftest import LIMIT_S
 from tests.prose import said, typed_figures
+from tests.waiting import LIMIT_S, interruptible
 
 NOTEBOOKS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
 SECTIONS = ["Question", "Prediction", "Figure", "Reading", "Limits", "Exercise"]
@@ -239,15 +240,19 @@ def test_an_unknown_notebook_is_answered_with_the_known() -> None:
 
 def test_jupyterlab_opens_and_ctrl_c_stops_it(tmp_path: Path) -> None:
     environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench", "notebooks", "--no-browser", "--ServerApp.allow_root=True"],
-        stderr=subprocess.PIPE, text=True, env=environment,
-    )  # fmt: skip
+    with interruptible():
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bench", "notebooks", "--no-browser", "--ServerApp.allow_root=True"],
+            stderr=subprocess.PIPE, text=True, env=environment,
+        )  # fmt: skip
     assert process.stderr is not None
+    too_late = threading.Timer(LIMIT_S, process.kill)  # it ends the lines that are waited for
+    too_late.start()
     try:
         said_so = any("Jupyter Server" in line and "running at" in line for line in process.stderr)
         children = psutil.Process(process.pid).children(recursive=True)
     finally:
+        too_late.cancel()
         process.send_signal(signal.SIGINT)
         complaint = process.communicate(timeout=LIMIT_S)[1]
     assert said_so

@@ -24,7 +24,7 @@ from clients.peers import PeerSocket, WebSocketPeer
 from clients.stamped_socket import KERNEL_STAMPS, measure_clock_offset
 from servers.options import ServerOptions
 from servers.wire import now_ns
-from tests.conftest import LIMIT_S
+from tests.waiting import LIMIT_S
 
 CLIENTS = 5
 SCENARIO: dict[str, Any] = {"generator": "asyncio", "clients": CLIENTS, "rate_hz": 20, "window_s": 1.0}

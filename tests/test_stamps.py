@@ -27,8 +27,8 @@ from clients.swarm import Swarm
 from clients.websocket import frame_length
 from servers.options import ServerOptions
 from servers.wire import encode_array, encode_tick, now_ns
-from tests.conftest import LIMIT_S
 from tests.test_late_swarm import STALL_S, StallingPoller
+from tests.waiting import LIMIT_S
 
 WHY_NOT = available()
 needs_capture = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)

@@ -21,9 +21,10 @@ from clients.short_polling import stratified_phases
 from clients.stamped_socket import StampedSocket, measure_clock_offset
 from clients.swarm import Swarm
 from servers.wire import encode_array, encode_tick, now_ns
+from tests.waiting import LIMIT_S
 
 S = 1_000_000_000
-PATIENCE_S = 20
+PATIENCE_S = LIMIT_S
 """Only reached if something hangs."""
 LAST = 12
 """The scripted feed ends with this tick."""
@@ -168,7 +169,7 @@ def swarm_of():
 
 
 def step_until(swarm: Swarm, reached) -> None:
-    deadline_ns = now_ns() + PATIENCE_S * S
+    deadline_ns = now_ns() + round(PATIENCE_S * S)
     while not reached():
         assert now_ns() < deadline_ns, f"not reached; errors: {swarm.errors}"
         swarm.step(wait_until_ns=now_ns() + S // 10)
@@ -209,7 +210,7 @@ transports = pytest.mark.parametrize("transport", TRANSPORTS)
 @transports
 def test_every_delivery_is_logged(swarm_of, transport, make_poller):
     swarm = swarm_of(transport, 5, poller=make_poller())
-    swarm.connect(now_ns() + PATIENCE_S * S)
+    swarm.connect(now_ns() + round(PATIENCE_S * S))
     step_until(swarm, lambda: everybody_is_served(swarm))
     assert_each_tick_came_once(swarm)
     assert all(row["due_ns"] == row["seq"] and row["arrived_ns"] <= row["handled_ns"] for row in rows(swarm))
@@ -294,15 +295,18 @@ def test_no_more_connections_are_unanswered_than_allowed(swarm_of, transport):
         swarm.step(wait_until_ns=0)
     assert len(made) == 3
     gate.set()
-    while swarm.ready < 10:
-        swarm.step(wait_until_ns=now_ns() + S // 10)
+
+    def all_ready() -> bool:
         assert len(made) - swarm.ready <= 3
+        return swarm.ready == 10
+
+    step_until(swarm, all_ready)
 
 
 def test_everything_is_closed_at_the_end(swarm_of):
     made, make_socket = sockets_made()
     swarm = swarm_of("long_polling", 3, make_socket=make_socket)
-    swarm.connect(now_ns() + PATIENCE_S * S)
+    swarm.connect(now_ns() + round(PATIENCE_S * S))
     swarm.close()
     assert [sock.fileno() for sock in made] == [-1, -1, -1]
     with pytest.raises(ValueError, match="closed"):

@@ -28,7 +28,8 @@ from clients.stream import stream
 from clients.tls_socket import TlsSocket, client_context
 from servers.__main__ import main as serve
 from servers.wire import now_ns
-from tests.conftest import LIMIT_S, WatchedSwarm
+from tests.conftest import WatchedSwarm
+from tests.waiting import LIMIT_S
 
 HOST = "127.0.0.1"
 TLS_1_3_RECORD_BYTES = 22

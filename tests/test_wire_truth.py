@@ -23,7 +23,7 @@ from clients.swarm import Swarm
 from clients.tls_socket import TlsSocket, client_context
 from servers.options import ServerOptions
 from servers.wire import now_ns
-from tests.conftest import LIMIT_S
+from tests.waiting import LIMIT_S
 
 WHY_NOT = available()
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
@@ -85,7 +85,9 @@ def step_until(swarm: Swarm, condition: Callable[[], bool], what: str) -> None:
 
 def quiet_instant(swarm: Swarm, packets: Packets) -> Instant:
     """Step until all that was sent is read and acknowledged, and count; count again if something moved."""
+    deadline_ns = now_ns() + round(LIMIT_S * 1e9)
     while True:
+        assert now_ns() < deadline_ns, "not in time: a wire that is quiet twice"
         step_until(
             swarm,
             lambda: swarm.step(wait_until_ns=0) == 0 and not packets.unacknowledged(),

@@ -87,6 +87,7 @@ class Experiment:
         predict: What theory says (bench/models) of the column ``predicted``, for each row of the summary, by
             the row's own fields: a figure or bounds, and NaN where it does not cover them.
         predicted_from: Columns that it needs beside those that are shown.
+        predicted_by: What the prediction is called: theory, or what else it comes from.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Experiment:
     predict: Callable[[pd.DataFrame], pd.Series] | None = None
     predicted: str = "latency_p50_ms"
     predicted_from: Sequence[str] = ()
+    predicted_by: str = "theory"
 
 
 Row = Mapping[Any, Any]
@@ -162,12 +164,21 @@ def _valid(trials: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
 def estimate(trials: pd.DataFrame, column: str, **where: Any) -> Interval:
     """Estimate a figure over the valid trials that match, with its 95 % interval.
 
+    Rows may bring intervals of their own, as columns ``NAME_low`` and ``NAME_high`` (capacities do). That of
+    a single row is taken. If one of several is a bound, infinite above, so is the estimate: their median.
+
     Args:
         trials: Trials of an experiment.
         column: The figure.
         where: Values of scenario columns to match.
     """
-    return interval([float(figure) for figure in _valid(trials, where)[column] if figure is not None])
+    chosen = _valid(trials, where)
+    figures = [float(figure) for figure in chosen[column] if figure is not None]
+    if f"{column}_high" in chosen and len(chosen):
+        own = Interval(*chosen[[column, f"{column}_low", f"{column}_high"]].astype(float).median())
+        if len(chosen) == 1 or (chosen[f"{column}_high"] == math.inf).any():
+            return own._replace(high=float(chosen[f"{column}_high"].max()))
+    return interval(figures)
 
 
 def ratio(trials: pd.DataFrame, column: str, above: Mapping[str, Any], below: Mapping[str, Any]) -> Interval:

@@ -85,7 +85,7 @@ FIGURES: dict[str, Sequence[Drawing]] = {
         ),
     ),
     "clients": (
-        Drawing("capacity", "The most clients that were served in time.", of_run.capacity, SEARCHED),
+        Drawing("capacity", "How many clients are served in time.", of_run.capacity, SEARCHED),
         Drawing(
             "scaling",
             "Latency and the server's work as clients are added.",

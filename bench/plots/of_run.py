@@ -229,7 +229,7 @@ def libraries(run: Run, experiment: str = "library") -> Figure | None:
 
 
 def capacity(run: Run, experiment: str) -> Figure | None:
-    """Draw the brackets that searches for capacity ended with."""
+    """Draw the capacities that were searched for, with their intervals."""
     trials = run.trials_of(experiment)
     if not (trials["step"] > 0).any():
         return None

@@ -1,9 +1,14 @@
 """What a server can do: CPU per delivery by library, and how many clients it carries."""
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from bench.experiments.clients import tell_capacity
 from bench.plots.base import (
     INK,
     MODEL_LINE,
@@ -18,11 +23,10 @@ from bench.plots.base import (
     styled,
     whiskers,
 )
+from bench.statistics import Interval
 from bench.transports import TRANSPORTS
 
-ENDS = ("low", "high", "theory")
-"""What is drawn of a capacity, and has its words to the right of it."""
-ROOM_FOR_WORDS = 1.62
+ROOM_FOR_WORDS = 1.75
 
 
 @styled
@@ -77,50 +81,60 @@ def plot_libraries(points: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
 @styled
 def plot_capacity(capacity: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw how many clients a server carries: a bar to the most that passed, and the fewest that failed.
+    """Draw how many clients a server carries: a bar to the estimate with its interval, or an open bound.
 
     Args:
-        capacity: Columns transport, label, low (largest passing number), high (smallest failing; NaN: none
-            failed), limit (what ran out); and theory, if there is one (clients; dashed).
+        capacity: Columns transport, label, estimate, low, high (the 95 % interval; infinite above: it bears
+            at least so many), limit (what ran out); and extrapolated, if there is one (clients; dashed).
         ax: Where to draw; by default in a new figure.
     """
     rows = capacity.to_dict("records")
     ax = new_axes(ax, rows_height_in(len(rows)))
-    longest = capacity[[name for name in ENDS if name in capacity]].max().max()
+    longest = max(max(_ends(row)) for row in rows)
     for place, row in enumerate(rows):
-        failed = pd.notna(row["high"])
+        bounded = row["high"] < math.inf
         ax.barh(
             place,
-            row["low"],
+            row["estimate"],
             height=0.6,
             color=(colour(row["transport"]), 0.45),
             edgecolor=INK,
             linewidth=1.5,
         )
-        if failed:
+        if bounded:
             ax.errorbar(
-                row["low"],
+                row["estimate"],
                 place,
-                xerr=[[0], [row["high"] - row["low"]]],
+                xerr=whiskers(row["estimate"], row["low"], row["high"]),
                 color=INK,
                 linewidth=2.5,
                 capsize=12,
                 capthick=2.5,
             )
-        if pd.notna(row.get("theory")):
-            ax.plot([row["theory"]] * 2, [place - 0.42, place + 0.42], **MODEL_LINE)
-        told = f"{row['low']:,.0f} to {row['high']:,.0f}" if failed else f"at least {row['low']:,.0f}"
+        else:
+            ax.plot(row["estimate"], place, marker=">", markersize=12, color=INK)
+        if pd.notna(row.get("extrapolated")):
+            ax.plot([row["extrapolated"]] * 2, [place - 0.42, place + 0.42], **MODEL_LINE)
+        told = tell_capacity(Interval(row["estimate"], row["low"], row["high"]))
         limit = str(row["limit"]) if pd.notna(row["limit"]) else ""
-        ends = [row[name] for name in ENDS if pd.notna(row.get(name))]
         ax.text(
-            max(ends) + longest * 0.02, place, "\n".join(part for part in (told, limit) if part), va="center"
+            max(_ends(row)) + longest * 0.03,
+            place,
+            "\n".join(part for part in (told, limit) if part),
+            va="center",
         )
     row_labels(ax, [str(row["label"]) for row in rows])
     ax.set(
         title="How many clients does one process serve?",
-        xlabel="clients (count); bar: most that passed, bracket: fewest that failed"
-        + ("; dashed: theory" if "theory" in capacity else ""),
+        xlabel="clients (count) with 95 % interval; arrow: at least"
+        + ("; dashed: extrapolated" if "extrapolated" in capacity else ""),
         xlim=(0, longest * ROOM_FOR_WORDS),
     )
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     return ax
+
+
+def _ends(row: Mapping[Any, Any]) -> list[float]:
+    """Return what is drawn of a capacity, and has its words to the right of it."""
+    ends = [row["estimate"], row["high"], row.get("extrapolated", math.nan)]
+    return [float(end) for end in ends if math.isfinite(end)]

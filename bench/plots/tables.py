@@ -119,10 +119,10 @@ def layer_table(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def capacity_table(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return what searches found, as rows of ``plot_capacity``: the medians over repeats."""
+    """Return what searches found, as rows of ``plot_capacity``, over the repeats."""
     found = capacities(trials)
     found = found.assign(
-        poll_interval_s=found["poll_interval_s"].astype(float), theory=clients.predict(found)
+        poll_interval_s=found["poll_interval_s"].astype(float), extrapolated=clients.predict(found)
     )
     rows = []
     for name in in_order(found["transport"].tolist()):
@@ -136,10 +136,9 @@ def capacity_table(trials: pd.DataFrame) -> pd.DataFrame:
                 {
                     "transport": name,
                     "label": f"{label(name)}{asking}",
-                    "low": own["capacity_clients"].median(),
-                    "high": own["too_many_clients"].median(),
+                    **estimate(own, "capacity_clients")._asdict(),
                     "limit": own["ran_out"].mode().iloc[0],
-                    "theory": own["theory"].median(),
+                    "extrapolated": own["extrapolated"].median(),
                 }
             )
     return pd.DataFrame(rows)
