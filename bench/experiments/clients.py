@@ -22,6 +22,7 @@ from bench.models import (
     response_head_bytes,
 )
 from bench.scenario import Profile
+from bench.statistics import Interval
 from bench.transports import TRANSPORTS
 
 LIMIT_MS = 100.0
@@ -89,7 +90,7 @@ def capacity_ratio(found: pd.DataFrame, above: str, below: str) -> str:
     low = fresh.groupby("transport")["capacity_clients"].median()
     high = fresh.groupby("transport")["too_many_clients"].median()
     pairs = {
-        (a, b): float(low[a] / low[b])
+        (a, b): Interval(float(low[a] / low[b]), math.nan, math.nan)
         for a in low.index
         for b in low.index
         if TRANSPORTS[a].protocol == above and TRANSPORTS[b].protocol == below and low[b] > 0
