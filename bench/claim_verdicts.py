@@ -92,7 +92,7 @@ def latency(evidence: Evidence) -> Verdict:
     if pairs:
         found = {pair: each.estimate for pair, each in pairs.items()}
         held += list(found.values())
-        sentence += f" In the experiment library: long polling {tell_range(found, same)}."
+        sentence += f" In the experiment library: long polling {tell_range(pairs, same)}."
     if not ratios["short_polling"].estimate > 1:
         return FAILS, sentence
     least = min(figure for figure in held if not math.isnan(figure))
@@ -154,7 +154,7 @@ def polling(evidence: Evidence) -> Verdict:
         raise NotMeasured("bench run library", "this run lacks long polling or WebSocket there")
     found = {pair: each.estimate for pair, each in pairs.items()}
     sentence = (
-        f"The server CPU of a delivery, as a multiple of WebSocket's: long polling {tell_range(found, same)}."
+        f"The server CPU of a delivery, as a multiple of WebSocket's: long polling {tell_range(pairs, same)}."
     )
     if max(found.values()) <= 1:
         return FAILS, sentence

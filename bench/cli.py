@@ -17,7 +17,8 @@ from rich.text import Text
 
 from bench import environment, machine
 from bench.certificate import make_certificate
-from bench.compare import as_records, compare, machines_note, print_comparison
+from bench.compare import compare
+from bench.compare_report import as_records, notes, print_comparison
 from bench.course_cli import add_to as add_course_commands
 from bench.doctor import GOOD, LIMITED, MISSING, examine, measure_noise
 from bench.doubts import doubts
@@ -236,11 +237,11 @@ def compare_(
 ) -> None:
     """Print what differs between two runs: B over A, with 95 % intervals."""
     run_a, run_b = (Run.open(find_run(results, name)) for name in (name_a, name_b))
-    comparisons = compare(run_a, run_b)
+    comparisons, chance = compare(run_a, run_b)
     if as_json:
         out.print_json(json.dumps(as_records(comparisons)))
         return
-    print_comparison(comparisons, out, machines_note(run_a, run_b))
+    print_comparison(comparisons, chance, out, notes(run_a, run_b))
 
 
 @app.command()

@@ -8,39 +8,29 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from scipy.special import ndtr, ndtri
 
 from bench.capacity import ratio_of
 from bench.experiments import EXPERIMENTS
-from bench.experiments.base import estimate, number
-from bench.fields import AXES
+from bench.experiments.base import estimate
 from bench.results import ResultsError, Run
 from bench.scenario import Scenario
-from bench.statistics import (
-    CONFIDENCE,
-    NO_INTERVAL,
-    SAME_LOG,
-    Interval,
-    block_ratios,
-    interval,
-    unpaired_ratio,
-)
-from bench.tables import NAMES, WORDS
-from bench.terminal import print_table
+from bench.significance import Figures, across_runs, counts_by_chance, holm
+from bench.statistics import CONFIDENCE, NO_INTERVAL, SAME_LOG, Interval, interval, ratio_interval
+from bench.tables import WORDS
 from bench.transports import TRANSPORTS
 
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(Scenario) if field.name != "transport"}
-ALWAYS_TOLD = ("clients", "rate_hz", "poll_interval_s")
 NUMBERS = ("clients", "rate_hz", "payload_bytes", "poll_interval_s", "poll_pause_s")
 OF_THE_TRANSPORT = "transport poll_interval_s poll_pause_s hold_s heartbeat_s keep_alive window_s".split()
 """Scenarios that differ only in these belong together: some transports know them not; polls round windows."""
-MARKS = {"differs": "≠", "perhaps": "~", "equal": "=", "alike": "", "unknown": ""}
+SMALLEST_RELEVANT = 1.05
+"""A figure that changed by less than this factor is told as slight, however sure the change is: nobody would
+choose otherwise for it, and another minute of the same machine moves times by more."""
 
 Key = tuple[tuple[str, Any], ...]
 Rows = list[Mapping[str, Any]]
+Blocks = dict[int, float]
 
 
 class Comparison(NamedTuple):
@@ -50,12 +40,13 @@ class Comparison(NamedTuple):
         scenario: The scenario's fields.
         experiments: The experiments whose tables show the figure.
         figure: Its column.
-        against: The transport by whose figure in the same block of the same run it is divided; None: by none.
-        a, b: The figure (or the ratio within blocks) in each run, with its 95 % interval.
+        against: The transport by whose figure of the same run it is divided; None: by none.
+        a, b: The figure (or that ratio) in each run, with its 95 % interval.
         ratio: B/A with its 95 % interval (of this comparison alone); no bounds where a run has one trial.
         p: Probability of such a ratio, or one further from 1, if the runs were alike; NaN where not tested.
-        verdict: equal (identical in all trials), differs (the interval excludes 1, and still does when all
-            comparisons are allowed for), perhaps (it does, but one in twenty does by chance), alike (no
+        verdict: equal (identical in all trials), differs (the interval excludes 1, still does when all
+            comparisons are allowed for, and the ratio is at least ``SMALLEST_RELEVANT``), perhaps (it does,
+            but one in twenty does by chance), slight (it does, but the ratio is smaller than that), alike (no
             difference seen, which is no proof that there is none) or unknown (no interval).
         suspect: Whether a trial of it was suspect.
     """
@@ -72,203 +63,211 @@ class Comparison(NamedTuple):
     suspect: bool
 
 
-def compare(run_a: Run, run_b: Run) -> list[Comparison]:
+class Chance(NamedTuple):
+    """How many intervals exclude 1, and how many do if it is chance which block is of which run.
+
+    Attributes:
+        tested: How many figures have an interval, and vary.
+        excluding: Of how many it excludes 1.
+        mean, sd: Of that number by chance.
+        as_many: In what share of the ways to deal the blocks out there are as many; the real one is among
+            them.
+    """
+
+    tested: int
+    excluding: int
+    mean: float
+    sd: float
+    as_many: float
+
+
+def compare(run_a: Run, run_b: Run) -> tuple[list[Comparison], Chance | None]:
     """Compare every figure of the experiments' tables for every scenario that both runs have.
 
     Each figure is compared across the runs. What the speed of a machine moves (CPU time, and latencies that
-    do not wait for a poll) is also compared as a ratio to the push transport's figure of the same block: then
-    another machine's speed cancels.
+    do not wait for a poll) is also compared as a ratio to a push transport's figure of the same run: so far
+    as another machine is faster in everything alike, that cancels.
+
+    Returns:
+        The comparisons, and what chance gives; None where nothing could be tested.
 
     Raises:
         ResultsError: If they have no scenario in common.
+    """
+    asked = _asked(run_a, run_b)
+    judged = [index for index, each in enumerate(asked) if each.may_be_tested]
+    ratios, p = [NO_INTERVAL] * len(asked), [math.nan] * len(asked)
+    chance = None
+    if judged:
+        figures = _figures([asked[index] for index in judged])
+        for index, ratio, value in zip(judged, *across_runs(figures), strict=True):
+            ratios[index], p[index] = ratio, float(value)
+        if not all(map(math.isnan, p)):
+            chance = _chance(p, counts_by_chance(figures))
+    searched = _compared_capacities(run_a, run_b)
+    stands = holm([*p, *(each.p for each in searched)])
+    comparisons = [
+        each if each.verdict else each._replace(verdict=_verdict(each.ratio, each.p, stand))
+        for each, stand in zip(searched, stands[len(p) :], strict=True)
+    ]
+    for place, each in enumerate(asked):
+        ratio = Interval(1.0, 1.0, 1.0) if each.equal else ratios[place]
+        verdict = "equal" if each.equal else _verdict(ratio, p[place], stands[place])
+        told = dict(each.key), each.experiments, each.figure, each.against
+        comparisons.append(Comparison(*told, *each.estimates, ratio, p[place], verdict, each.suspect))
+    return comparisons, chance
+
+
+def _verdict(ratio: Interval, p: float, stands: bool) -> str:
+    if math.isnan(p):
+        return "unknown"
+    if p >= 1 - CONFIDENCE:
+        return "alike"
+    if max(ratio.estimate, 1 / ratio.estimate) < SMALLEST_RELEVANT:
+        return "slight"
+    return "differs" if stands else "perhaps"
+
+
+def _chance(p: Sequence[float], counts: "np.ndarray[Any, np.dtype[np.int64]]") -> Chance:
+    excluding = sum(value < 1 - CONFIDENCE for value in p)
+    known = sum(not math.isnan(value) for value in p)
+    return Chance(
+        known, excluding, float(counts.mean()), float(counts.std()), float((counts >= excluding).mean())
+    )
+
+
+class _Asked(NamedTuple):
+    """A comparison before it is tested; ``own`` and ``by`` are the figures of each run by block."""
+
+    key: Key
+    experiments: tuple[str, ...]
+    figure: str
+    against: str | None
+    own: tuple[Blocks, Blocks]
+    by: tuple[Blocks, Blocks] | None
+    reference: Key | None
+    suspect: bool
+
+    @property
+    def estimates(self) -> tuple[Interval, Interval]:
+        """The figure, or its ratio to the reference, in each run."""
+        a, b = (list(each.values()) for each in self.own)
+        if self.by is None:
+            return interval(a), interval(b)
+        below = [list(each.values()) for each in self.by]
+        return ratio_interval(below[0], a), ratio_interval(below[1], b)
+
+    @property
+    def _parts(self) -> list[list[float]]:
+        """The figures of both runs: its own, and those that it is divided by."""
+        return [[*a.values(), *b.values()] for a, b in (self.own, self.by or ({}, {}))]
+
+    @property
+    def equal(self) -> bool:
+        """Whether all trials of both runs say the same."""
+        return all(np.allclose(each, each[0], rtol=SAME_LOG, atol=0) for each in self._parts if each)
+
+    @property
+    def may_be_tested(self) -> bool:
+        """Whether there is a ratio that can vary."""
+        return not self.equal and min(min(each) for each in self._parts if each) > 0
+
+
+def _asked(run_a: Run, run_b: Run) -> list[_Asked]:
+    """Return what is to be compared.
+
+    Raises:
+        ResultsError: If there is nothing.
     """
     scenarios_a, scenarios_b = _scenarios(run_a), _scenarios(run_b)
     common = [key for key in scenarios_a if key in scenarios_b]
     if not common:
         raise ResultsError(_nothing_in_common(run_a, run_b, scenarios_a, scenarios_b))
-    comparisons = []
+    asked = []
     for key in common:
         own = scenarios_a[key], scenarios_b[key]
-        reference = _reference(key, common)
-        if any(row["step"] for rows in own for row in rows):
-            comparisons.append(_compared_capacities(key, own))
+        if _is_searched(own):
             continue
+        reference = _reference(key, common)
         found = {name for rows in own for row in rows for name in str(row["experiment"]).split()}
         names = [name for name in EXPERIMENTS if name in found]
-        for figure in dict.fromkeys(column for name in names for column in EXPERIMENTS[name].columns):
-            if figure in WORDS:
+        columns = dict.fromkeys(column for name in names for column in EXPERIMENTS[name].columns)
+        for figure in (column for column in columns if column not in WORDS):
+            blocks = _blocks(own[0], figure), _blocks(own[1], figure)
+            if not all(blocks):
                 continue
             shown = tuple(name for name in names if figure in EXPERIMENTS[name].columns)
-            blocks = [_blocks(rows, figure) for rows in own]
-            if all(blocks):
-                compared = _compared([list(each.values()) for each in blocks])
-                comparisons.append(Comparison(dict(key), shown, figure, None, *compared, _doubted(*own)))
+            asked.append(_Asked(key, shown, figure, None, blocks, None, None, _doubted(*own)))
             if reference is None or not _moved_by_speed(figure, dict(key)["transport"]):
                 continue
             pushed = scenarios_a[reference], scenarios_b[reference]
-            ratios = [
-                block_ratios(_blocks(rows, figure), each) for rows, each in zip(pushed, blocks, strict=True)
-            ]
-            if all(ratios):
+            by = _blocks(pushed[0], figure), _blocks(pushed[1], figure)
+            if all(by):
                 against, doubted = dict(reference)["transport"], _doubted(*own, *pushed)
-                comparisons.append(Comparison(dict(key), shown, figure, against, *_compared(ratios), doubted))
-    return _holm(comparisons)
+                asked.append(_Asked(key, shown, figure, against, blocks, by, reference, doubted))
+    return asked
 
 
-def _compared(figures: Sequence[Sequence[float]]) -> tuple[Interval, Interval, Interval, float, str]:
-    """Return a, b, ratio, p and the verdict before Holm of the figures of the trials of two runs."""
-    a, b = figures
-    estimates = interval(a), interval(b)
-    if np.allclose([*a, *b], a[0], rtol=SAME_LOG, atol=0):
-        return *estimates, Interval(1.0, 1.0, 1.0), math.nan, "equal"
-    if min(*a, *b) <= 0:
-        return *estimates, NO_INTERVAL, math.nan, "unknown"
-    return *estimates, *unpaired_ratio(a, b), "unknown"
+def _is_searched(own: tuple[Rows, Rows]) -> bool:
+    return any(row["step"] for rows in own for row in rows)
 
 
-def _compared_capacities(key: Key, own: tuple[Rows, Rows]) -> Comparison:
+def _compared_capacities(run_a: Run, run_b: Run) -> list[Comparison]:
     """Compare what searches found, by their own intervals; the rest is of other numbers of clients.
 
-    A capacity that is only a bound cannot be judged.
+    A capacity that is only a bound cannot be judged; a verdict that is still empty is for Holm to give.
     """
     figure = "capacity_clients"
     shown = tuple(name for name, each in EXPERIMENTS.items() if figure in each.columns)
-    a, b = (estimate(pd.DataFrame(rows), figure) for rows in own)
-    ratio, p, verdict = NO_INTERVAL, math.nan, "unknown"
-    if a == b:
-        ratio, verdict = Interval(1.0, 1.0, 1.0), "equal"
-    elif min(a.low, b.low) > 0 and max(a.high, b.high) < math.inf:
-        ratio = ratio_of(b, a)
-        error = math.log(ratio.high / ratio.low) / 2 / float(ndtri((1 + CONFIDENCE) / 2))
-        p = 2 * float(ndtr(-abs(math.log(ratio.estimate)) / error))
-    return Comparison(dict(key), shown, figure, None, a, b, ratio, p, verdict, _doubted(*own))
-
-
-def _holm(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Fill in the verdicts by Holm's procedure (1979), which holds however the figures hang together.
-
-    The smallest p-value must be below 5 % over their number, the next below 5 % over one fewer, and so on;
-    the first that is not ends it. So all verdicts "differs" are right together with 95 % confidence.
-    """
-    tested = sorted((c.p, index) for index, c in enumerate(comparisons) if not math.isnan(c.p))
-    verdicts = [comparison.verdict for comparison in comparisons]
-    survives = True
-    for place, (p, index) in enumerate(tested):
-        survives = survives and p <= (1 - CONFIDENCE) / (len(tested) - place)
-        verdicts[index] = "differs" if survives else "perhaps" if p < 1 - CONFIDENCE else "alike"
-    return [each._replace(verdict=verdict) for each, verdict in zip(comparisons, verdicts, strict=True)]
-
-
-# Telling
-
-
-def print_comparison(comparisons: Sequence[Comparison], console: Console, note: str = "") -> None:
-    """Print a table of B/A per experiment, each difference in words, how many there are, and a note."""
-    for name, against in itertools.product(EXPERIMENTS, dict.fromkeys(each.against for each in comparisons)):
-        chosen = [each for each in comparisons if name in each.experiments and each.against == against]
-        if chosen:
-            divided = f", divided by {TRANSPORTS[against].label} of the same block" if against else ""
-            console.print(Text.assemble("\n", (name, "bold"), f": B/A{divided}"))
-            print_table(_table(name, chosen), console)
-    console.print("≠ differs   ~ perhaps   = identical in all trials   ? a trial was suspect", style="dim")
-    for each in comparisons:
-        if each.verdict == "differs":
-            console.print(f"≠ {describe(each)}", highlight=False)
-    console.print(f"→ {summary(comparisons)}", highlight=False)
-    if note:
-        console.print(note, style="yellow", highlight=False)
-
-
-def machines_note(run_a: Run, run_b: Run) -> str:
-    """Return what to mind if the runs are of different machines; empty if they are of the same kind."""
-    environments = [run.facts.get("environment", {}) for run in (run_a, run_b)]
-    told = [f"{each.get('cpu', 'unknown')}, {each.get('cores', '?')} cores" for each in environments]
-    if told[0] == told[1]:
-        return ""
-    return (
-        f"The runs are of different machines (A: {told[0]}; B: {told[1]}): absolute times and CPU figures do "
-        "not travel; read the counts, and what is divided by a transport of the same run."
-    )
-
-
-def describe(comparison: Comparison) -> str:
-    """Return a comparison in words."""
-    scenario, ratio = comparison.scenario, comparison.ratio
-    where = TRANSPORTS[scenario["transport"]].label
-    told = [
-        f"{name} {scenario[name]}"
-        for name, default in DEFAULTS.items()
-        if scenario[name] is not None and (scenario[name] != default or name in ALWAYS_TOLD)
-    ]
-    where = ", ".join([where, *told])
-    figure = NAMES.get(comparison.figure, comparison.figure).replace("\n", " ")
-    over = f" over {TRANSPORTS[comparison.against].label}'s" if comparison.against else ""
-    return (
-        f"{where}: {figure}{over} {number(comparison.a.estimate)} → {number(comparison.b.estimate)} "
-        f"({number(ratio.estimate)}×, from {number(ratio.low)} to {number(ratio.high)})"
-    )
-
-
-def summary(comparisons: Sequence[Comparison]) -> str:
-    """Return how many figures differ, and how many would by chance."""
-    count = {verdict: sum(each.verdict == verdict for each in comparisons) for verdict in MARKS}
-    excluding = count["differs"] + count["perhaps"]
-    tested = excluding + count["alike"]
-    sentence = (
-        f"Of {len(comparisons)} figures, {count['differs']} differ (identical: {count['equal']}): of the "
-        f"{tested} that vary, {excluding} have a 95 % interval without 1, where chance alone gives about "
-        f"{number(tested * (1 - CONFIDENCE))}, so only those count that stand when all are allowed for (Holm)"
-    )
-    if count["unknown"]:
-        sentence += f"; {count['unknown']} cannot be judged, for want of a second trial or because of zeros"
-    return sentence + "."
-
-
-def as_records(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
-    """Return comparisons for JSON: intervals as objects, NaN as null."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, Interval):
-            return {name: plain(bound) for name, bound in value._asdict().items()}
-        return _none_if_nan(value)
-
-    return [{name: plain(value) for name, value in each._asdict().items()} for each in comparisons]
-
-
-def _table(experiment: str, comparisons: Sequence[Comparison]) -> Table:
-    rows: dict[Key, dict[str, Comparison]] = {}
-    for each in comparisons:
-        rows.setdefault(tuple(each.scenario.items()), {})[each.figure] = each
-    axes = [axis for axis in AXES if len({dict(key).get(axis) for key in rows} - {None}) > 1]
-    found = {each.figure for each in comparisons}
-    figures = [name for name in EXPERIMENTS[experiment].columns if name in found]
-    table = Table()
-    for name in ["transport", *axes, *figures]:
-        table.add_column(NAMES.get(name, name), justify="left" if name == "transport" else "right")
-    for key, cells in rows.items():
-        scenario, transport = dict(key), TRANSPORTS[dict(key)["transport"]]
-        table.add_row(
-            Text(transport.label, style=transport.colour),
-            *("" if scenario[axis] is None else f"{scenario[axis]}" for axis in axes),
-            *(_cell(cells[figure]) if figure in cells else "" for figure in figures),
+    scenarios_a, scenarios_b = _scenarios(run_a), _scenarios(run_b)
+    comparisons = []
+    for key in scenarios_a:
+        own = scenarios_a[key], scenarios_b.get(key, [])
+        if not all(own) or not _is_searched(own):
+            continue
+        a, b = (estimate(pd.DataFrame(rows), figure) for rows in own)
+        ratio, p, verdict = NO_INTERVAL, math.nan, "unknown"
+        if a == b:
+            ratio, verdict = Interval(1.0, 1.0, 1.0), "equal"
+        elif min(a.low, b.low) > 0 and max(a.high, b.high) < math.inf:
+            ratio, verdict = ratio_of(b, a), ""
+            error = math.log(ratio.high / ratio.low) / 2 / float(ndtri((1 + CONFIDENCE) / 2))
+            p = 2 * float(ndtr(-abs(math.log(ratio.estimate)) / error))
+        comparisons.append(
+            Comparison(dict(key), shown, figure, None, a, b, ratio, p, verdict, _doubted(*own))
         )
-    return table
+    return comparisons
 
 
-def _cell(comparison: Comparison) -> str:
-    ratio, mark = comparison.ratio, "?" if comparison.suspect else ""
-    if comparison.verdict == "equal":
-        return f"={mark}"
-    if math.isnan(ratio.estimate):
-        return f"–{mark}"
-    told = f"{ratio.estimate:.3f}" if 0.9 < ratio.estimate < 1.1 else number(ratio.estimate)
-    if ratio.low > 0:
-        factor = math.sqrt(ratio.high / ratio.low)
-        told += f" ×{number(factor)}" if factor > 2 else f" ±{(factor - 1) * 100:.2g}%"
-    return f"{told}{mark} {MARKS[comparison.verdict]}".rstrip()
+def _figures(asked: Sequence[_Asked]) -> Figures:
+    """Return the figures of comparisons as scenarios × blocks.
 
-
-# Finding
+    The spread of a figure is shared by scenarios of which a machine's speed decides alike: a poll's wait
+    varies by far less than a push.
+    """
+    cells: dict[tuple[Key, str], tuple[Blocks, Blocks]] = {}
+    for each in asked:
+        cells[each.key, each.figure] = each.own
+        if each.reference is not None and each.by is not None:
+            cells[each.reference, each.figure] = each.by
+    places = {name: place for place, name in enumerate(cells)}
+    runs = []
+    for side in (0, 1):
+        repeats = sorted({repeat for blocks in cells.values() for repeat in blocks[side]})
+        runs.append(
+            np.array(
+                [[blocks[side].get(repeat, math.nan) for repeat in repeats] for blocks in cells.values()]
+            )
+        )
+    groups = [(figure, _moved_by_speed(figure, dict(key)["transport"])) for key, figure in cells]
+    pairs = [
+        (
+            places[each.key, each.figure],
+            None if each.reference is None else places[each.reference, each.figure],
+        )
+        for each in asked
+    ]
+    return Figures(runs[0], runs[1], groups, pairs)
 
 
 def _scenarios(run: Run) -> dict[Key, Rows]:
@@ -276,7 +275,7 @@ def _scenarios(run: Run) -> dict[Key, Rows]:
     found: dict[Key, Rows] = {}
     for row in _rows(run):
         if row["verdict"] != "invalid" and row["transport"] in TRANSPORTS:
-            key = tuple((name, _none_if_nan(row[name])) for name in ("transport", *DEFAULTS))
+            key = tuple((name, none_if_nan(row[name])) for name in ("transport", *DEFAULTS))
             found.setdefault(key, []).append(row)
     order = list(TRANSPORTS)
 
@@ -299,12 +298,24 @@ def _rows(run: Run) -> list[dict[str, Any]]:
 
 
 def _reference(key: Key, common: Sequence[Key]) -> Key | None:
-    """Return the scenario of the first push transport that otherwise is the same; None if it is this one."""
+    """Return the push scenario that otherwise is the same; None if it is this one, or there is none.
+
+    Of several that both runs have, that of the same library, or else the protocol's first server.
+    """
+    own = TRANSPORTS[dict(key)["transport"]]
     shared = {field for field in key if field[0] not in OF_THE_TRANSPORT}
-    for other in common:
-        if TRANSPORTS[dict(other)["transport"]].family == "push" and shared <= set(other):
-            return None if other == key else other
-    return None
+    pushed = [
+        (TRANSPORTS[dict(other)["transport"]], other)
+        for other in common
+        if shared <= set(other) and TRANSPORTS[dict(other)["transport"]].family == "push"
+    ]
+    if not pushed:
+        return None
+    alike = own.family != "push"
+    _, chosen = min(
+        pushed, key=lambda each: (alike and each[0].library != own.library, each[0].variant_of is not None)
+    )
+    return None if chosen == key else chosen
 
 
 def _moved_by_speed(figure: str, transport: str) -> bool:
@@ -324,8 +335,8 @@ def _nothing_in_common(run_a: Run, run_b: Run, a: Mapping[Key, Rows], b: Mapping
     return f"{names} (the nearest differ in {nearest}); measure both with the same profile and --set"
 
 
-def _blocks(rows: Rows, figure: str) -> dict[int, float]:
-    values = {row["repeat"]: _none_if_nan(row.get(figure)) for row in rows}
+def _blocks(rows: Rows, figure: str) -> Blocks:
+    values = {row["repeat"]: none_if_nan(row.get(figure)) for row in rows}
     return {repeat: float(value) for repeat, value in values.items() if value is not None}
 
 
@@ -333,5 +344,6 @@ def _doubted(*runs: Rows) -> bool:
     return any(row["verdict"] == "suspect" for rows in runs for row in rows)
 
 
-def _none_if_nan(value: Any) -> Any:
+def none_if_nan(value: Any) -> Any:
+    """Return a value, None for NaN."""
     return None if isinstance(value, float) and math.isnan(value) else value

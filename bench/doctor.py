@@ -1,7 +1,8 @@
 """What this machine can and cannot measure, what to do about it, and how loud its noise is.
 
 The noise floor is the instrument held against itself: one scenario measured several times as A and as B in
-turn. A and B do not differ, so the interval of their ratio is what a difference must exceed to be seen here.
+turn. A and B do not differ, so their ratio is 1 but for noise, and the noise of all these trials tells which
+difference a comparison of as many repeats finds in eight of ten tries.
 """
 
 import resource
@@ -21,7 +22,7 @@ from bench.environment import process_environment, python_command
 from bench.processes import TrialFailed
 from bench.quota import read_quota
 from bench.scenario import Scenario
-from bench.statistics import Interval, ratio_interval
+from bench.statistics import CONFIDENCE, Interval, detectable_ratio, per_figure, ratio_interval
 from bench.trial import run_trial
 from bench.verdict import tell_condition
 from clients.limits import SPARE_DESCRIPTORS
@@ -68,9 +69,19 @@ def examine() -> Iterator[Finding]:
 
 
 class Noise(NamedTuple):
-    """The noise floor: for each figure the ratio of the same scenario to itself, and the trials' doubts."""
+    """The noise floor.
 
+    Attributes:
+        pairs: How many times A and B were measured, each.
+        ratios: For each figure the ratio of the same scenario to itself; the intervals hold all together with
+            95 % confidence, so that a quiet machine seldom shows a difference in any.
+        detectable: For each figure the ratio that would be found in 8 of 10 tries.
+        doubts: Of the trials.
+    """
+
+    pairs: int
     ratios: dict[str, Interval]
+    detectable: dict[str, Interval]
     doubts: list[str]
 
 
@@ -84,7 +95,7 @@ def measure_noise(pairs: int = PAIRS, told: Callable[[int, int], None] = lambda 
     Raises:
         TrialFailed: If a trial fails.
     """
-    figures: dict[str, tuple[dict[int, float], dict[int, float]]] = {name: ({}, {}) for name in NOISE_FIGURES}
+    figures: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in NOISE_FIGURES}
     doubts = []
     for trial in range(2 * pairs):
         # A B, B A, A B …: so that a steady drift of the machine hits both alike
@@ -96,9 +107,15 @@ def measure_noise(pairs: int = PAIRS, told: Callable[[int, int], None] = lambda 
         if row["verdict_reason"]:
             doubts.append(row["verdict_reason"])
         for name, sides in figures.items():
-            sides[side][pair] = row[name]
+            sides[side].append(row[name])
         told(trial + 1, 2 * pairs)
-    return Noise({name: ratio_interval(*sides) for name, sides in figures.items()}, doubts)
+    confidence = per_figure(CONFIDENCE, len(figures))
+    return Noise(
+        pairs,
+        {name: ratio_interval(*sides, confidence) for name, sides in figures.items()},
+        {name: detectable_ratio([*a, *b], pairs) for name, (a, b) in figures.items()},
+        doubts,
+    )
 
 
 def _loopback_pair() -> tuple[StampedSocket, socket.socket]:

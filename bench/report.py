@@ -1,6 +1,5 @@
 """What a person reads in the terminal: one table per experiment, and one sentence computed from it."""
 
-import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -13,6 +12,7 @@ from bench.experiments.base import Experiment
 from bench.fields import SEARCHED, combinations, is_set, mixed_fields, tell_field
 from bench.results import Run
 from bench.scenario import FIELDS, PROFILES, Scenario
+from bench.statistics import POWER
 from bench.tables import NAMES, experiment_table
 from bench.terminal import print_table
 
@@ -118,19 +118,23 @@ def _unusual(experiment: Experiment, trials: pd.DataFrame) -> dict[str, object]:
 
 
 def print_noise(noise: Noise, console: Console) -> None:
-    """Print the noise floor: how far the same scenario differs from itself, and what that means."""
+    """Print the noise floor: how far the same scenario differs from itself, and what would be found."""
     for name, ratio in noise.ratios.items():
         verdict = (
             "no difference, as it should be" if ratio.low <= 1 <= ratio.high else "differs by chance or drift"
         )
+        found = noise.detectable[name]
+        figure = NAMES.get(name, name).replace("\n", " ")
         console.print(
-            f"  {NAMES.get(name, name).replace(chr(10), ' '):32} B/A {ratio.estimate:.2f}, "
-            f"95 % interval {ratio.low:.2f} to {ratio.high:.2f}: {verdict}",
+            f"  {figure:32} B/A {ratio.estimate:.2f}, {ratio.low:.2f} to {ratio.high:.2f}: {verdict}\n"
+            f"  {'':32} a difference of {found.estimate - 1:.0%} is found in {POWER * 10:.0f} of 10 tries "
+            f"({found.low - 1:.0%} to {found.high - 1:.0%}: {2 * noise.pairs} trials tell noise roughly)",
             highlight=False,
         )
-    widest = max(math.sqrt(ratio.high / ratio.low) - 1 for ratio in noise.ratios.values())
     console.print(
-        f"→ With as many repeats, differences below {widest:.0%} are not to be seen here.", highlight=False
+        f"→ That is with {noise.pairs} repeats of each. The intervals hold together with 95 % confidence: a "
+        "quiet machine shows a difference in 1 of 20 runs.",
+        highlight=False,
     )
     for doubt in dict.fromkeys(noise.doubts):
         console.print(f"? one of these trials is suspect: {doubt}", style="yellow", highlight=False)

@@ -1,6 +1,5 @@
 """The doctor: what it says of this machine, and of one that lacks everything."""
 
-import math
 from typing import Any
 
 import pytest
@@ -54,13 +53,23 @@ def test_noise_is_measured_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(trials) == 12
     for ratio in noise.ratios.values():
         assert ratio.low < 1 < ratio.high  # a drift hits A and B alike
+    for ratio in noise.detectable.values():
+        assert 1 < ratio.low < ratio.estimate < ratio.high
     assert not noise.doubts
 
 
-def test_noise_is_told_in_a_sentence() -> None:
+def test_noise_is_told_by_figure_in_a_sentence() -> None:
     console = Console(record=True, width=120)
-    print_noise(Noise({"latency_p50_ms": Interval(1.02, 0.9, 1.15)}, ["a reason"]), console)
-    text = console.export_text()
+    ratios = {"latency_p50_ms": Interval(1.02, 0.9, 1.15), "server_cpu_us_per_tick": Interval(1.2, 1.1, 1.3)}
+    detectable = {
+        "latency_p50_ms": Interval(1.22, 1.15, 1.41),
+        "server_cpu_us_per_tick": Interval(1.1, 1.07, 1.19),
+    }
+    print_noise(Noise(5, ratios, detectable, ["a reason"]), console)
+    text = " ".join(console.export_text().split())
     assert "0.90 to 1.15: no difference" in text
-    assert f"below {math.sqrt(1.15 / 0.9) - 1:.0%}" in text
+    assert "1.10 to 1.30: differs" in text
+    assert "a difference of 22% is found in 8 of 10 tries (15% to 41%: 10 trials" in text
+    assert "a difference of 10% is found" in text
+    assert "with 5 repeats of each" in text
     assert "a reason" in text

@@ -182,26 +182,34 @@ def estimate(trials: pd.DataFrame, column: str, **where: Any) -> Interval:
 
 
 def ratio(trials: pd.DataFrame, column: str, above: Mapping[str, Any], below: Mapping[str, Any]) -> Interval:
-    """Estimate the ratio of a figure between two scenarios, formed within blocks of valid trials.
+    """Estimate the ratio of a figure between two scenarios over their valid trials, with its 95 % interval.
 
     Args:
         trials: Trials of an experiment.
         column: The figure.
         above, below: Values of scenario columns that choose the scenario above and below the line.
     """
-    blocks = []
-    for where in (below, above):
-        chosen = _valid(trials, where)
-        pairs = zip(chosen["repeat"], chosen[column], strict=True)
-        blocks.append({int(repeat): float(figure) for repeat, figure in pairs if figure is not None})
-    return ratio_interval(*blocks)
+    a, b = (
+        [float(figure) for figure in _valid(trials, where)[column] if figure is not None]
+        for where in (below, above)
+    )
+    return ratio_interval(a, b)
 
 
 def times(found: Interval) -> str:
-    """Write a ratio for people: 2.19×, with the 95 % interval where there is one."""
+    """Write a ratio for people: ``2.19×, 95 % interval 1.71 to 2.75``; no interval where there is none."""
+    return _bounded(found, f"{number(found.estimate)}×, 95 % interval ")
+
+
+def _in_brackets(found: Interval, words: str = "") -> str:
+    """Write a ratio for people: ``2.19× (1.71 to 2.75)``."""
+    return _bounded(found, f"{number(found.estimate)}× ({words}", ")")
+
+
+def _bounded(found: Interval, before: str, after: str = "") -> str:
     if math.isnan(found.low):
         return f"{number(found.estimate)}×"
-    return f"{number(found.estimate)}×, 95 % interval {number(found.low)} to {number(found.high)}"
+    return f"{before}{number(found.low)} to {number(found.high)}{after}"
 
 
 def over_libraries(
@@ -224,15 +232,18 @@ def over_libraries(
     return known, [(a, b) for a, b in known if TRANSPORTS[a].library == TRANSPORTS[b].library]
 
 
-def tell_range(pairs: Mapping[tuple[str, str], float], same: Sequence[tuple[str, str]]) -> str:
+def tell_range(pairs: Mapping[tuple[str, str], Interval], same: Sequence[tuple[str, str]]) -> str:
     """Write ratios of all pairs of libraries as a range that names the value of the same library.
 
-    Such as "1.5× to 4.5× by choice of library, 3× if both are by aiohttp".
+    Each end has its own 95 % interval, where it has one: "1.5× (95 % interval 1.3 to 1.7) to 4.5× (3.9 to
+    5.2) by choice of library, 3× (2.6 to 3.4) if both are by aiohttp".
     """
     if not pairs:
         return ""
-    low, high = min(pairs.values()), max(pairs.values())
-    told = f"{number(low)}× to {number(high)}×" if len(pairs) > 1 else f"{number(low)}×"
-    named = [f"{number(pairs[pair])}× if both are by {TRANSPORTS[pair[0]].library}" for pair in same]
+    ends = [choose(pairs.values(), key=lambda found: found.estimate) for choose in (min, max)]
+    told = _in_brackets(ends[0], "95 % interval ")
+    if len(pairs) > 1:
+        told += f" to {_in_brackets(ends[1])}"
+    named = [f"{_in_brackets(pairs[pair])} if both are by {TRANSPORTS[pair[0]].library}" for pair in same]
     unnamed = "" if len(pairs) > 1 else " (one pair of libraries, and not the same)"
     return f"{told} by choice of library, {' and '.join(named)}" if named else told + unnamed

@@ -96,11 +96,7 @@ def capacity_ratio(found: pd.DataFrame, above: str, below: str) -> str:
         and _is_bounded(served[b])
     }
     same = [(a, b) for a, b in pairs if TRANSPORTS[a].library == TRANSPORTS[b].library]
-    told = tell_range({pair: each.estimate for pair, each in pairs.items()}, same)
-    if same:
-        ends = pairs[same[0]]
-        told += f" (95 % interval {number(ends.low)} to {number(ends.high)})"
-    return told
+    return tell_range(pairs, same)
 
 
 def _is_bounded(capacity: Interval) -> bool:

@@ -52,7 +52,7 @@ def finding(trials: pd.DataFrame) -> str:
     sentence = f"A delivery to {to} costs the server: {told}."
     pairs, same = over_libraries(loaded, "server_cpu_us_per_tick", "long_polling", "websocket")
     if pairs:
-        found = tell_range({pair: each.estimate for pair, each in pairs.items()}, same)
+        found = tell_range(pairs, same)
         sentence += f" Long polling takes so many times the CPU of WebSocket: {found}."
     if found := clients.capacity_ratio(capacities(trials), "websocket", "long_polling"):
         sentence += f" WebSocket serves so many times the clients of long polling: {found}."
