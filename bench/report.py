@@ -211,6 +211,10 @@ def print_run(
         trials = run.trials_of(name)
         if not len(trials):
             continue
+        if name not in EXPERIMENTS:
+            told = f"{name}: this program has no such experiment; trials.csv has its {len(trials)} trials"
+            console.print(f"\n{told}", style="yellow", highlight=False, markup=False)
+            continue
         experiment = EXPERIMENTS[name]
         note = " (provisional, after one block)" if provisional else ""
         console.print(f"\n[bold]{name}: {experiment.question}[/]{note}", highlight=False)
@@ -303,7 +307,7 @@ def _by_design(row: Mapping[str, Any]) -> bool:
     """Return whether a trial is suspect of nothing but what its experiments ask for: a late generator."""
     if not all(reason.startswith("the load generator") for reason in row["verdict_reason"].split("; ")):
         return False
-    designs = [EXPERIMENTS[name].doubtful for name in row["experiment"].split()]
+    designs = [EXPERIMENTS[name].doubtful for name in row["experiment"].split() if name in EXPERIMENTS]
     return all(fields and all(row[name] == fields[name] for name in fields) for fields in designs)
 
 
