@@ -102,7 +102,7 @@ def _cpu_model() -> str:
 
 def _read(path: str) -> str:
     with contextlib.suppress(OSError):
-        return Path(path).read_text().strip()
+        return Path(path).read_text(encoding="utf-8").strip()
     return ""
 
 

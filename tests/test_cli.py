@@ -20,7 +20,11 @@ FAST = ["--quick", "--set", "window_s=0.4", "--set", "clients=3", "--set", "warm
 
 def bench(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "bench", *arguments], capture_output=True, text=True, timeout=100, cwd=cwd
+        [sys.executable, "-m", "bench", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=100,
+        cwd=cwd,
     )
 
 
@@ -131,7 +135,7 @@ def test_doctor_examines_this_machine() -> None:
 def test_ctrl_c_keeps_what_is_measured_and_resume_goes_on(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "bench", "run", "freshness", "interval", *FAST],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", cwd=tmp_path,
     )  # fmt: skip
     wait_for_trials(tmp_path, 2)
     process.send_signal(signal.SIGINT)
@@ -171,7 +175,7 @@ def wait_for_trials(folder: Path, count: int) -> None:
     deadline_s = time.monotonic() + LIMIT_S
     while time.monotonic() < deadline_s:
         tables = list(folder.glob("results/*/trials.csv"))
-        if tables and len(tables[0].read_text().splitlines()) > count:
+        if tables and len(tables[0].read_text(encoding="utf-8").splitlines()) > count:
             return
         time.sleep(0.05)
     raise AssertionError(f"no {count} trials in time")
@@ -180,7 +184,7 @@ def wait_for_trials(folder: Path, count: int) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX systems")
 def test_serve_stops_at_ctrl_c_with_code_0() -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench", "serve", "short_polling"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "bench", "serve", "short_polling"], stdout=subprocess.PIPE, encoding="utf-8"
     )
     assert process.stdout is not None
     with process.stdout:

@@ -170,7 +170,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
 def test_the_busiest_stretch_of_a_recording_is_known(tmp_path):
     path = tmp_path / "burst.csv"
     rows = [*(f"{step / 2000},ACME,1" for step in range(200)), "8,ACME,1"]
-    path.write_text("time,symbol,price\n" + "\n".join(rows) + "\n")
+    path.write_text("time,symbol,price\n" + "\n".join(rows) + "\n", encoding="utf-8")
     recording = read_recording(path, payload_bytes=128)
     assert recording.most_within(1.0) == 201  # the last tick, and the next lap's burst
     assert recording.most_within(0.01) == 21

@@ -241,7 +241,7 @@ def test_jupyterlab_opens_and_ctrl_c_stops_it(tmp_path: Path) -> None:
     environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path)}
     process = subprocess.Popen(
         [sys.executable, "-m", "bench", "notebooks", "--no-browser", "--ServerApp.allow_root=True"],
-        stderr=subprocess.PIPE, text=True, env=environment,
+        stderr=subprocess.PIPE, encoding="utf-8", env=environment,
     )  # fmt: skip
     assert process.stderr is not None
     try:

@@ -92,8 +92,8 @@ def test_a_half_written_file_is_never_a_result(tmp_path: Path, monkeypatch: pyte
 
 def test_another_schema_is_refused_with_a_sentence(tmp_path: Path) -> None:
     run = Run.create(tmp_path, FACTS)
-    facts = json.loads((run.folder / "run.json").read_text())
-    (run.folder / "run.json").write_text(json.dumps(facts | {"schema": 0}))
+    facts = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
+    (run.folder / "run.json").write_text(json.dumps(facts | {"schema": 0}), encoding="utf-8")
     with pytest.raises(ResultsError, match="schema 0"):
         Run.open(run.folder)
 
@@ -108,7 +108,7 @@ def test_what_is_no_run_is_refused_with_a_sentence(tmp_path: Path) -> None:
 
 
 def test_results_that_cannot_be_written_say_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(ResultsError, match="--results"):
         Run.create(tmp_path / "file", FACTS)
 
