@@ -23,15 +23,16 @@ from bench.course_cli import add_to as add_course_commands
 from bench.doctor import GOOD, LIMITED, MISSING, examine, measure_noise
 from bench.doubts import doubts
 from bench.experiments import EXPERIMENTS
+from bench.export import export_folder, export_zip
 from bench.grading.submission import SubmissionError
 from bench.judgements_cli import add_to as add_judgement_commands
 from bench.notebooks import NotebooksError, UnknownNotebook
 from bench.processes import TrialFailed, running_server
 from bench.progress import run_watched
 from bench.report import print_noise, print_run
-from bench.results import REFERENCE, ResultsError, Run, export, find_run
+from bench.results import ResultsError, Run, find_run
 from bench.scenario import FIELDS, Scenario, ScenarioError, parse_value
-from bench.schedule import plan_run
+from bench.schedule import digests, plan_again, plan_run
 from bench.terminal import new_console, replace_missing_signs
 from bench.trace import listing, record
 from bench.transports import MAIN, TRANSPORTS
@@ -134,13 +135,18 @@ def run(
     if resume is not None:
         if names or settings or quick or full or seed is not None:
             complain("--resume takes everything from the run; give nothing else with it", USAGE)
-        measured = Run.open(find_run(results, resume))
-        facts = measured.facts
+        path = find_run(results, resume)
+        if path.is_file():
+            complain(
+                f"{path} is a zip, and nothing can be added to it; unpack it, and resume the folder", USAGE
+            )
+        measured = Run.open(path)
+        planned = plan_again(measured)
     else:
         if not names:
             complain("say what to measure: bench run all, or names from bench list", USAGE)
         experiments, transports = sort_names(names)
-        facts = {
+        facts: dict[str, Any] = {
             "command": shlex.join(["bench", *sys.argv[1:]]),
             "profile": "quick" if quick else "full" if full else "standard",
             "seed": random.randrange(10**6) if seed is None else seed,
@@ -150,16 +156,11 @@ def run(
             "environment": machine.describe(),
             "process_environment": environment.recorded(),
         }
-    planned = plan_run(
-        facts["experiments"], facts["transports"], facts["profile"], facts["seed"], facts["overrides"]
-    )
-    if not planned:
-        complain(
-            f"nothing to measure: {', '.join(names or ())} have nothing in common; see bench list", USAGE
-        )
+        planned = plan_run(experiments, transports, facts["profile"], facts["seed"], facts["overrides"])
+        if not planned:
+            complain(f"nothing to measure: {', '.join(names)} have nothing in common; see bench list", USAGE)
+        measured = Run.create(results, {**facts, "digests": digests(planned)})
     raise_descriptor_limit(max(each.scenario.clients for each in planned))
-    if resume is None:
-        measured = Run.create(results, facts)
     finished = run_watched(measured, planned, out, err, quiet=as_json)
     if as_json:
         out.print_json(json.dumps(json.loads(measured.trials.to_json(orient="records"))))
@@ -219,11 +220,13 @@ def show(
     if as_json:
         out.print_json(json.dumps(json.loads(shown.trials.to_json(orient="records"))))
         return
-    facts, environment = shown.facts, shown.facts["environment"]
+    facts = shown.facts
+    cpu, cores, system, python = (
+        facts.get("environment", {}).get(name, "unknown") for name in ("cpu", "cores", "system", "python")
+    )
     out.print(
         f"Run {shown.folder.name} · {facts['started']} · profile {facts['profile']} · seed {facts['seed']}\n"
-        f"{environment['cpu']}, {environment['cores']} cores · {environment['system']} · "
-        f"Python {environment['python']}",
+        f"{cpu}, {cores} cores · {system} · Python {python}",
     )
     print_run(shown, out, only=only or (), brief=brief)
 
@@ -270,19 +273,26 @@ def doctor(
 @app.command("export")
 def export_(
     name: RunArgument = None,
-    target: Annotated[Path, typer.Option(help="Folder to write.")] = Path("results") / REFERENCE,
+    target: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a folder; without it RUN.zip is written here.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     results: ResultsOption = Path("results"),
 ) -> None:
     """Copy a run in small: all trials, quantiles of each, deliveries of the first block's freshness."""
     source = Run.open(find_run(results, name))
-    if source.folder.resolve() == target.resolve():
-        complain(f"{target} is the run itself; name another run, or another --target", USAGE)
     kept = [
         row["order"] for row in source.rows if row["repeat"] == 1 and "freshness" in row["experiment"].split()
     ]
-    export(source, target, kept)
-    size_kb = sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) / 1e3
-    out.print(f"{target}: {len(source.rows)} trials, {size_kb:,.0f} kB")
+    if target is None:
+        written = Path(f"{source.folder.name}.zip")
+        export_zip(source, written, kept, force=force)
+    else:
+        written = target
+        export_folder(source, target, kept, force=force)
+    files = [written, *written.rglob("*")]
+    size_kb = sum(path.stat().st_size for path in files if path.is_file()) / 1e3
+    out.print(f"{written}: {len(source.rows)} trials, {size_kb:,.0f} kB")
 
 
 @app.command(

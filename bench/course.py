@@ -33,7 +33,8 @@ def open_run(name: str) -> Run:
     """Open the run that a notebook reads, and set the style of its figures.
 
     Args:
-        name: ``reference`` (the committed one), ``newest``, or the name of a folder in results/.
+        name: ``reference`` (the committed one), ``newest``, or the name of a folder in results/: of the clone
+            or, if the package was installed without one, here or in the nearest folder above.
 
     Raises:
         ResultsError: If there is no such run.
@@ -42,7 +43,16 @@ def open_run(name: str) -> Run:
     if get_ipython() is not None:
         options = {"dpi": FIGURE_DPI, "bbox_inches": None, "metadata": {"Software": None}}
         set_matplotlib_formats("png", **options)  # type: ignore[no-untyped-call]
-    return Run.open(find_run(ROOT / "results", None if name == NEWEST else name))
+    return Run.open(find_run(results_folder(), None if name == NEWEST else name))
+
+
+def results_folder() -> Path:
+    """Return the folder of the runs: of the clone, or else the nearest one here or above."""
+    here = Path.cwd()
+    for folder in (ROOT, here, *here.parents):
+        if (folder / "results").is_dir():
+            return folder / "results"
+    return here / "results"
 
 
 def say(text: str) -> None:

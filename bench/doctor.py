@@ -176,7 +176,7 @@ def _network_emulation() -> Finding:
     tried = subprocess.run(
         ["unshare", "-n", "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     if tried.returncode:
         refusal = tried.stderr.strip().splitlines() or ["refused"]

@@ -45,7 +45,7 @@ def literature(
     if as_json:
         out.print_json(json.dumps([as_record(*pair) for pair in judged]))
         return
-    out.print(f"Published figures, held against run {run.folder.name}", highlight=False)
+    out.print(f"Published figures, held against run {run.folder.name}", highlight=False, markup=False)
     for publication, judgement in judged:
         _print_publication(publication, judgement, out)
     _print_count([judgement.verdict for _, judgement in judged], out)
@@ -61,7 +61,7 @@ def claims(
     if as_json:
         out.print_json(json.dumps([entry._asdict() for entry in entries]))
         return
-    out.print(f"The claims of the notes, held against run {run.folder.name}", highlight=False)
+    out.print(f"The claims of the notes, held against run {run.folder.name}", highlight=False, markup=False)
     for entry in entries:
         out.print(Text.assemble("\n", (f"{entry.name}: ", "bold"), entry.text))
         _print_verdict(entry.verdict, entry.sentence, entry.doubt, out)

@@ -121,7 +121,7 @@ def _cpu_model() -> str:
 
 def _read(path: str) -> str:
     with contextlib.suppress(OSError):
-        return Path(path).read_text().strip()
+        return Path(path).read_text(encoding="utf-8").strip()
     return ""
 
 
@@ -139,13 +139,27 @@ def _version(library: str) -> str:
 
 
 def _git_commit() -> str:
+    """Return which commit of this project runs; empty if the code is in no clone of it.
+
+    Where it was installed into, or copied to, may lie in another repository, whose commit says nothing of it.
+    """
+    root = Path(__file__).resolve().parent.parent
+    top = _git(root, "rev-parse", "--show-toplevel")
+    if not top or Path(top).resolve() != root or not _git(root, "ls-files", "--", "bench/machine.py"):
+        return ""
+    return _git(root, "describe", "--always", "--dirty")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """Return what Git says in a folder; empty if it cannot."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         done = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],
+            ["git", *arguments],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=5,
-            cwd=Path(__file__).parent,
+            cwd=folder,
         )
-        return done.stdout.strip()
+        return done.stdout.strip() if done.returncode == 0 else ""
     return ""

@@ -59,6 +59,7 @@ def write_page(run: Run) -> Path:
     path = run.folder / "report.html"
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        run.folder_for_figures()
         aside.write_text(page(run), encoding="utf-8")
         aside.replace(path)
     except OSError as error:

@@ -37,6 +37,10 @@ def print_run(
         trials = run.trials_of(name)
         if not len(trials):
             continue
+        if name not in EXPERIMENTS:
+            unknown = f"{name}: this program has no such experiment; trials.csv has its {len(trials)} trials"
+            console.print(f"\n{unknown}", style="yellow")
+            continue
         experiment = EXPERIMENTS[name]
         note = " (provisional, after one block)" if provisional else ""
         console.print(f"\n{name}: {experiment.question}", style="bold", end="")

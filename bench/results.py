@@ -1,11 +1,12 @@
 """A run on disk: what was asked, one tidy row per trial, and the raw deliveries of each.
 
-    results/<run>/run.json         schema version, command, seed, profile, environment, experiments
+    results/<run>/run.json         schema version, command, seed, profile, environment, experiments, rows
     results/<run>/trials.csv       one row per trial: the scenario's columns, then the figures'
     results/<run>/deliveries/      Parquet, one file per trial: a row per delivered tick of the window
 
 Every file is written aside and renamed, so that a reader finds it whole or not at all; and after every
-trial, so that an interrupted run keeps what it has.
+trial, so that an interrupted run keeps what it has. run.json comes last: it counts the rows of trials.csv and
+keeps their digest, so that a file which was cut or changed on its way is refused (bench/run_reading.py).
 """
 
 import csv
@@ -13,9 +14,8 @@ import dataclasses
 import io
 import json
 import math
-import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,17 +25,34 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.metrics import Deliveries
+from bench.run_files import RUN_JSON, TRIALS_CSV, Archive, Folder, RunFiles, write_whole
+from bench.run_files import ResultsError as ResultsError  # what callers of this module catch
+from bench.run_reading import Kind, Table, read_facts, read_parquet, read_trials, started, trials_digest
 from bench.scenario import Scenario
+from bench.transports import TRANSPORTS
 from clients.generator import DELIVERY_FIELDS
 
 SCHEMA_VERSION = 4
+WHOLE_SINCE_SCHEMA = 3
+"""Runs of older schemas may lack figures; newer ones have every column but those that came later."""
 SINCE_SCHEMA: dict[int, dict[str, Any]] = {
     2: {"attempt": 1, "replaced": False, "generator": "swarm"},
     3: {"step": 0, "padding": "noise", "tls": False, "compression": False, "latency_limit_ms": 100.0},
-    4: {"server_cpu_clock": "server", "throttled_periods": 0},
+    4: {
+        "time_unit": None,
+        "recording_rows": None,
+        "recording_first_row": None,
+        "recording_last_row": None,
+        "server_cpu_clock": "server",
+        "cpu_quota_cores": None,
+        "throttled_periods": None,
+        "conditions": None,
+    },
 }
-"""Columns that runs of older schemas lack, and what they would say; figures that they lack are empty."""
+"""The columns that came with a schema, and what older runs would say; None: they measured no such thing."""
 REFERENCE = "reference"
+INSTALLED = Path(__file__).parent
+"""The folder of this package: of a clone, or where it was installed to."""
 WORSE = ("ok", "suspect", "invalid")
 
 SCENARIO_COLUMNS = [
@@ -72,20 +89,52 @@ FIGURE_COLUMNS = """
     stamps event_loop congestion_used
 """.split()
 COLUMNS = SCENARIO_COLUMNS + FIGURE_COLUMNS
+WORDS = """
+    experiment verdict verdict_reason limit connect_limit connection_errors stamps event_loop congestion_used
+    server_cpu_clock conditions
+""".split()
+FLAGS = ["replaced", "drained"]
+WHOLE = ["repeat", "order", "step", "attempt", "seed"]
+"""Beside the scenario's, the columns of words, of True or False, of whole numbers; the rest are numbers."""
+REQUIRED = "experiment transport clients rate_hz repeat order step attempt verdict replaced".split()
+"""The columns that are empty in no row, also if the trial failed."""
+QUANTILES_PARQUET = "quantiles.parquet"
 QUANTILES_KEPT = [0.001, 0.01, *(step / 100 for step in range(2, 99)), 0.99, 0.999]
 
 
-class ResultsError(Exception):
-    """A run that is not there, cannot be read or cannot be written; the text says what to do."""
+def _kinds() -> dict[str, Kind]:
+    """Return what the cells of each column hold."""
+    kinds = dict.fromkeys(COLUMNS, Kind.NUMBER)
+    for field in dataclasses.fields(Scenario):
+        for name, kind in (("str", Kind.WORD), ("bool", Kind.FLAG), ("int", Kind.WHOLE)):
+            if name in str(field.type):
+                kinds[field.name] = kind
+    for names, kind in ((WORDS, Kind.WORD), (FLAGS, Kind.FLAG), (WHOLE, Kind.WHOLE)):
+        kinds |= dict.fromkeys(names, kind)
+    return kinds
+
+
+TABLE = Table(_kinds(), REQUIRED, SINCE_SCHEMA, SCHEMA_VERSION, WHOLE_SINCE_SCHEMA)
+"""What trials.csv holds."""
 
 
 class Run:
-    """A run: its folder, its facts (run.json) and its trials."""
+    """A run: its folder, its facts (run.json) and its trials.
 
-    def __init__(self, folder: Path, facts: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    Of a run in a zip, ``folder`` is the one beside it that has its name; it need not be there.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        facts: dict[str, Any],
+        rows: list[dict[str, Any]],
+        files: RunFiles | None = None,
+    ) -> None:
         self.folder = folder
         self.facts = facts
         self.rows = rows
+        self.files = Folder(folder) if files is None else files
 
     # Writing
 
@@ -109,8 +158,7 @@ class Run:
             raise ResultsError(
                 f"cannot write to {results}: {error.strerror}; choose another folder with --results"
             ) from error
-        run.write_facts()
-        run.write_trials()
+        run.write()
         return run
 
     def add(self, row: Mapping[str, Any], deliveries: Deliveries | None = None) -> None:
@@ -133,58 +181,60 @@ class Run:
                 use_dictionary=False,
                 column_encoding=dict.fromkeys(DELIVERY_FIELDS, "DELTA_BINARY_PACKED"),
             )
-            _write(self.deliveries_path(row), buffer.getvalue())
+            write_whole(self.folder / deliveries_name(row), buffer.getvalue())
         new = dict(row)
         for earlier in self.rows:
             if (earlier["order"], earlier["step"]) == (row["order"], row["step"]):
                 worse = WORSE.index(new["verdict"]) > WORSE.index(earlier["verdict"])
                 (new if worse else earlier)["replaced"] = True
         self.rows.append(new)
-        self.write_trials()
+        self.write()
 
-    def write_facts(self) -> None:
-        """Write run.json."""
-        _write(self.folder / "run.json", (json.dumps(self.facts, indent=2) + "\n").encode())
+    def write(self) -> None:
+        """Write trials.csv, and then run.json, which counts its rows."""
+        for name, content in self.contents().items():
+            write_whole(self.folder / name, content)
 
-    def write_trials(self) -> None:
-        """Write trials.csv."""
+    def contents(self) -> dict[str, bytes]:
+        """Return what trials.csv and run.json are to hold, in this order."""
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()
         for row in sorted(self.rows, key=lambda row: (row["order"], row["step"], row["attempt"])):
             writer.writerow({name: _cell(row.get(name)) for name in COLUMNS})
-        _write(self.folder / "trials.csv", text.getvalue().encode())
+        trials = text.getvalue().encode()
+        self.facts["trials"] = {"rows": len(self.rows), "sha256": trials_digest(trials)}
+        return {TRIALS_CSV: trials, RUN_JSON: (json.dumps(self.facts, indent=2) + "\n").encode()}
 
     # Reading
 
     @classmethod
-    def open(cls, folder: Path) -> "Run":
-        """Read a run.
+    def open(cls, path: Path) -> "Run":
+        """Read a run: its folder, or a zip of it.
 
         Raises:
-            ResultsError: If it is not there, not whole, or of another schema.
+            ResultsError: If it is not there, not whole, not as it was written, or of another schema.
         """
-        try:
-            facts = json.loads((folder / "run.json").read_text())
-            trials = pd.read_csv(folder / "trials.csv", keep_default_na=False, na_values=[""])
-        except FileNotFoundError:
-            raise ResultsError(
-                f"there is no run in {folder}; `bench show` without a name shows the newest"
-            ) from None
-        except (OSError, ValueError) as error:
-            raise ResultsError(f"the run in {folder} cannot be read: {error}") from error
-        for version, columns in SINCE_SCHEMA.items():
-            if facts.get("schema") == version - 1:
-                facts["schema"] = version
-                for name, value in columns.items():
-                    trials[name] = value
-        if facts.get("schema") != SCHEMA_VERSION:
-            raise ResultsError(
-                f"the run in {folder} has schema {facts.get('schema')}, and this program reads schema "
-                f"{SCHEMA_VERSION}; measure anew, or use the version of bench that made it"
-            )
-        rows = trials.astype(object).where(trials.notna(), None).to_dict("records")
-        return cls(folder, facts, [{str(name): value for name, value in row.items()} for row in rows])
+        files = Folder(path) if path.is_dir() else Archive(path) if path.exists() else None
+        if files is None or not files.has(RUN_JSON):
+            raise ResultsError(f"there is no run in {path}; `bench show` without a name shows the newest")
+        facts = read_facts(files)
+        rows = read_trials(files, facts, TABLE)
+        twice = pd.Series([(row["order"], row["step"], row["attempt"]) for row in rows]).duplicated()
+        for row, again in zip(rows, twice, strict=True):
+            attempt = f"order {row['order']}, step {row['step']}, attempt {row['attempt']}"
+            where = f"{files.place(TRIALS_CSV)}: {attempt}"
+            if again:
+                raise ResultsError(f"{where} stands there twice; restore the file as bench wrote it")
+            if row["verdict"] not in WORSE:
+                raise ResultsError(f"{where} has the verdict {row['verdict']!r}, not {', '.join(WORSE)}")
+            if row["transport"] not in TRANSPORTS:
+                raise ResultsError(
+                    f"{where} is of the transport {row['transport']!r}, which this program does not have; "
+                    "use the version of bench that made the run"
+                )
+        facts["schema"] = SCHEMA_VERSION
+        return cls(path if path.is_dir() else path.with_suffix(""), facts, rows, files)
 
     @property
     def trials(self) -> pd.DataFrame:
@@ -200,76 +250,99 @@ class Run:
         own = trials["experiment"].map(lambda names: experiment in names.split())
         return trials[own & ~trials["replaced"].astype(bool)]
 
-    def deliveries_path(self, row: Mapping[str, Any]) -> Path:
-        """Return where a trial's deliveries are (or would be)."""
-        again = "" if row["attempt"] == 1 else f"_{row['attempt']}"
-        return self.folder / "deliveries" / f"{row['order']:04d}_{row['transport']}{again}.parquet"
-
     def deliveries(self, row: Mapping[str, Any]) -> pd.DataFrame | None:
-        """Return the deliveries of a trial's window, a row each, or None if they were not kept."""
-        path = self.deliveries_path(row)
-        return pd.read_parquet(path) if path.exists() else None
+        """Return the deliveries of a trial's window, a row each, or None if they were not kept.
+
+        Raises:
+            ResultsError: If their file is not whole.
+        """
+        if not self.files.has(deliveries_name(row)):
+            return None
+        delivered: float | None = row.get("delivered")
+        unknown = delivered is None or math.isnan(delivered)
+        counted = None if unknown else int((delivered or 0) + (row.get("duplicated") or 0))
+        return read_parquet(
+            self.files, deliveries_name(row), dict.fromkeys(DELIVERY_FIELDS, Kind.WHOLE), counted
+        )
 
     def latency_quantiles(self, row: Mapping[str, Any]) -> pd.Series:
-        """Return a trial's latency in ms at ``QUANTILES_KEPT``, from its deliveries or as they were kept."""
+        """Return a trial's latency in ms at ``QUANTILES_KEPT``, from its deliveries or as they were kept.
+
+        Raises:
+            KeyError: If neither was kept.
+            ResultsError: If their file is not whole.
+        """
         deliveries = self.deliveries(row)
         if deliveries is not None:
             latency_ms = (deliveries["arrived_ns"] - deliveries["due_ns"]) / 1e6
             return latency_ms.quantile(QUANTILES_KEPT)
-        kept = pd.read_parquet(self.folder / "quantiles.parquet")
-        return kept.set_index("quantile")[str(row["order"])]
+        name = str(row["order"])
+        if row["replaced"] or not self.files.has(QUANTILES_PARQUET):  # those of the attempt that stands
+            raise KeyError(name)
+        kinds = {"quantile": Kind.NUMBER, name: Kind.NUMBER}
+        kept = read_parquet(self.files, QUANTILES_PARQUET, kinds, len(QUANTILES_KEPT), optional=[name])
+        return pd.Series(kept[name].to_numpy(), index=QUANTILES_KEPT, name=name)
+
+    def folder_for_figures(self) -> Path:
+        """Return where figures and the page of the run go: its folder; for a zip, one beside it, made here.
+
+        Raises:
+            OSError: If it cannot be made.
+        """
+        if isinstance(self.files, Archive):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder
+
+
+def deliveries_name(row: Mapping[str, Any]) -> str:
+    """Return the name of the file, in its run, of a trial's deliveries (that may not have been kept)."""
+    again = "" if row["attempt"] == 1 else f"_{row['attempt']}"
+    return f"deliveries/{row['order']:04d}_{row['transport']}{again}.parquet"
+
+
+def reference_folder(results: Path) -> Path | None:
+    """Return the folder of the reference run: among these results, in the clone, or with the package."""
+    for folder in (results / REFERENCE, INSTALLED.parent / "results" / REFERENCE, INSTALLED / REFERENCE):
+        if (folder / RUN_JSON).exists():
+            return folder
+    return None
 
 
 def find_run(results: Path, name: str | None) -> Path:
-    """Return the folder of a run: by name or path; without either the newest, or else the reference.
+    """Return a run's folder or zip: by name or path; without either the newest, or else the reference.
 
     Raises:
         ResultsError: If there is none.
     """
+    reference = reference_folder(results)
     if name is not None:
-        for folder in (results / name, Path(name)):
-            if (folder / "run.json").exists():
-                return folder
+        for path in (results / name, Path(name), *([reference] if name == REFERENCE and reference else [])):
+            if (path / RUN_JSON).exists() or path.is_file():
+                return path
         raise ResultsError(
-            f"there is no run {name!r} in {results}; give the name of a folder there, or a path"
+            f"there is no run {name!r} in {results}; give the name of a folder there, or the path of a "
+            "folder or a zip"
         )
-    runs = sorted(path.parent for path in results.glob("*/run.json") if path.parent.name != REFERENCE)
+    runs = [path.parent for path in results.glob(f"*/{RUN_JSON}") if path.parent.name != REFERENCE]
     if runs:
-        return runs[-1]
-    if (results / REFERENCE / "run.json").exists():
+        return max(runs, key=_started)
+    if (results / REFERENCE / RUN_JSON).exists():
         return results / REFERENCE
     raise ResultsError(f"there is no run in {results} yet; measure one with: bench run all --quick")
 
 
-def export(run: Run, target: Path, keep_orders: Sequence[int]) -> Run:
-    """Copy a run in small: all trials, the quantiles of each, and the deliveries of only some.
+def _started(folder: Path) -> tuple[datetime, int, str]:
+    """Return when a run was started, to find the newest, and what decides between runs of one second.
 
-    Args:
-        run: A finished run.
-        target: The folder to write, such as results/reference.
-        keep_orders: The ``order`` of the trials whose deliveries are kept.
+    Of a run.json that does not say so it is when it was written: if that is the newest, opening it tells what
+    is wrong, and no older run passes for the newest in silence.
     """
-    small = Run(target, run.facts, list(run.rows))
-    target.mkdir(parents=True, exist_ok=True)
-    quantiles = {
-        str(row["order"]): run.latency_quantiles(row).to_numpy()
-        for row in run.rows
-        if run.deliveries_path(row).exists()
-    }
-    buffer = io.BytesIO()
-    pd.DataFrame({"quantile": QUANTILES_KEPT, **quantiles}).astype("float32").to_parquet(
-        buffer, compression="zstd"
-    )
-    _write(target / "quantiles.parquet", buffer.getvalue())
-    (target / "deliveries").mkdir(exist_ok=True)
-    for old in (target / "deliveries").glob("*.parquet"):
-        old.unlink()
-    for row in run.rows:
-        if row["order"] in keep_orders and run.deliveries_path(row).exists():
-            _write(small.deliveries_path(row), run.deliveries_path(row).read_bytes())
-    small.write_trials()
-    small.write_facts()
-    return small
+    written_ns = (folder / RUN_JSON).stat().st_mtime_ns
+    try:
+        at = started(read_facts(Folder(folder)))
+    except ResultsError:
+        at = None
+    return at or datetime.fromtimestamp(written_ns / 1e9, UTC), written_ns, folder.name
 
 
 def _cell(value: Any) -> Any:
@@ -277,23 +350,3 @@ def _cell(value: Any) -> Any:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return f"{value:.7g}" if isinstance(value, float) else value
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: aside, to the disk, then renamed.
-
-    Raises:
-        ResultsError: If it cannot be written.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise ResultsError(
-            f"cannot write {path}: {error.strerror}; what was written before is whole"
-        ) from error

@@ -5,17 +5,23 @@ the last, so that the first tables come early.
 """
 
 import dataclasses
+import hashlib
+import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.capacity import Search, Tried, is_disturbed, next_clients, tried
 from bench.experiments import EXPERIMENTS
 from bench.machine import Cores, choose_cores
 from bench.processes import TrialFailed
-from bench.results import Run
-from bench.scenario import PROFILES, Scenario
+from bench.results import ResultsError, Run
+from bench.run_files import RUN_JSON
+from bench.scenario import FIELDS, PROFILES, Scenario
+from bench.transports import TRANSPORTS
 from bench.trial import Trial, run_trial
+from servers.recording import recording_digest
 
 ATTEMPTS = 2
 SEARCH_PATIENCE_S, SEARCH_PATIENCE_FACTOR = 5.0, 3.0
@@ -87,6 +93,74 @@ class _Wanted:
 
     experiments: dict[str, None] = dataclasses.field(default_factory=dict)
     once: bool = True
+
+
+def digests(planned: Sequence[Planned]) -> dict[str, Any]:
+    """Return the SHA-256 of a plan, and of each recording that it replays, for run.json.
+
+    Raises:
+        RecordingError: If a recording cannot be read.
+    """
+    trials = [
+        [
+            *each[:3],
+            dataclasses.asdict(each.scenario),
+            each.seed,
+            each.search and dataclasses.asdict(each.search),
+        ]
+        for each in planned
+    ]
+    recordings = sorted({each.scenario.recording for each in planned if each.scenario.recording is not None})
+    return {
+        "plan": hashlib.sha256(json.dumps(trials).encode()).hexdigest(),
+        "recordings": {name: recording_digest(Path(name)) for name in recordings},
+    }
+
+
+def plan_again(run: Run) -> list[Planned]:
+    """Plan a run that is to be gone on with, as it was planned when it began.
+
+    Raises:
+        RecordingError: If a recording cannot be read.
+        ResultsError: If a recording or the plan is another by now: one run would then hold two markets, or
+            count trials as done that were none of these. Runs before schema 4 cannot tell.
+    """
+    facts, place = run.facts, run.files.place(RUN_JSON)
+    for what, known in (("experiments", EXPERIMENTS), ("transports", TRANSPORTS), ("overrides", FIELDS)):
+        unknown = [name for name in facts[what] if name not in known]
+        if unknown:
+            raise ResultsError(f"{place}: {what} names {unknown[0]!r}, which this program does not have")
+    for name, values in facts["overrides"].items():
+        if not all(_is_of_field(name, value) for value in values):
+            raise ResultsError(f"{place}: overrides has {values!r} for {name}; restore it as bench wrote it")
+    began = facts.get("digests")
+    for name, digest in began["recordings"].items() if began else ():
+        if recording_digest(Path(name)) != digest:
+            raise ResultsError(
+                f"{name} is not the recording that run {run.folder.name} began with, and one run holds one "
+                "market; restore it, or measure anew"
+            )
+    planned = plan_run(
+        facts["experiments"], facts["transports"], facts["profile"], facts["seed"], facts["overrides"]
+    )
+    if began and digests(planned)["plan"] != began["plan"]:
+        commit = facts.get("environment", {}).get("git_commit")
+        raise ResultsError(
+            f"run {run.folder.name} was begun with other trials than this program plans by now"
+            + (f" (it was commit {commit})" if commit else "")
+            + "; go on with the program that began it, or measure anew"
+        )
+    return planned
+
+
+def _is_of_field(name: str, value: Any) -> bool:
+    """Return whether a value is of the type of a scenario's field; a whole number will do for a number."""
+    annotation = str(FIELDS[name].type)
+    if value is None or isinstance(value, bool):
+        return ("None" if value is None else "bool") in annotation
+    if isinstance(value, int):
+        return "int" in annotation or "float" in annotation
+    return type(value).__name__ in annotation
 
 
 def planned_s(planned: Iterable[Planned]) -> float:
@@ -177,7 +251,7 @@ def _attempt(each: Planned, step: int, attempt: int, cores: Cores, trial: Callab
             finished = trial(each.scenario, seed=each.seed, cores=cores)
     except TrialFailed as failure:
         failed = {"verdict": "invalid", "verdict_reason": str(failure)}
-        finished = Trial({**dataclasses.asdict(each.scenario), **failed}, None, passing=not step)
+        finished = Trial(failed, None, passing=not step)
     place = {
         "experiment": " ".join(each.experiments),
         "repeat": each.repeat,
@@ -187,4 +261,4 @@ def _attempt(each: Planned, step: int, attempt: int, cores: Cores, trial: Callab
         "seed": each.seed,
         "replaced": False,
     }
-    return finished._replace(row={**finished.row, **place})
+    return finished._replace(row={**dataclasses.asdict(each.scenario), **finished.row, **place})

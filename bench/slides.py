@@ -41,9 +41,9 @@ def build_decks(names: Sequence[str], folder: Path) -> list[Path]:
     decks = []
     for path, notebook in notebooks.items():
         deck = folder / f"{path.stem}.html"
-        deck.write_text(build_deck(notebook, path.name))
+        deck.write_text(build_deck(notebook, path.name), encoding="utf-8")
         decks.append(deck)
-    (folder / "index.html").write_text(_index(decks, list(notebooks.values())))
+    (folder / "index.html").write_text(_index(decks, list(notebooks.values())), encoding="utf-8")
     return decks
 
 
@@ -85,7 +85,7 @@ class _Parts:
 
 
 def _part(name: str) -> str:
-    return (REVEAL / name).read_text()
+    return (REVEAL / name).read_text(encoding="utf-8")
 
 
 def _index(decks: Sequence[Path], notebooks: Sequence[Any]) -> str:

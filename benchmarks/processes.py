@@ -83,7 +83,7 @@ def _arguments(connections: int, port: int, seconds: int) -> list[str]:
 def _output_of(command: list[str]) -> str:
     """Run a command to its end, on the cores of this process; if we are stopped, it is killed."""
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=PATIENCE_S)
     except subprocess.TimeoutExpired as error:
         raise Unmeasurable(f"{Path(command[0]).name} did not end within {PATIENCE_S:g} s") from error
     if done.returncode:
@@ -106,7 +106,7 @@ def serving(transport: str, *, rate_hz: float, core: int) -> Iterator[int]:
     command = python_command("servers", transport, "--rate-hz", str(rate_hz))
     command += ["--core", str(core), "--stop-with-stdin"]
     server = subprocess.Popen(
-        command, env=process_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command, env=process_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
     )
     assert server.stdin is not None
     assert server.stdout is not None
@@ -127,7 +127,7 @@ def serving(transport: str, *, rate_hz: float, core: int) -> Iterator[int]:
 def stat_ticks() -> tuple[int, int] | None:
     """Return the machine's clock ticks so far: stolen ones, and all (proc(5), /proc/stat)."""
     try:
-        first_line = Path("/proc/stat").read_text().partition("\n")[0]
+        first_line = Path("/proc/stat").read_text(encoding="utf-8").partition("\n")[0]
     except OSError:
         return None
     ticks = [int(word) for word in first_line.split()[1:9]]  # guest time is within user time

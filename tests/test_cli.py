@@ -21,7 +21,11 @@ FAST = ["--quick", "--set", "window_s=0.4", "--set", "clients=3", "--set", "warm
 
 def bench(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "bench", *arguments], capture_output=True, text=True, timeout=100, cwd=cwd
+        [sys.executable, "-m", "bench", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=100,
+        cwd=cwd,
     )
 
 
@@ -142,7 +146,7 @@ def test_ctrl_c_keeps_what_is_measured_and_resume_goes_on(tmp_path: Path) -> Non
     with interruptible():
         process = subprocess.Popen(
             [sys.executable, "-m", "bench", "run", "freshness", "interval", *FAST],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", cwd=tmp_path,
         )  # fmt: skip
     wait_for_trials(tmp_path, 2)
     process.send_signal(signal.SIGINT)
@@ -181,7 +185,7 @@ def test_kill_9_leaves_readable_trials_and_no_process(tmp_path: Path) -> None:
 def wait_for_trials(folder: Path, count: int) -> None:
     def written() -> bool:
         tables = list(folder.glob("results/*/trials.csv"))
-        return bool(tables) and len(tables[0].read_text().splitlines()) > count
+        return bool(tables) and len(tables[0].read_text(encoding="utf-8").splitlines()) > count
 
     wait_until(written, f"{count} trials")
 
@@ -189,7 +193,7 @@ def wait_for_trials(folder: Path, count: int) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX systems")
 def test_serve_stops_at_ctrl_c_with_code_0() -> None:
     with interruptible():
-        process = subprocess.Popen(SERVE, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(SERVE, stdout=subprocess.PIPE, encoding="utf-8")
     assert process.stdout is not None
     with process, process.stdout:
         assert json.loads(first_line(process))["url"].startswith("http://127.0.0.1:")
@@ -201,7 +205,7 @@ def test_serve_stops_at_ctrl_c_with_code_0() -> None:
 def test_serve_in_the_background_is_left_alone_by_ctrl_c_and_stopped_by_sigterm() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for `bench serve … &` in a script
     try:
-        process = subprocess.Popen(SERVE, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(SERVE, stdout=subprocess.PIPE, encoding="utf-8")
     finally:
         signal.signal(signal.SIGINT, before)
     with process:

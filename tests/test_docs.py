@@ -22,14 +22,14 @@ def as_printed(command: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "bench", *shlex.split(command)],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
         cwd=ROOT,
     )
     return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines()) + "\n"
 
 
-QUOTED = QUOTE.findall(README.read_text())
+QUOTED = QUOTE.findall(README.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(("command", "text"), [(command, text) for _, command, text, _ in QUOTED])
@@ -42,7 +42,7 @@ def test_readme_quotes_something() -> None:
 
 
 def commands() -> list[str]:
-    text = README.read_text()
+    text = README.read_text(encoding="utf-8")
     lines = [line.split("#")[0].strip() for line in text.splitlines() if line.startswith("    ")]
     return [
         line.removeprefix(".venv/bin/")
@@ -65,10 +65,15 @@ def test_readme_commands_have_words_that_exist(command: str) -> None:
 
 
 def test_every_transport_is_in_the_readme() -> None:
-    text = README.read_text()
+    text = README.read_text(encoding="utf-8")
     for transport in TRANSPORTS.values():
         assert f"servers/{transport.server}.py" in text
 
 
 if __name__ == "__main__":
-    README.write_text(QUOTE.sub(lambda match: match[1] + as_printed(match[2]) + match[4], README.read_text()))
+    README.write_text(
+        QUOTE.sub(
+            lambda match: match[1] + as_printed(match[2]) + match[4], README.read_text(encoding="utf-8")
+        ),
+        encoding="utf-8",
+    )

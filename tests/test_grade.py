@@ -93,7 +93,9 @@ def test_every_start_file_fails_with_its_message(name: str, all_graded: dict[Pat
 
 
 def test_the_exercises_name_every_file() -> None:
-    exercises, solutions = ((folder / "README.md").read_text() for folder in (START.parent, SOLUTIONS))
+    exercises, solutions = (
+        (folder / "README.md").read_text(encoding="utf-8") for folder in (START.parent, SOLUTIONS)
+    )
     assert not [path.name for path in START.glob("*.py") if path.stem.removeprefix("faulty") not in exercises]
     assert not [path.name for path in SOLUTIONS.glob("*.py") if path.name not in solutions]
 
@@ -118,7 +120,7 @@ def test_the_exercises_name_every_file() -> None:
 )
 def test_wrong_files_are_one_sentence(tmp_path: Path, source: str, said: str) -> None:
     file = tmp_path / "mine.py"
-    file.write_text(source)
+    file.write_text(source, encoding="utf-8")
     with pytest.raises(SubmissionError) as refused:
         read_parts([file])
     assert said in str(refused.value)
@@ -139,7 +141,9 @@ def test_wrong_files_are_one_sentence(tmp_path: Path, source: str, said: str) ->
 )
 def test_files_that_cannot_be_imported_are_one_sentence(tmp_path: Path, source: str, said: str) -> None:
     file = tmp_path / "mine.py"
-    file.write_text(source + ("async def ticks(url):\n    yield 1\n" if "Client" not in source else ""))
+    file.write_text(
+        source + ("async def ticks(url):\n    yield 1\n" if "Client" not in source else ""), encoding="utf-8"
+    )
     with pytest.raises(SubmissionError) as refused:
         graded(file, time_limit_s=HANG_LIMIT_S)
     assert said in str(refused.value)
@@ -152,7 +156,9 @@ def test_files_that_cannot_be_imported_are_one_sentence(tmp_path: Path, source: 
 def first_verdict(tmp_path: Path, body: str) -> Verdict:
     """Grade a generator with this body; return the first verdict."""
     file = tmp_path / "mine.py"
-    file.write_text(POLLING + f"async def ticks(url, poll_interval_s=1.0):\n{body}\n    yield 1\n")
+    file.write_text(
+        POLLING + f"async def ticks(url, poll_interval_s=1.0):\n{body}\n    yield 1\n", encoding="utf-8"
+    )
     with contextlib.closing(
         grade(Part("ticks", "short_polling", (file,)), time_limit_s=HANG_LIMIT_S)
     ) as found:
@@ -187,7 +193,7 @@ def test_what_goes_wrong_is_told(tmp_path: Path, body: str, wrong: str, seen: st
 
 def test_after_two_hangs_the_rest_is_not_tried(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
-    file.write_text(POLLING + "async def ticks(url):\n    while True: pass\n    yield 1\n")
+    file.write_text(POLLING + "async def ticks(url):\n    while True: pass\n    yield 1\n", encoding="utf-8")
     verdicts = list(grade(Part("ticks", "short_polling", (file,)), time_limit_s=HANG_LIMIT_S))
     assert [verdict.title for verdict in verdicts[:2]] == ["it does not come to an end"] * 2
     assert [verdict.title.startswith("not tried") for verdict in verdicts[2:]] == [True] * 5
@@ -212,7 +218,8 @@ def test_after_two_hangs_the_rest_is_not_tried(tmp_path: Path) -> None:
 def test_faults_of_servers_are_found(tmp_path: Path, handle: str, wrong: str) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
-        f'TRANSPORT = "short_polling"\nimport json\nasync def handle(query, feed):\n    {handle}\n'
+        f'TRANSPORT = "short_polling"\nimport json\nasync def handle(query, feed):\n    {handle}\n',
+        encoding="utf-8",
     )
     titles = []
     for verdict in grade(Part("handle", "short_polling", (file,)), time_limit_s=LIMIT_S):
@@ -247,7 +254,7 @@ async def serve(feed, listener, options):
 
 def test_a_server_that_hoards_for_a_slow_client_is_found(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
-    file.write_text(HOARDER)
+    file.write_text(HOARDER, encoding="utf-8")
     titles = [verdict.title for verdict in grade(Part("serve", "websocket", (file,)), time_limit_s=LIMIT_S)]
     assert "a client that does not read makes the server's memory grow" in titles
 
@@ -281,7 +288,8 @@ def test_ctrl_c_and_kill_leave_no_process(tmp_path: Path, number: signal.Signals
     file = tmp_path / "mine.py"
     file.write_text(
         POLLING + "import subprocess\nasync def ticks(url):\n"
-        f"    open({str(mark)!r}, 'w').write(str(os.getpid()))\n    while True: pass\n    yield 1\n"
+        f"    open({str(mark)!r}, 'w').write(str(os.getpid()))\n    while True: pass\n    yield 1\n",
+        encoding="utf-8",
     )
     with interruptible():
         grading = subprocess.Popen(
@@ -289,8 +297,8 @@ def test_ctrl_c_and_kill_leave_no_process(tmp_path: Path, number: signal.Signals
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-    wait_until(lambda: mark.exists() and mark.read_text(), "the student's code runs")
-    child = psutil.Process(int(mark.read_text()))
+    wait_until(lambda: mark.exists() and mark.read_text(encoding="utf-8"), "the student's code runs")
+    child = psutil.Process(int(mark.read_text(encoding="utf-8")))
     grading.send_signal(number)
     _, complaint = grading.communicate(timeout=LIMIT_S)
     assert grading.returncode == (130 if number == signal.SIGINT else -number)

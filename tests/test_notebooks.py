@@ -243,7 +243,7 @@ def test_jupyterlab_opens_and_ctrl_c_stops_it(tmp_path: Path) -> None:
     with interruptible():
         process = subprocess.Popen(
             [sys.executable, "-m", "bench", "notebooks", "--no-browser", "--ServerApp.allow_root=True"],
-            stderr=subprocess.PIPE, text=True, env=environment,
+            stderr=subprocess.PIPE, encoding="utf-8", env=environment,
         )  # fmt: skip
     assert process.stderr is not None
     too_late = threading.Timer(LIMIT_S, process.kill)  # it ends the lines that are waited for

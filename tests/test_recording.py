@@ -325,8 +325,8 @@ def test_a_file_is_read_once_until_it_changes(tmp_path, monkeypatch):
 
 def write(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "market.csv"
-    if not path.exists() or path.read_text() != text:
-        path.write_text(text)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -355,7 +355,7 @@ def test_a_recording_that_takes_too_long_to_read_is_refused(tmp_path, monkeypatc
 
 def test_a_digest_is_that_of_the_bytes(tmp_path):
     one, same, other = (tmp_path / name for name in ("one.csv", "same.csv", "other.csv"))
-    one.write_text(GOOD)
-    same.write_text(GOOD)
-    other.write_text(GOOD.replace("9", "8"))
+    one.write_text(GOOD, encoding="utf-8")
+    same.write_text(GOOD, encoding="utf-8")
+    other.write_text(GOOD.replace("9", "8"), encoding="utf-8")
     assert recording_digest(one) == recording_digest(same) != recording_digest(other)

@@ -30,7 +30,7 @@ S = 1_000_000_000
 
 def market(tmp_path: Path, *times: object, name: str = "market.csv") -> str:
     path = tmp_path / name
-    path.write_text("time,symbol,price\n" + "".join(f"{each},ACME,1\n" for each in times))
+    path.write_text("time,symbol,price\n" + "".join(f"{each},ACME,1\n" for each in times), encoding="utf-8")
     return str(path)
 
 

@@ -96,10 +96,10 @@ def test_the_history_outlasts_the_slowest_honest_client() -> None:
 
 def test_a_recording_gives_its_rate_and_is_checked_beforehand(tmp_path: Path) -> None:
     path = tmp_path / "market.csv"
-    path.write_text("time,symbol,price\n0,ACME,1\n0.5,ACME,2\n1,ACME,3\n")
+    path.write_text("time,symbol,price\n0,ACME,1\n0.5,ACME,2\n1,ACME,3\n", encoding="utf-8")
     scenario = Scenario("websocket", plan="replay", recording=str(path))
     assert scenario.rate_hz == pytest.approx(2)
-    path.write_text("time,symbol,price\n0,ACME,1\n0.5,ACME,zwei\n")
+    path.write_text("time,symbol,price\n0,ACME,1\n0.5,ACME,zwei\n", encoding="utf-8")
     with pytest.raises(ValueError, match="line 3: price 'zwei'"):
         Scenario("websocket", plan="replay", recording=str(path))
 

@@ -70,7 +70,10 @@ class Deck(HTMLParser):
 @pytest.fixture(scope="module")
 def decks(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """All decks as ``bench slides`` writes them, by name."""
-    return {path.stem: path.read_text() for path in build_decks((), tmp_path_factory.mktemp("slides"))}
+    return {
+        path.stem: path.read_text(encoding="utf-8")
+        for path in build_decks((), tmp_path_factory.mktemp("slides"))
+    }
 
 
 @each_notebook
@@ -113,7 +116,7 @@ def test_code_is_on_a_slide_only_where_it_is_wanted(path: Path, decks: Mapping[s
 
 def test_the_page_of_all_decks_leads_to_each(tmp_path: Path) -> None:
     decks = build_decks((), tmp_path)
-    index = (tmp_path / "index.html").read_text()
+    index = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert [deck.name for deck in decks] == [path.with_suffix(".html").name for path in NOTEBOOKS]
     assert all(f'href="{deck.name}"' in index for deck in decks)
     assert "://" not in index

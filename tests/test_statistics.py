@@ -140,7 +140,7 @@ def test_retrying_what_was_disturbed_lowers_the_tails() -> None:
 
 
 def test_the_readme_says_what_these_worlds_say() -> None:
-    readme = " ".join((Path(__file__).parent.parent / "README.md").read_text().split())
+    readme = " ".join((Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8").split())
     for words in ("74 of 100", "25 of 100", "80 of 100", "53 of 100"):
         assert words in readme
 

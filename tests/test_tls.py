@@ -278,7 +278,7 @@ def test_the_first_answer_is_weighed(certificate, start_server):
 def chain(path: str) -> list[str]:
     """Return the certificates in a PEM file."""
     end = "-----END CERTIFICATE-----\n"
-    pieces = Path(path).read_text().split(end)[:-1]
+    pieces = Path(path).read_text(encoding="utf-8").split(end)[:-1]
     return [piece[piece.index("-----BEGIN CERTIFICATE") :] + end for piece in pieces]
 
 
@@ -359,7 +359,9 @@ def test_a_client_without_tls_gets_nowhere(certificate, start_server):
 def test_a_certificate_that_cannot_be_read_is_one_sentence(name, text, certificate, tmp_path, capfd):
     path = tmp_path / "server.pem"
     if text is not None:
-        path.write_text(text if text != "without key" else "".join(chain(certificate.server)))
+        path.write_text(
+            text if text != "without key" else "".join(chain(certificate.server)), encoding="utf-8"
+        )
     assert serve([name, f"--certificate={path}"]) == 2
     said = capfd.readouterr().err.splitlines()
     assert len(said) == 1

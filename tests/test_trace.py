@@ -132,7 +132,7 @@ def test_wire_prints_a_listing_and_draws_it(bench: Callable[..., Done], tmp_path
     assert "GET /ticks HTTP/1.1" in done.stdout
     assert "HTTP/1.1 101 Switching Protocols" in done.stdout
     assert "to the client in" in done.stdout
-    assert (tmp_path / "wire.svg").read_text().startswith("<?xml")
+    assert (tmp_path / "wire.svg").read_text(encoding="utf-8").startswith("<?xml")
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def test_bytes_and_packets_are_those_of_the_wire(
     assert_counts_are_true(before, after)
     if payload_bytes > MSS:
         assert difference(before.down, after.down).segments > TICKS * (payload_bytes // MSS)
-    assert TIMESTAMPS.read_text().strip() == "0" or header_bytes_of(packets) == {52}
+    assert TIMESTAMPS.read_text(encoding="utf-8").strip() == "0" or header_bytes_of(packets) == {52}
 
 
 def test_counts_are_exact_from_the_first_segment(transport: Transport) -> None:
@@ -229,7 +229,7 @@ def test_ipv6_headers_are_counted_as_such(transport: Transport) -> None:
         pytest.skip(f"no IPv6 here: {error}")
     before, after, packets = two_instants(transport, "::1", 128)
     assert_counts_are_true(before, after)
-    assert TIMESTAMPS.read_text().strip() == "0" or header_bytes_of(packets) == {72}
+    assert TIMESTAMPS.read_text(encoding="utf-8").strip() == "0" or header_bytes_of(packets) == {72}
 
 
 @pytest.fixture
@@ -251,20 +251,20 @@ def _enter_fresh_network() -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     assert os.readlink("/proc/thread-self/ns/net") != outside
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True, capture_output=True)
-    TIMESTAMPS.write_text("0")
+    TIMESTAMPS.write_text("0", encoding="utf-8")
 
 
 @pytest.mark.parametrize(("host", "header_bytes"), [("127.0.0.1", 40), ("::1", 60)])
 def test_headers_without_time_stamps_are_shorter(
     transport: Transport, host: str, header_bytes: int, without_timestamps: Callable[..., Any]
 ) -> None:
-    outside = TIMESTAMPS.read_text()
+    outside = TIMESTAMPS.read_text(encoding="utf-8")
     before, after, packets = without_timestamps(two_instants, transport, host, 128)
     assert_counts_are_true(before, after)
     segments = difference(before.up, after.up)
     assert segments.header_bytes == segments.segments * header_bytes
     assert header_bytes in header_bytes_of(packets)
-    assert TIMESTAMPS.read_text() == outside
+    assert TIMESTAMPS.read_text(encoding="utf-8") == outside
 
 
 def test_an_interval_of_time_holds_what_the_counts_around_it_say() -> None:

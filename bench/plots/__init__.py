@@ -181,6 +181,7 @@ def save_figures(run: Run) -> list[Path]:
     written = []
     try:
         for drawn in draw_all(run):
+            run.folder_for_figures()
             folder.mkdir(exist_ok=True)
             for form, content in drawn.content.items():
                 path = folder / f"{drawn.experiment}_{drawn.name}.{form}"

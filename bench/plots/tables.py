@@ -50,7 +50,7 @@ def kept_quantiles(run: Run, row: Any) -> pd.Series | None:
     """Return a trial's latency quantiles in ms, or None if neither they nor its deliveries were kept."""
     try:
         return run.latency_quantiles(row)
-    except (KeyError, FileNotFoundError):
+    except KeyError:
         return None
 
 
