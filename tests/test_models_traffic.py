@@ -1,5 +1,6 @@
 """The theory of bytes, packets and break-evens: against what clients and codecs write, and at limits."""
 
+import io
 import json
 import math
 
@@ -7,13 +8,17 @@ import pytest
 from hpack import Decoder
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from websockets.frames import Frame, Opcode
 
 from bench import models
+from bench.experiments import EXPERIMENTS
 from bench.models import Link
+from bench.report import experiment_table
 from clients.base import Address
 from clients.headers import HEADER_SETS
 from servers.wire import encode_array, encode_tick
+from tests.synthetic import synthetic_run, trial
 
 ADDRESS = Address("127.0.0.1", 12345)
 HEAD_BYTES = 145
@@ -64,6 +69,40 @@ def test_push_costs_a_frame(payload_bytes: int, frame_bytes: int) -> None:
     down = frame_bytes + models.SEGMENT_HEADER_BYTES * models.segments(frame_bytes)
     assert traffic.wire_bytes_down == (down, down)
     assert traffic.wire_bytes_up.low == models.SEGMENT_HEADER_BYTES
+
+
+def test_an_ack_for_each_tick_or_for_two() -> None:
+    """RFC 9293, section 3.8.6.3: a receiver may wait for a second segment."""
+    each, every_other = models.push_traffic(128), models.push_traffic(128, ticks_per_ack=2)
+    assert (each.wire_bytes, every_other.wire_bytes) == (238, 212)
+
+    def polling(interval_s: float) -> float:
+        return models.polling_traffic(5.0, interval_s, **ASKING).wire_bytes
+
+    one, two = (models.equal_bytes_interval_s(5.0, polling, t.wire_bytes) for t in (each, every_other))
+    assert two > 1.2 * one
+
+
+@pytest.mark.parametrize("payload_bytes", [96, 1024, 16_384, 65_536])
+def test_large_messages_have_bounds_whose_middle_is_no_prediction(payload_bytes: int) -> None:
+    traffic = models.push_traffic(payload_bytes)
+    low, high = traffic.wire_bytes_between
+    assert low == traffic.wire_bytes_up.low + traffic.wire_bytes_down.low
+    assert high == traffic.wire_bytes_up.high + traffic.wire_bytes_down.high
+    assert (low == high) == (payload_bytes < 1400)
+    assert traffic.wire_bytes == (low + high) / 2
+
+
+def test_a_table_prints_both_bounds_of_theory() -> None:
+    low, high = models.push_traffic(16_384).wire_bytes_between
+    figures = {
+        f"{layer}_bytes_per_tick_{way}": 1.0 for layer in ("app", "tls", "wire") for way in ("up", "down")
+    }
+    row = trial("overhead", "websocket", {**figures, "payload_bytes_per_tick": 1.0}, payload_bytes=16_384)
+    with io.StringIO() as printed:
+        table = experiment_table(EXPERIMENTS["overhead"], synthetic_run(row).trials)
+        Console(file=printed, width=200).print(table)
+        assert f"{low:,.0f} to {high:,.0f}" in printed.getvalue()
 
 
 def test_five_ticks_share_an_answer() -> None:

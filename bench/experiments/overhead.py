@@ -9,7 +9,14 @@ from typing import Any
 import pandas as pd
 
 from bench.experiments.base import Design, Experiment, both_ways, estimate, number, single_trials
-from bench.models import array_bytes, polling_traffic, push_traffic, request_bytes, response_head_bytes
+from bench.models import (
+    Bounds,
+    array_bytes,
+    polling_traffic,
+    push_traffic,
+    request_bytes,
+    response_head_bytes,
+)
 from bench.scenario import Profile
 from bench.transports import MAIN, TRANSPORTS
 
@@ -57,12 +64,12 @@ def rows(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def predict(summary: pd.DataFrame) -> pd.Series:
-    """Predict the bytes on the wire: a frame, or a request and an answer, in full segments."""
+    """Predict the bytes on the wire, with the fewest and the most ACKs that a large message may have."""
 
-    def wire_bytes(row: "pd.Series[Any]") -> float:
+    def wire_bytes(row: "pd.Series[Any]") -> Bounds:
         payload = int(row["payload_bytes"])
         if TRANSPORTS[row["transport"]].family == "push":
-            return push_traffic(payload).wire_bytes
+            return push_traffic(payload).wire_bytes_between
         settings = {"headers": row["headers"], "cookie_bytes": int(row["cookie_bytes"])}
         if TRANSPORTS[row["transport"]].family == "held":
             settings["hold_s"] = FIXED["hold_s"]
@@ -72,7 +79,7 @@ def predict(summary: pd.DataFrame) -> pd.Series:
             payload_bytes=payload,
             request_bytes=request_bytes(row["transport"], TYPICAL_CURSOR, **settings),
             response_head_bytes=response_head_bytes(array_bytes(1, payload)),
-        ).wire_bytes
+        ).wire_bytes_between
 
     return summary.apply(wire_bytes, axis="columns")
 
