@@ -15,7 +15,6 @@ from bench.doctor import Noise
 from bench.experiments import EXPERIMENTS
 from bench.experiments.base import Experiment, estimate, number
 from bench.metrics import WindowTicks
-from bench.models import Bounds
 from bench.results import Run
 from bench.scenario import FIELDS as SCENARIO_FIELDS
 from bench.scenario import PROFILES
@@ -175,17 +174,11 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | No
             for column in experiment.columns
         ]
         if predicted is not None:
-            cells.append(Text(_theory(predicted[index])))
+            cells.append(Text(number(predicted[index])))
         table.add_row(*cells)
     if any(row["within"] for row in summary):
         table.caption, table.caption_justify = WITHIN, "left"
     return table
-
-
-def _theory(predicted: float | Bounds) -> str:
-    """Write what theory says: a figure, or both ends where it gives bounds."""
-    ends = predicted if isinstance(predicted, Bounds) else (predicted, predicted)
-    return " to ".join(dict.fromkeys(map(number, ends)))
 
 
 def varied_axes(rows: pd.DataFrame) -> list[str]:

@@ -1,6 +1,5 @@
 """The theory of bytes, packets and break-evens: against what clients and codecs write, and at limits."""
 
-import io
 import json
 import math
 
@@ -8,17 +7,13 @@ import pytest
 from hpack import Decoder
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 from websockets.frames import Frame, Opcode
 
 from bench import models
-from bench.experiments import EXPERIMENTS
 from bench.models import Link
-from bench.report import experiment_table
 from clients.base import Address
 from clients.headers import HEADER_SETS
 from servers.wire import encode_array, encode_tick
-from tests.synthetic import synthetic_run, trial
 
 ADDRESS = Address("127.0.0.1", 12345)
 HEAD_BYTES = 145
@@ -91,18 +86,6 @@ def test_large_messages_have_bounds_whose_middle_is_no_prediction(payload_bytes:
     assert high == traffic.wire_bytes_up.high + traffic.wire_bytes_down.high
     assert (low == high) == (payload_bytes < 1400)
     assert traffic.wire_bytes == (low + high) / 2
-
-
-def test_a_table_prints_both_bounds_of_theory() -> None:
-    low, high = models.push_traffic(16_384).wire_bytes_between
-    figures = {
-        f"{layer}_bytes_per_tick_{way}": 1.0 for layer in ("app", "tls", "wire") for way in ("up", "down")
-    }
-    row = trial("overhead", "websocket", {**figures, "payload_bytes_per_tick": 1.0}, payload_bytes=16_384)
-    with io.StringIO() as printed:
-        table = experiment_table(EXPERIMENTS["overhead"], synthetic_run(row).trials)
-        Console(file=printed, width=200).print(table)
-        assert f"{low:,.0f} to {high:,.0f}" in printed.getvalue()
 
 
 def test_five_ticks_share_an_answer() -> None:

@@ -9,14 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.experiments.base import Design, Experiment, both_ways, estimate, number, single_trials
-from bench.models import (
-    Bounds,
-    array_bytes,
-    polling_traffic,
-    push_traffic,
-    request_bytes,
-    response_head_bytes,
-)
+from bench.models import array_bytes, polling_traffic, push_traffic, request_bytes, response_head_bytes
 from bench.scenario import Profile
 from bench.transports import MAIN, TRANSPORTS
 
@@ -64,12 +57,12 @@ def rows(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def predict(summary: pd.DataFrame) -> pd.Series:
-    """Predict the bytes on the wire, with the fewest and the most ACKs that a large message may have."""
+    """Predict the bytes on the wire: a frame, or a request and an answer, in full segments."""
 
-    def wire_bytes(row: "pd.Series[Any]") -> Bounds:
+    def wire_bytes(row: "pd.Series[Any]") -> float:
         payload = int(row["payload_bytes"])
         if TRANSPORTS[row["transport"]].family == "push":
-            return push_traffic(payload).wire_bytes_between
+            return push_traffic(payload).wire_bytes
         settings = {"headers": row["headers"], "cookie_bytes": int(row["cookie_bytes"])}
         if TRANSPORTS[row["transport"]].family == "held":
             settings["hold_s"] = FIXED["hold_s"]
@@ -79,7 +72,7 @@ def predict(summary: pd.DataFrame) -> pd.Series:
             payload_bytes=payload,
             request_bytes=request_bytes(row["transport"], TYPICAL_CURSOR, **settings),
             response_head_bytes=response_head_bytes(array_bytes(1, payload)),
-        ).wire_bytes_between
+        ).wire_bytes
 
     return summary.apply(wire_bytes, axis="columns")
 
