@@ -3,10 +3,19 @@
 import math
 from typing import Any
 
-from bench.evidence import Evidence, NotMeasured, tell
+import pandas as pd
+
+from bench.evidence import Evidence, NotMeasured, asked_once, tell
 from bench.experiments import idle, overhead
-from bench.experiments.base import estimate, number, over_libraries, ratio, tell_range, times
-from bench.experiments.clients import FIXED as CAPACITY
+from bench.experiments.base import (
+    both_ways,
+    estimate,
+    number,
+    over_libraries,
+    ratio,
+    tell_range,
+    times,
+)
 from bench.transports import TRANSPORTS
 
 HOLDS = "holds"
@@ -21,30 +30,42 @@ MARKED = 1.2
 WEBSOCKET_IS_PUSH = 0.001
 """Requests per tick of a transport that is not asked: none, but for rounding."""
 
+FULL_MEMORY_MB = 4_000.0
+"""Memory that machines to rent have for a core: connections that need more run out of it first."""
+NOT_THE_MACHINE = ("clients not let in in time",)
+"""What may end a search that no bigger machine would change."""
+
 Verdict = tuple[str, str]
+"""A verdict, or an empty text where the specification's is not contradicted; and a sentence."""
 
 
-def persistent(evidence: Evidence) -> Verdict:
-    """Count the connections that WebSocket and HTTP open while ticks flow."""
-    pushed = _opened(evidence, "websocket")
-    kept, single = (_opened(evidence, "short_polling", keep_alive=keep) for keep in (True, False))
+def persistent_websocket(evidence: Evidence) -> Verdict:
+    """Count the connections that WebSocket clients had to open anew while ticks flow."""
+    opened = _opened(evidence, "websocket")
     sentence = (
-        f"For 1,000 ticks WebSocket opened {number(pushed)} connections more; short polling {number(kept)} "
-        f"with keep-alive, HTTP/1.1's default, and {number(single)} without."
+        f"For 1,000 ticks a WebSocket opened {number(opened)} connections more: on loopback, with nothing on "
+        "the way that ends it. What ends it elsewhere waits for the experiment recovery."
     )
-    if pushed > PER_THOUSAND_RARE:
-        return FAILS, sentence
-    return (HOLDS if kept > PER_THOUSAND_RARE else WITHIN_LIMITS), sentence
+    return (FAILS if opened > PER_THOUSAND_RARE else ""), sentence
+
+
+def persistent_http(evidence: Evidence) -> Verdict:
+    """Count the connections that HTTP opens while ticks flow, kept and not."""
+    kept, single = _opened_by_polls(evidence)
+    sentence = (
+        f"For 1,000 ticks short polling opened {number(kept)} connections more with keep-alive, HTTP/1.1's "
+        f"default, and {number(single)} without."
+    )
+    return (WITHIN_LIMITS if kept > PER_THOUSAND_RARE else ""), sentence
 
 
 def handshake(evidence: Evidence) -> Verdict:
     """Count the connections per request, and what one costs."""
-    kept, single = (_opened(evidence, "short_polling", keep_alive=keep) for keep in (True, False))
-    polled = overhead_bytes(evidence, True), overhead_bytes(evidence, False)
+    kept, single = _opened_by_polls(evidence)
+    costs = request_bytes(evidence, True), request_bytes(evidence, False)
     sentence = (
-        f"With keep-alive 1,000 requests opened {number(kept)} connections, without it {number(single)}; "
-        "then each "
-        f"request cost {number(polled[1] - polled[0])} B more on the wire."
+        f"With keep-alive 1,000 ticks took {number(kept)} connections, without it {number(single)}; then "
+        f"each request cost {number(costs[1] - costs[0])} B more on the wire."
     )
     if kept >= PER_THOUSAND_EACH:
         return HOLDS, sentence
@@ -55,14 +76,19 @@ def _opened(evidence: Evidence, transport: str, **where: Any) -> float:
     return evidence.figure("handshake", "connections_per_1000_ticks", transport=transport, **where).estimate
 
 
-def overhead_bytes(evidence: Evidence, keep_alive: bool) -> float:
-    """Return the wire bytes per tick of short polling in the experiment handshake, both ways."""
-    return sum(
-        evidence.figure(
-            "handshake", f"wire_bytes_per_tick_{way}", transport="short_polling", keep_alive=keep_alive
-        ).estimate
-        for way in ("up", "down")
+def _opened_by_polls(evidence: Evidence) -> tuple[float, float]:
+    """Return the connections per 1,000 ticks of short polling, kept between requests and not."""
+    kept, single = (_opened(evidence, "short_polling", keep_alive=keep) for keep in (True, False))
+    return kept, single
+
+
+def request_bytes(evidence: Evidence, keep_alive: bool) -> float:
+    """Return the wire bytes both ways of a request of short polling in the experiment handshake."""
+    asked = {"transport": "short_polling", "keep_alive": keep_alive}
+    per_tick = sum(
+        evidence.figure("handshake", f"wire_bytes_per_tick_{way}", **asked).estimate for way in ("up", "down")
     )
+    return per_tick / evidence.figure("handshake", "requests_per_tick", **asked).estimate
 
 
 def latency(evidence: Evidence) -> Verdict:
@@ -77,10 +103,11 @@ def latency(evidence: Evidence) -> Verdict:
         for name in ("long_polling", "short_polling")
     }
     interval_s = evidence.values("freshness", "poll_interval_s", transport="short_polling")[0]
+    rate_hz = evidence.values("freshness", "rate_hz", transport="websocket")[0]
     sentence = (
-        f"Half of the ticks arrive within {tell(medians['websocket'], 'ms')} by WebSocket. As "
-        f"multiples of that: long polling {times(ratios['long_polling'])}; short polling each {interval_s:g} "
-        f"s {times(ratios['short_polling'])}."
+        f"At {rate_hz:g} ticks a second half of them arrive within {tell(medians['websocket'], 'ms')} by "
+        f"WebSocket. As multiples of that: long polling {times(ratios['long_polling'])}; short polling each "
+        f"{interval_s:g} s {times(ratios['short_polling'])}."
     )
     held = [ratios["long_polling"].low, ratios["long_polling"].estimate]
     try:
@@ -101,7 +128,9 @@ def latency(evidence: Evidence) -> Verdict:
 
 def overhead_(evidence: Evidence) -> Verdict:
     """Compare wire bytes per tick when each tick is asked for, and where many share an answer."""
-    own = overhead.rows(evidence.trials("overhead"))
+    trials = evidence.trials("overhead")
+    asking = trials["transport"] != "websocket"
+    own = overhead.rows(pd.concat([asked_once(trials[asking]), trials[~asking]]))
     size = min(own["payload_bytes"])
     asked = {
         name: estimate(
@@ -114,8 +143,7 @@ def overhead_(evidence: Evidence) -> Verdict:
     sentence = (
         f"A tick of {size} B costs {number(asked['websocket'])} B on the wire by WebSocket, "
         f"{number(asked['long_polling'])} by long polling and {number(asked['short_polling'])} by short "
-        "polling, if "
-        "each is asked for with a browser's headers."
+        "polling, if each is asked for with a browser's headers; an ACK for each push is in it."
     )
     if asked["websocket"] >= min(asked["short_polling"], asked["long_polling"]):
         return FAILS, sentence
@@ -131,19 +159,42 @@ def overhead_(evidence: Evidence) -> Verdict:
 
 
 def _seldom_polling(evidence: Evidence) -> tuple[float, float, float, float]:
-    """Return wire bytes per tick of the cheapest interval, that interval, the rate, and WebSocket's bytes."""
-    trials = evidence.trials("interval")
-    total = trials["wire_bytes_per_tick_up"].astype(float) + trials["wire_bytes_per_tick_down"].astype(float)
-    polled = (
-        total[trials["transport"] == "short_polling"]
-        .groupby(trials["poll_interval_s"].astype(float))
-        .median()
-    )
-    pushed = total[trials["transport"] == "websocket"].median()
-    if not len(polled) or math.isnan(pushed):
+    """Return wire bytes per tick of the cheapest interval, that interval, the rate, and WebSocket's bytes.
+
+    Of several rates it is the one at which polling saves the most.
+    """
+    trials = both_ways(evidence.trials("interval"), "wire_bytes_per_tick")
+    found = []
+    for rate_hz in trials["rate_hz"].unique():
+        alike = trials[trials["rate_hz"] == rate_hz]
+        polls = alike[alike["transport"] == "short_polling"]
+        polled = (
+            polls["wire_bytes_per_tick"].groupby(polls["poll_interval_s"].astype(float)).median().dropna()
+        )
+        pushed = alike.loc[alike["transport"] == "websocket", "wire_bytes_per_tick"].median()
+        if len(polled) and not math.isnan(pushed):
+            found.append((float(polled.min()), float(polled.idxmin()), float(rate_hz), float(pushed)))
+    if not found:
         raise NotMeasured("bench run interval")
-    rate_hz = float(trials["rate_hz"].iloc[0])
-    return float(polled.min()), float(polled.index[int(polled.argmin())]), rate_hz, float(pushed)
+    return min(found, key=lambda each: each[0] / each[3])
+
+
+def polling_imitation(evidence: Evidence) -> Verdict:
+    """Compare at how many requests a second long polling asks, by tick rate: an interval would be one of "
+    "them."""
+    paces_hz = {
+        rate_hz: rate_hz
+        * evidence.figure("rate", "requests_per_tick", transport="long_polling", rate_hz=rate_hz).estimate
+        for rate_hz in evidence.values("rate", "rate_hz", transport="long_polling")
+    }
+    if len(paces_hz) < 2:
+        raise NotMeasured("bench run rate", "this run has long polling at one rate only")
+    told = ", ".join(f"{number(pace_hz)} at {rate_hz:g} ticks" for rate_hz, pace_hz in paces_hz.items())
+    holds = _seconds(evidence.values("rate", "hold_s", transport="long_polling"))
+    sentence = f"A long polling client, with holds of {holds}, asked so often a second: {told}."
+    if max(paces_hz.values()) <= MARKED * min(paces_hz.values()):
+        return WITHIN_LIMITS, f"{sentence} That is one interval."
+    return "", f"{sentence} That follows the ticks, and no interval."
 
 
 def polling(evidence: Evidence) -> Verdict:
@@ -197,11 +248,20 @@ def push(evidence: Evidence) -> Verdict:
     slowest, fastest = (f"{end:g}" for end in _ends(evidence.values("rate", "rate_hz")))
     between = f"From {slowest} to {fastest}" if slowest != fastest else f"At {slowest}"
     told = {name: " to ".join(dict.fromkeys(map(number, _ends(figures)))) for name, figures in asked.items()}
+    intervals, holds = (
+        _seconds(evidence.values("rate", field, transport=name))
+        for name, field in (("short_polling", "poll_interval_s"), ("long_polling", "hold_s"))
+    )
     sentence = (
-        f"{between} ticks a second, requests per tick: WebSocket {told['websocket']}, long polling "
-        f"{told['long_polling']}, short polling {told['short_polling']}."
+        f"{between} ticks a second, requests per tick: WebSocket {told['websocket']}, long polling with "
+        f"holds of {holds} {told['long_polling']}, short polling each {intervals} {told['short_polling']}."
     )
     return (HOLDS if max(asked["websocket"]) <= WEBSOCKET_IS_PUSH else FAILS), sentence
+
+
+def _seconds(values_s: list[float]) -> str:
+    """Write all values of a field: ``0.8 and 24 s``."""
+    return f"{' and '.join(f'{value_s:g}' for value_s in values_s)} s"
 
 
 def _ends(figures: list[float]) -> tuple[float, float]:
@@ -209,16 +269,19 @@ def _ends(figures: list[float]) -> tuple[float, float]:
 
 
 def vertical(evidence: Evidence) -> Verdict:
-    """Compare what runs out: a core, or memory."""
+    """Compare what runs out: memory, a core, or nothing that a bigger machine has more of."""
     found = evidence.searched()
     best = found[found["transport"] == "websocket"]
+    best = best[best["rate_hz"] == best["rate_hz"].min()]
     if not len(best) or not best["capacity_clients"].max() > 0:
         raise NotMeasured("bench run clients", "no capacity of WebSocket was found in this run")
-    served = float(best["capacity_clients"].median())
-    least = "at least " if best["at_least"].any() else ""
+    served, ran_out = float(best["capacity_clients"].median()), str(best["ran_out"].mode().iloc[0])
+    if best["at_least"].all() and ran_out not in NOT_THE_MACHINE:
+        raise NotMeasured("bench run clients", f"what ended the search of this run was no server: {ran_out}")
     sentence = (
-        f"One process, which uses one core, serves {least}{number(served)} WebSocket clients at "
-        f"{CAPACITY['rate_hz']:g} ticks a second; what ends it: {best['ran_out'].iloc[0]}."
+        f"One process, which uses one core, serves {number(served)} WebSocket clients at "
+        f"{best['rate_hz'].iloc[0]:g} ticks a second within {best['latency_limit_ms'].iloc[0]:g} ms; what "
+        f"ends it: {ran_out}."
     )
     try:
         memory_kb = idle.memory_kb(evidence.trials("idle", transport="websocket"), "websocket")
@@ -226,9 +289,64 @@ def vertical(evidence: Evidence) -> Verdict:
         memory_kb = math.nan
     if memory_kb > 0:
         sentence += (
-            f" Their connections take {number(memory_kb * served / 1e3)} MB, {number(memory_kb)} kB each, so "
-            "a GB "
-            f"would hold {number(round(1e6 / memory_kb, -3))} silent ones."
+            f" Their connections take {number(memory_kb * served / 1e3)} MB of the process, "
+            f"{number(memory_kb)} kB each, so a GB would hold {number(round(1e6 / memory_kb, -3))} silent "
+            "ones."
         )
     sentence += " More cores help only with more processes, which waits for workers."
-    return WITHIN_LIMITS, sentence
+    if ran_out in NOT_THE_MACHINE:
+        return FAILS, sentence
+    return (HOLDS if memory_kb * served / 1e3 > FULL_MEMORY_MB else WITHIN_LIMITS), sentence
+
+
+def tcp(evidence: Evidence) -> Verdict:
+    """Count the segments of WebSocket, as the kernel's TCP does."""
+    pushed = evidence.trials("overhead", transport="websocket").sort_values("payload_bytes")
+    segments = float(pushed["packets_per_tick_down"].iloc[0])
+    if math.isnan(segments):
+        raise NotMeasured("bench run overhead", "this run has no packets of WebSocket")
+    sentence = f"Here TCP counted {number(segments)} of its segments for each small tick that was pushed."
+    return ("" if segments > 0 else FAILS), sentence
+
+
+def _by_single_connections(evidence: Evidence) -> tuple[float, float]:
+    """Return how many ticks were due to polls that keep no connection, and how many they missed."""
+    if _opened(evidence, "short_polling", keep_alive=False) < PER_THOUSAND_EACH:
+        raise NotMeasured("bench run handshake", "in this run polls shared connections")
+    trials = evidence.trials("handshake", transport="short_polling", keep_alive=False)
+    return float(trials["expected"].sum()), float(trials["missed"].sum())
+
+
+def stateless(evidence: Evidence) -> Verdict:
+    """Count what is missed by clients whose every request comes on a connection of its own."""
+    due, missed = _by_single_connections(evidence)
+    sentence = (
+        "Where each request came on a connection of its own and said by its cursor what it had, "
+        f"{number(missed)} of {number(due)} ticks were missed."
+    )
+    return ("" if not missed else WITHIN_LIMITS), sentence
+
+
+def offline(evidence: Evidence) -> Verdict:
+    """Count what is missed by clients that have no connection between two polls."""
+    due, missed = _by_single_connections(evidence)
+    sentence = (
+        "Short polling's clients had no connection between two polls, and the server kept nothing of them: "
+        f"they came back with a cursor, and of {number(due)} ticks they missed {number(missed)}. So it is "
+        "possible without a stateful connection."
+    )
+    if missed:
+        return WITHIN_LIMITS, sentence.rpartition(" So ")[0]
+    return FAILS, sentence
+
+
+def server_created(evidence: Evidence) -> Verdict:
+    """Count the clients of one server process, which listened before any of them came."""
+    trials = evidence.trials("freshness", "library", "interval", "clients", transport="websocket")
+    most = int(trials["clients"].max())
+    if most < 2:
+        raise NotMeasured("bench run freshness", "this run has a client for each server")
+    return "", (
+        f"Here one server process, started before any of its clients, had {most:,} WebSocket connections at "
+        "once: a connection is created, and no server."
+    )

@@ -135,6 +135,22 @@ class Evidence:
         return chosen
 
 
+ASKED_ONCE = (0.95, 1.05)
+"""Requests per tick where each tick is asked for by a request of its own."""
+
+
+def asked_once(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials in which a tick takes one request, so that a figure per tick is one per request.
+
+    Raises:
+        NotMeasured: If there are none.
+    """
+    chosen = trials[trials["requests_per_tick"].astype(float).between(*ASKED_ONCE)]
+    if not len(chosen):
+        raise NotMeasured("bench run overhead", "in this run no tick is asked for by one request of its own")
+    return chosen
+
+
 def _as_numbers(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Return a column of figures as floats, so that what is missing is NaN; words as they are."""
     try:

@@ -63,9 +63,17 @@ def claims(
         return
     out.print(f"The claims of the notes, held against run {run.folder.name}", highlight=False, markup=False)
     for entry in entries:
-        out.print(Text.assemble("\n", (f"{entry.name}: ", "bold"), entry.text))
-        _print_verdict(entry.verdict, entry.sentence, entry.doubt, out)
+        print_entry(entry, out)
     _print_count([entry.verdict for entry in entries], out)
+
+
+def print_entry(entry: notes.Entry, out: Console) -> None:
+    """Print a claim, its verdict, what a specification says of it, and what is right in it."""
+    out.print(Text.assemble("\n", (f"{entry.name}: ", "bold"), entry.text))
+    _print_verdict(entry.verdict, entry.sentence, entry.doubt, out)
+    for label, words in (("Specified: ", entry.specification), ("Right in it: ", entry.right)):
+        if words:
+            out.print(Padding(Text.assemble((label, "dim"), words), (0, 0, 0, 2), expand=False))
 
 
 def _print_publication(publication: Publication, judgement: Judgement, out: Console) -> None:
@@ -76,7 +84,7 @@ def _print_publication(publication: Publication, judgement: Judgement, out: Cons
             (f"\n{publication.where} · {publication.obtained}", "dim"),
         )
     )
-    for label, words in (("It says: ", publication.figure), ("Mind: ", publication.trap)):
+    for label, words in (("In our words: ", publication.figure), ("Mind: ", publication.trap)):
         out.print(Padding(Text.assemble((label, "dim"), words), (0, 0, 0, 2)))
     if judgement.rows:
         table = Table()
@@ -91,9 +99,8 @@ def _print_publication(publication: Publication, judgement: Judgement, out: Cons
 
 def _print_verdict(verdict: str, sentence: str, doubt: str, out: Console) -> None:
     """Print a verdict in its colour, the sentence, and what is doubtful."""
-    out.print(
-        Padding(Text.assemble("→ ", (verdict, STYLES.get(verdict, "dim")), f": {sentence}"), (0, 0, 0, 2))
-    )
+    words = (verdict, STYLES.get(verdict, "dim")), f": {sentence}" if sentence else "."
+    out.print(Padding(Text.assemble("→ ", *words), (0, 0, 0, 2), expand=False))
     if doubt:
         out.print(Padding(Text(f"? {doubt}", style="yellow"), (0, 0, 0, 2)))
 

@@ -27,11 +27,19 @@ class Outcome:
     observed_s: float = 0.0
 
 
+Way = float | Callable[[], float]
+"""How long a request or an answer is on its way: always as long, or drawn anew for each."""
+
+
+def drawn(way_s: Way) -> float:
+    return way_s() if callable(way_s) else way_s
+
+
 class World:
     """A clock that jumps from event to event, a log of ticks, and one client's way to it."""
 
     def __init__(
-        self, due_s: list[float], *, up_s: float, down_s: float, service_s: float, client_s: float = 0.0
+        self, due_s: list[float], *, up_s: Way, down_s: Way, service_s: float, client_s: float = 0.0
     ) -> None:
         self.now_s = 0.0
         self.due_s, self.published = due_s, 0
@@ -72,7 +80,7 @@ class World:
         """Let the server take what the client has not, and send it."""
         first, self.taken = self.taken, self.published
         last = self.taken
-        self.after(self.service_s + self.down_s, lambda: self._arrive(first, last))
+        self.after(self.service_s + drawn(self.down_s), lambda: self._arrive(first, last))
 
     def _arrive(self, first: int, last: int) -> None:
         self.outcome.ticks_per_answer.append(last - first)
@@ -96,7 +104,7 @@ class World:
     def ask(self) -> None:
         """Send a request to the server."""
         self.outcome.requests += 1
-        self.after(self.up_s, lambda: self.on_request())
+        self.after(drawn(self.up_s), lambda: self.on_request())
 
 
 def push(world: World) -> Outcome:

@@ -2,17 +2,19 @@
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.decision import PAYLOAD_BYTES, SLOWED, TOUCH, cpu_chart, wire_chart
+from bench.decision import MOVED_RATIO, TOUCH, Touch, cpu_chart, equal_bytes_s, wire_chart
 from bench.evidence import Evidence, NotMeasured
-from bench.experiments import idle
+from bench.experiments.base import number
 from bench.models import (
     QUANTILE,
+    Link,
     Work,
     cpu_costs,
     crossover_latency_s,
@@ -22,13 +24,16 @@ from bench.models import (
     polling_from_s,
     push_traffic,
     ranked,
+    short_polling_latency,
     wire_costs,
 )
 from bench.transports import MAIN
 from tests.synthetic import synthetic_run, trial
 
 LATENCIES_S = np.geomspace(0.02, 100, 30).tolist()
-NO_TOUCH = {"hold_s": math.inf, "heartbeat_s": math.inf}
+PAYLOAD_BYTES = 128
+SLOWED = 30.0
+NO_TOUCH: Touch = {"hold_s": math.inf, "heartbeat_s": math.inf}
 RATES = st.floats(0.01, 500)
 WORK = Work(14e-6, 71e-6, 70e-6, 93e-6, 96e-6, 8e-6)
 
@@ -84,23 +89,26 @@ def test_a_map_has_every_pair_once() -> None:
     assert set(MAIN) <= set(chart.columns)
 
 
-def measured() -> list[dict[str, object]]:
+def measured(
+    *, payload_bytes: int = 128, idle_each_s: float = 1.0, silent_us: float = 70.0
+) -> list[dict[str, Any]]:
     """Return trials in which polling each second is cheaper than push at 50 Hz, and each 0.1 s dearer."""
     rows = []
+    size = {"payload_bytes": payload_bytes}
     for name, cpu_us in (("websocket", 700.0), ("long_polling", 3500.0)):
         figures = {"server_cpu_us_per_client_s": cpu_us, "server_cpu_us_per_tick": cpu_us / 50}
         figures |= {"wire_bytes_per_tick_up": 52.0, "wire_bytes_per_tick_down": 10.0 * cpu_us}
-        asked = {"clients": 100, "rate_hz": 50.0}
-        rows.append(trial("interval", name, figures | {"requests_per_tick": 0.0}, **asked))
-        touch = {"heartbeat_s": idle.EACH_S} if name == "websocket" else {"hold_s": idle.EACH_S}
-        in_touch = {"clients": 1000, "rate_hz": 0.0, **touch}
-        rows.append(trial("idle", name, {"server_cpu_us_per_client_s": 70.0}, **in_touch))
+        figures |= {"requests_per_tick": 0.0, "server_cpu_ratio": 0.5}
+        rows.append(trial("interval", name, figures, clients=100, rate_hz=50.0, **size))
+        touch = {"heartbeat_s": idle_each_s} if name == "websocket" else {"hold_s": idle_each_s}
+        in_touch = {"clients": 1000, "rate_hz": 0.0, "window_s": 2 * idle_each_s, **touch}
+        rows.append(trial("idle", name, {"server_cpu_us_per_client_s": silent_us / idle_each_s}, **in_touch))
     for interval_s in (0.1, 0.5, 1.0):
         cpu_us = 100 / interval_s + 50 * 8
         figures = {"server_cpu_us_per_client_s": cpu_us, "server_cpu_us_per_tick": cpu_us / 50}
-        figures |= {"requests_per_tick": 1 / interval_s / 50}
+        figures |= {"requests_per_tick": 1 / interval_s / 50, "server_cpu_ratio": 0.5}
         figures |= {"wire_bytes_per_tick_up": 52.0, "wire_bytes_per_tick_down": 10.0 * cpu_us}
-        asked = {"clients": 100, "rate_hz": 50.0, "poll_interval_s": interval_s}
+        asked = {"clients": 100, "rate_hz": 50.0, "poll_interval_s": interval_s, **size}
         rows.append(trial("interval", "short_polling", figures, **asked))
     return rows
 
@@ -118,11 +126,72 @@ def test_the_chart_of_cpu_is_made_of_measured_work() -> None:
     assert chart.polling_from_s(50.0)[""] == pytest.approx(QUANTILE * 100 / (700 - 400), rel=0.02)
 
 
-def test_a_slowed_service_stands_where_it_stands_for() -> None:
-    rows = [dict(row, experiment="rate") for row in measured() if row["experiment"] == "interval"]
+def slowed(heartbeat_s: float, hold_s: float) -> list[dict[str, Any]]:
+    rows = []
+    for row in measured():
+        if row["experiment"] != "idle":
+            touch = {"websocket": {"heartbeat_s": heartbeat_s}, "long_polling": {"hold_s": hold_s}}
+            rows.append({**row, "experiment": "rate", **touch.get(row["transport"], {})})
+    return rows
+
+
+@pytest.mark.parametrize("ratio", [1.0, 10.0, SLOWED])
+def test_a_slowed_service_stands_where_it_stands_for(ratio: float) -> None:
+    """By how much, its own heartbeats and holds say: no constant of the program."""
+    rows = slowed(TOUCH["heartbeat_s"] / ratio, TOUCH["hold_s"] / ratio)
     points = wire_chart(Evidence(synthetic_run(*rows).trials)).points
-    assert points["rate_hz"].tolist() == pytest.approx([50 / SLOWED] * 3)
-    assert points["latency_s"].tolist() == pytest.approx([QUANTILE * t * SLOWED for t in (0.1, 0.5, 1.0)])
+    assert points["rate_hz"].tolist() == pytest.approx([50 / ratio] * 3)
+    assert points["latency_s"].tolist() == pytest.approx([QUANTILE * t * ratio for t in (0.1, 0.5, 1.0)])
+
+
+def test_a_run_that_stays_in_touch_in_another_way_is_no_point_of_the_map() -> None:
+    rows = slowed(TOUCH["heartbeat_s"] / SLOWED, TOUCH["hold_s"])
+    assert not len(wire_chart(Evidence(synthetic_run(*rows).trials)).points)
+
+
+def test_ticks_of_another_size_have_a_map_of_their_own() -> None:
+    chart = wire_chart(Evidence(synthetic_run(*measured(payload_bytes=512)).trials))
+    assert (chart.payload_bytes, len(chart.points)) == (512, 3)
+    pushed = push_traffic(512).wire_bytes
+    assert chart.costs["websocket"](50.0, 1.0) == pytest.approx(50 * pushed, rel=0.01)
+
+
+@pytest.mark.parametrize("idle_each_s", [0.5, 1.0, 3.0])
+def test_what_a_heartbeat_takes_is_read_at_the_heartbeats_of_the_run(idle_each_s: float) -> None:
+    chart = cpu_chart(Evidence(synthetic_run(*measured(idle_each_s=idle_each_s, silent_us=70.0)).trials))
+    seldom_hz = 1e-9
+    assert chart.costs["websocket"](seldom_hz, 1.0) == pytest.approx(70 / TOUCH["heartbeat_s"], rel=0.01)
+
+
+def test_a_server_with_little_to_do_tells_nothing_of_what_a_busy_one_takes() -> None:
+    rows = [{**row, "server_cpu_ratio": 0.05} for row in measured()]
+    with pytest.raises(NotMeasured, match="no server was busy"):
+        cpu_chart(Evidence(synthetic_run(*rows).trials))
+
+
+def test_equal_bytes_depend_on_the_acks() -> None:
+    each_s, two_s = (equal_bytes_s(128, 5.0, ticks_per_ack=ticks) for ticks in (1, 2))
+    assert (each_s, two_s) == pytest.approx((0.66, 0.86), abs=0.01)
+
+
+def test_an_ack_for_two_ticks_moves_the_border_only_where_ticks_come_fast() -> None:
+    """RFC 9293: no ACK waits for longer than half a second."""
+    chart = wire_chart(Evidence(synthetic_run(*measured()).trials))
+    each, two = (chart.polling_from_s(5.0)[name] for name in ("", "one ACK for two ticks"))
+    assert two > 1.2 * each
+    assert chart.polling_from_s(0.1)["one ACK for two ticks"] == chart.polling_from_s(0.1)[""]
+
+
+def test_a_way_moves_the_border_by_its_own_length() -> None:
+    """Whoever accepts L over a way d may poll each (L − d)/0.99."""
+    way_s, accepted_s = 0.03, 0.5
+    link = Link(up_s=way_s, down_s=way_s)
+    latency = short_polling_latency(longest_interval_s(accepted_s - way_s), link)
+    assert latency.quantile_ms(QUANTILE) == pytest.approx(1e3 * accepted_s)
+    chart = cpu_chart(Evidence(synthetic_run(*measured()).trials))
+    moved_ms = MOVED_RATIO * chart.polling_from_s(50.0)[""] * 1e3
+    told = f"over {number(moved_ms)} ms each way the border at 50 ticks a second is at a latency 10 % longer"
+    assert told in chart.way_note()
 
 
 def test_what_a_run_lacks_is_said() -> None:

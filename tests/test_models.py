@@ -1,6 +1,7 @@
 """The theory against a simulation that knows no formula, and at its limits."""
 
 import math
+import random
 from collections.abc import Callable
 from functools import partial
 
@@ -134,6 +135,49 @@ def test_polling_with_a_pause(pause_s: float, rate_hz: float, link: Link, plan: 
     assert_age(outcome, models.polling_age_ms(rate_hz, cycle_s, link, plan=plan))
 
 
+@pytest.mark.parametrize(("up_s", "down_s", "cycle_s"), [(0.1, 0.2, 0.3), (0.3, 0.3, 0.6), (0.1, 0.1, 0.2)])
+def test_an_answer_of_whole_intervals_skips_no_poll_more(up_s: float, down_s: float, cycle_s: float) -> None:
+    """0.1 + 0.2 is a little more than 0.3 in floats, and less by the clock."""
+    assert models.open_loop_cycle_s(0.1, Link(up_s=up_s, down_s=down_s)) == pytest.approx(cycle_s)
+    assert models.open_loop_cycle_s(0.1, Link(up_s=up_s, down_s=down_s + 1e-6)) == pytest.approx(
+        cycle_s + 0.1
+    )
+
+
+def test_an_answer_of_whole_intervals_in_the_simulation() -> None:
+    """Halves and quarters are exact in floats, so that the answer does come at the instant of a poll."""
+    link = Link(up_s=0.25, down_s=0.5)
+    outcome = simulate(
+        lambda world, phase: simulation.short_polling(world, 0.25, phase), link, "poisson", 8.0
+    )
+    cycle_s = models.open_loop_cycle_s(0.25, link)
+    assert cycle_s == 0.75
+    assert_answers(outcome, models.polling_ticks_per_answer(8.0, cycle_s, plan="poisson"))
+
+
+@pytest.mark.parametrize(("up", "down"), [("varies", "fixed"), ("fixed", "varies"), ("varies", "varies")])
+def test_a_way_that_varies_makes_ticks_wait_longer(up: str, down: str) -> None:
+    """The time between looks is the answer's way and the next request's: a mean and a deviation."""
+    mean_s, outcomes = 0.05, []
+    for client in range(CLIENTS):
+        rng = random.Random(client)
+        vary = partial(rng.expovariate, 1 / mean_s)
+        ways = {"up_s": vary if up == "varies" else mean_s, "down_s": vary if down == "varies" else mean_s}
+        due_s = simulation.due_times("poisson", 40.0, 2 * TICKS, seed=client)
+        outcomes.append(simulation.paused_polling(World(due_s, service_s=0.0, **ways), 0.0, 0.0))
+    outcome = simulation.together(outcomes)
+    sd_s = mean_s * math.sqrt([up, down].count("varies"))
+    expected_ms = models.mean_wait_ms(2 * mean_s, sd_s) + mean_s * 1e3
+    assert np.mean(outcome.latencies_s) * 1e3 == pytest.approx(expected_ms, rel=2 * MEAN_TOLERANCE)
+    fixed = models.paused_polling_latency(0.0, Link(up_s=mean_s, down_s=mean_s))
+    assert models.mean_wait_ms(2 * mean_s) + mean_s * 1e3 == pytest.approx(fixed.mean_ms)
+    assert expected_ms > 1.1 * fixed.mean_ms
+
+
+def test_an_exponential_cycle_makes_a_wait_of_the_whole_cycle() -> None:
+    assert models.mean_wait_ms(0.1, 0.1) + 50 == pytest.approx(150)
+
+
 @pytest.mark.parametrize("way_s", [0.02, 0.0403, 0.125, 0.15])
 def test_the_mean_of_pimentel_and_nickerson_is_ours(way_s: float) -> None:
     model = models.paused_polling_latency(0.15, Link(up_s=way_s, down_s=way_s))
@@ -195,6 +239,27 @@ def test_requests_time_out_between_sparse_steady_ticks(hold_s: float, time_outs:
     model = models.long_polling_ticks_per_answer(1.0, NEAR.turnaround_s, hold_s=hold_s)
     assert_answers(outcome, model)
     assert model.empty_per_tick == pytest.approx(time_outs)
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "hold_s", "requests"),
+    [(1 / 60, 30.0, 2), (1 / 90, 30.0, 3), (1 / 30, 30.0, 1), (1 / 3, 0.1, 30)],
+)
+def test_a_period_of_whole_holds_has_no_request_more(rate_hz: float, hold_s: float, requests: int) -> None:
+    """The next request takes some time to come, however little, so the last hold outlasts the period."""
+    for gap_s in (0.0, 1e-12, 1e-6):
+        answers = models.long_polling_ticks_per_answer(rate_hz, gap_s, hold_s=hold_s)
+        assert answers.requests_per_tick == pytest.approx(requests)
+
+
+@pytest.mark.parametrize("gap_s", [0.0, 2**-12])
+def test_a_period_of_whole_holds_in_the_simulation(gap_s: float) -> None:
+    """Where a tick comes at the very end of a hold, the request is still there."""
+    link = Link(up_s=gap_s)
+    outcome = simulate(
+        lambda world, phase: simulation.long_polling(world, phase, 0.5), link, "steady", 1.0, ticks=200
+    )
+    assert_answers(outcome, models.long_polling_ticks_per_answer(1.0, gap_s, hold_s=0.5))
 
 
 def test_latency_of_steady_ticks_with_time_outs_between_them_is_refused() -> None:

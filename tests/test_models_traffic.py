@@ -66,6 +66,28 @@ def test_push_costs_a_frame(payload_bytes: int, frame_bytes: int) -> None:
     assert traffic.wire_bytes_up.low == models.SEGMENT_HEADER_BYTES
 
 
+def test_an_ack_for_each_tick_or_for_two() -> None:
+    """RFC 9293, section 3.8.6.3: a receiver may wait for a second segment."""
+    each, every_other = models.push_traffic(128), models.push_traffic(128, ticks_per_ack=2)
+    assert (each.wire_bytes, every_other.wire_bytes) == (238, 212)
+
+    def polling(interval_s: float) -> float:
+        return models.polling_traffic(5.0, interval_s, **ASKING).wire_bytes
+
+    one, two = (models.equal_bytes_interval_s(5.0, polling, t.wire_bytes) for t in (each, every_other))
+    assert two > 1.2 * one
+
+
+@pytest.mark.parametrize("payload_bytes", [96, 1024, 16_384, 65_536])
+def test_large_messages_have_bounds_whose_middle_is_no_prediction(payload_bytes: int) -> None:
+    traffic = models.push_traffic(payload_bytes)
+    low, high = traffic.wire_bytes_between
+    assert low == traffic.wire_bytes_up.low + traffic.wire_bytes_down.low
+    assert high == traffic.wire_bytes_up.high + traffic.wire_bytes_down.high
+    assert (low == high) == (payload_bytes < 1400)
+    assert traffic.wire_bytes == (low + high) / 2
+
+
 def test_five_ticks_share_an_answer() -> None:
     """10 Hz, asked for twice a second: a request of 55 bytes for 5 ticks, and its answer of 791."""
     traffic = models.polling_traffic(10, 0.5, **ASKING)

@@ -2,10 +2,10 @@
 
 import math
 
-from bench.evidence import Evidence, NotMeasured
+from bench.evidence import Evidence, NotMeasured, asked_once
 from bench.experiments import overhead
 from bench.experiments.base import number
-from bench.literature.base import FALLS, STANDS, WITHIN_LIMITS, Judgement, Publication
+from bench.literature.base import Judgement, Publication, judged, worst
 from bench.models import SEGMENT_HEADER_BYTES, array_bytes
 
 CLIENTS, INTERVAL_S, REQUEST_BYTES = 10_000, 60, 850
@@ -21,10 +21,8 @@ def polling_mbit_per_s(request_bytes: float) -> float:
 
 def judge(evidence: Evidence) -> Judgement:
     """Measure the same layers, and do the same sum with them."""
-    polls, pushes = (
-        overhead.rows(evidence.trials("overhead", transport=name, **asked))
-        for name, asked in (("short_polling", {"headers": "browser"}), ("websocket", {}))
-    )
+    asked = asked_once(evidence.trials("overhead", transport="short_polling", headers="browser"))
+    polls, pushes = overhead.rows(asked), overhead.rows(evidence.trials("overhead", transport="websocket"))
     size = min(polls["payload_bytes"])
     poll, push = (
         trials[trials["payload_bytes"] == size].mean(numeric_only=True) for trials in (polls, pushes)
@@ -38,21 +36,23 @@ def judge(evidence: Evidence) -> Judgement:
     layers = [("HTTP, a request and its answer", http, HTTP_BYTES), ("WebSocket frame", frame, FRAME_BYTES)]
     if below is not None:
         layers.append(("IP, TCP and TLS, a message", below, TCP_IP_TLS_BYTES))
-    fits = [low <= round(figure) <= high for _, figure, (low, high) in layers]
-    rows = [[layer, number(figure), f"{low} to {high}"] for layer, figure, (low, high) in layers]
+    verdicts = [judged(figure, published) for _, figure, published in layers]
+    rows = [
+        [layer, number(figure), f"{low} to {high}", verdict]
+        for (layer, figure, (low, high)), verdict in zip(layers, verdicts, strict=True)
+    ]
     wire = http + brackets + 3 * SEGMENT_HEADER_BYTES
     ours = (
         f"{CLIENTS:,} clients that ask each {INTERVAL_S} s make {CLIENTS / INTERVAL_S:.0f} requests a "
-        "second, and at "
-        f"{REQUEST_BYTES} B {polling_mbit_per_s(REQUEST_BYTES):.2f} Mbit/s: his sum is right. With the "
-        f"{number(http)} B measured here (browser's headers, no cookies) it is "
-        f"{number(polling_mbit_per_s(http))} "
-        f"Mbit/s, on the wire with an empty answer, TCP/IP and its ACK {number(polling_mbit_per_s(wire))}."
+        f"second, and at {REQUEST_BYTES} B {polling_mbit_per_s(REQUEST_BYTES):.2f} Mbit/s: his sum is right. "
+        f"With the {number(http)} B measured here (browser's headers, no cookies) it is "
+        f"{number(polling_mbit_per_s(http))} Mbit/s, on the wire with an empty answer, TCP/IP and an ACK of "
+        f"its own {number(polling_mbit_per_s(wire))}."
     )
     if below is None:
         ours += " What TLS adds is not in this run: bench run handshake."
-    verdict = STANDS if all(fits) and below is not None else WITHIN_LIMITS if any(fits) else FALLS
-    return Judgement(verdict, ours, ("layer", "measured B", "published B"), rows)
+    verdict = worst(verdicts, complete=below is not None)
+    return Judgement(verdict, ours, ("layer", "measured B", "published B", "verdict"), rows)
 
 
 def _below_http(evidence: Evidence) -> float | None:
@@ -76,10 +76,8 @@ PUBLICATION = Publication(
     title="High Performance Browser Networking",
     where="O'Reilly; hpbn.co/websocket and hpbn.co/xmlhttprequest",
     figure="HTTP/1.x adds 500 to 800 B of metadata to a request, plus cookies; WebSocket 2 to 14 B to a "
-    "message; IP, TCP "
-    "and TLS 60 to 100 B, whatever the protocol. 10,000 clients that poll each 60 s at 850 B: 167 requests a "
-    "second, "
-    "1.13 Mbit/s.",
+    "message; IP, TCP and TLS 60 to 100 B, whatever the protocol. 10,000 clients that poll each 60 s at 850 "
+    "B: 167 requests a second, 1.13 Mbit/s.",
     obtained="partly counted, partly computed",
     trap="The layer below is the same for all, so a ratio of HTTP's bytes to a frame's is not one of "
     "traffic.",

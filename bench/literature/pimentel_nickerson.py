@@ -20,8 +20,7 @@ PUBLICATION = Publication(
     title="Communicating and Displaying Real-Time Data with WebSocket",
     where="IEEE Internet Computing 16(4), doi:10.1109/MIC.2012.64",
     figure="At 4 Hz, polling with pauses of 150 ms has 2.31 to 4.48 times the latency of WebSocket; long "
-    "polling is "
-    "close to WebSocket while the network's latency is below half the time between readings.",
+    "polling is close to WebSocket while the network's latency is below half the time between readings.",
     obtained="measured from four places (the figures here are from a secondary source)",
     trap="A pause after each answer is no interval between polls; queued readings are all delivered.",
     judge=judge,

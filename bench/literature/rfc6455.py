@@ -57,10 +57,10 @@ PUBLICATION = Publication(
     year="2011",
     title="The WebSocket Protocol; Compression Extensions for WebSocket",
     where="RFC 6455, section 5.2; RFC 7692 (2015)",
-    figure="A frame from the server has a header of 2 B up to 125 B of payload, 4 B up to 65,535 B, and 10 B "
-    "above; "
-    "a client's has 4 B more, its mask. Compression changes the payload, not the header.",
+    figure="A frame from the server has a header of 2 B up to 125 B of payload, 4 B up to 65,535 B, and 10 "
+    "B above; a client's has 4 B more, its mask. Compression adds no byte to it: it sets one bit, RSV1.",
     obtained="specified: a rule",
-    trap="“2 bytes” is the smallest case, and TCP/IP's header is many times as long.",
+    trap="2 B is the smallest case, and TCP/IP's header is many times as long. A payload that compression "
+    "makes shorter may shorten the header too, whose length field has 1, 3 or 9 B.",
     judge=judge,
 )

@@ -7,12 +7,10 @@ import pandas as pd
 from bench.evidence import Evidence, NotMeasured
 from bench.experiments import idle
 from bench.experiments.base import number
-from bench.literature.base import FALLS, STANDS, WITHIN_LIMITS, Judgement, Publication
+from bench.literature.base import Judgement, Publication, judged, worst
 
 PUBLISHED_KIB = {True: 64.0, False: 14.0}
 """By whether messages are compressed, with the library's default settings."""
-STANDS_FACTOR, LIMITS_FACTOR = 1.5, 3.0
-"""Allocators and versions differ by halves; beyond three times the advice would be another."""
 
 
 def kib(kb: float) -> float:
@@ -30,14 +28,12 @@ def judge(evidence: Evidence) -> Judgement:
         ["on" if on else "off", number(PUBLISHED_KIB[on]), number(measured[on]), _with_ticks(evidence, on)]
         for on in (True, False)
     ]
-    factors = [measured[on] / PUBLISHED_KIB[on] for on in measured]
     ours = (
         f"A silent connection adds {number(measured[True])} KiB to the server's process with compression and "
         f"{number(measured[False])} KiB without, {number(measured[True] / measured[False])} times as much. "
         "The kernel's buffers are not in it."
     )
-    worst = max(max(factor, 1 / factor) if factor > 0 else math.inf for factor in factors)
-    verdict = STANDS if worst <= STANDS_FACTOR else WITHIN_LIMITS if worst <= LIMITS_FACTOR else FALLS
+    verdict = worst(judged(figure, PUBLISHED_KIB[on]) for on, figure in measured.items())
     return Judgement(verdict, ours, headings, rows)
 
 

@@ -3,7 +3,7 @@
 A cost is what one client takes in a second, in wire bytes or in processor time. Push pays for each tick and
 each heartbeat; a held request for each tick, and for each hold that ends in vain; polling for each interval,
 and a little for each tick. Push and held requests keep any promise here, since the way takes no time; polling
-keeps it by its interval.
+keeps it by its interval. A way that takes time moves where polling begins by as much (bench/decision.py).
 """
 
 import math
@@ -25,6 +25,8 @@ from bench.models.traffic import (
 
 QUANTILE = 0.99
 """The share of the ticks that must come within the acceptable latency."""
+LONGEST_ACK_DELAY_S = 0.5
+"""RFC 9293, section 3.8.6.3: no ACK may wait for longer."""
 FINE_RATIO = 1.002
 CURSOR = 1000
 """A usual ``after``: its digits are in the requests."""
@@ -61,7 +63,9 @@ def longest_interval_s(latency_s: float) -> float:
     return latency_s / QUANTILE
 
 
-def wire_costs(payload_bytes: int, headers: str, *, hold_s: float, heartbeat_s: float) -> dict[str, Cost]:
+def wire_costs(
+    payload_bytes: int, headers: str, *, hold_s: float, heartbeat_s: float, ticks_per_ack: int = 1
+) -> dict[str, Cost]:
     """Return the wire bytes per client-second of the three transports, by bench/models/traffic.py.
 
     Args:
@@ -69,12 +73,15 @@ def wire_costs(payload_bytes: int, headers: str, *, hold_s: float, heartbeat_s: 
         headers: ``minimal``, or those of a ``browser``.
         hold_s: After how long a held request times out.
         heartbeat_s: Time between the pings of a WebSocket.
+        ticks_per_ack: See ``push_traffic``; ticks farther apart than the longest delay have an ACK each.
     """
     poll_bytes = request_bytes("short_polling", CURSOR, headers=headers)
     held_bytes = request_bytes("long_polling", CURSOR, headers=headers, hold_s=hold_s)
 
     def push(rate_hz: float, latency_s: float) -> float:
-        return rate_hz * push_traffic(payload_bytes).wire_bytes + heartbeat_bytes_per_s(heartbeat_s)
+        sharing = ticks_per_ack if rate_hz * LONGEST_ACK_DELAY_S >= 1 else 1
+        traffic = push_traffic(payload_bytes, ticks_per_ack=sharing)
+        return rate_hz * traffic.wire_bytes + heartbeat_bytes_per_s(heartbeat_s)
 
     def held(rate_hz: float, latency_s: float) -> float:
         traffic = long_polling_traffic(

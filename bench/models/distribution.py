@@ -14,7 +14,7 @@ BISECTIONS = 80
 
 @dataclass(frozen=True)
 class Link:
-    """How long the way between a client and the feed is.
+    """How long the way between a client and the feed is: fixed times, the same for every request and answer.
 
     Fields:
         up_s: One-way transit of a request, from the client until the server looks for ticks.

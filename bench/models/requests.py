@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import poisson
 
-from bench.models.latency import Plan
+from bench.models.latency import Plan, periods_covering
 
 RARER_THAN = 1e-12
 
@@ -59,8 +59,9 @@ def long_polling_ticks_per_answer(
 ) -> TicksPerAnswer:
     """Return the ticks in an answer of long polling, with the gap and the cases of ``long_polling_latency``.
 
-    *Steady:* one, if τ ≥ gap; then ⌊τ/(gap + hold)⌋ requests time out before each (for ticks that do not fall
-    in a gap, which is all but a share gap/(gap + hold)). If τ < gap, polling with the gap as its cycle.
+    *Steady:* one, if τ ≥ gap; then ⌈τ/(gap + hold)⌉ − 1 requests time out before each (for ticks that do not
+    fall in a gap, which is all but a share gap/(gap + hold)). A tick that is due at the very end of a hold
+    still finds the request. If τ < gap, polling with the gap as its cycle.
 
     *Poisson:* as many as came in the gap; if none did, one for the share 1 − e^(−λ hold), else none.
 
@@ -79,7 +80,7 @@ def long_polling_ticks_per_answer(
     period_s = 1 / rate_hz
     if period_s < gap_s:
         return _steady(rate_hz * gap_s)
-    time_outs = math.floor(period_s / (gap_s + hold_s))
+    time_outs = 0 if math.isinf(hold_s) else periods_covering(period_s, gap_s + hold_s) - 1
     return TicksPerAnswer(np.array([0, 1]), np.array([time_outs, 1]) / (time_outs + 1))
 
 

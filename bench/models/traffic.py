@@ -68,9 +68,14 @@ class Traffic(NamedTuple):
         )
 
     @property
+    def wire_bytes_between(self) -> Bounds:
+        """Bytes both ways, with the fewest and the most pure ACKs."""
+        return Bounds(*(up + down for up, down in zip(self.wire_bytes_up, self.wire_bytes_down, strict=True)))
+
+    @property
     def wire_bytes(self) -> float:
-        """Bytes both ways: the middle of the bounds."""
-        return (sum(self.wire_bytes_up) + sum(self.wire_bytes_down)) / 2
+        """Bytes both ways: the middle of the bounds, for sums. Print both ends where they differ."""
+        return sum(self.wire_bytes_between) / 2
 
 
 def segments(message_bytes: float) -> int:
@@ -120,16 +125,23 @@ def response_head_bytes(body_bytes: int) -> int:
     return sum(len(line) + len("\r\n") for line in (*lines, ""))
 
 
-def push_traffic(payload_bytes: int) -> Traffic:
+def push_traffic(payload_bytes: int, *, ticks_per_ack: int = 1) -> Traffic:
     """Return what a tick costs by WebSocket, in a message of its own: a frame down, its ACKs up.
 
     One ACK per read: exactly one for a delivery of one segment, up to s for one of s segments. It is less
-    only if a client is so late that it reads several deliveries at once.
+    only if a client is so late that it reads several deliveries at once; or if its kernel waits with the ACK,
+    as RFC 9293, section 3.8.6.3 allows: for a second segment, but for no longer than 0.5 s.
+
+    Args:
+        payload_bytes: Exact size of a tick.
+        ticks_per_ack: How many deliveries of one segment an ACK is for: 1 on Linux, 2 by that rule.
     """
     message_bytes = array_bytes(1, payload_bytes)
     frame_bytes = message_bytes + websocket_header_bytes(message_bytes)
     packets = segments(frame_bytes)
-    return Traffic(0, frame_bytes, Bounds(1, packets), Bounds(packets, packets))
+    return Traffic(
+        0, frame_bytes, Bounds(1 / ticks_per_ack, packets / ticks_per_ack), Bounds(packets, packets)
+    )
 
 
 def polling_traffic(

@@ -34,7 +34,13 @@ LABEL_CELLS = 6
 
 @styled
 def plot_decision(
-    chart: pd.DataFrame, points: pd.DataFrame, borders: pd.DataFrame, *, cost: str, ax: Axes | None = None
+    chart: pd.DataFrame,
+    points: pd.DataFrame,
+    borders: pd.DataFrame,
+    *,
+    cost: str,
+    note: str = "",
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw which transport is the cheapest by acceptable latency and tick rate, both logarithmic.
 
@@ -43,6 +49,7 @@ def plot_decision(
         points: Where it was measured: columns latency_s, rate_hz, transport (the cheapest).
         borders: Where short polling begins under other assumptions: name, latency_s, rate_hz; dashed.
         cost: What is cheap, such as ``wire bytes``.
+        note: What the map assumes, in a line below it.
         ax: Where to draw; by default in a new figure.
     """
     ax = new_axes(ax)
@@ -66,7 +73,8 @@ def plot_decision(
     ax.set(
         title=f"Which is the cheapest in {cost}?",
         xlabel="acceptable latency of 99 % of the ticks (s), logarithmic\n"
-        f"markers: measured; pale: the next costs less than {HARDLY_RATIO:g} times as much",
+        f"markers: measured; pale: the next costs less than {HARDLY_RATIO:g} times as much"
+        + (f"\n{note}" if note else ""),
         ylabel=f"{axis_label('rate_hz')}, logarithmic",
     )
     return ax
