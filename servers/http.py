@@ -13,12 +13,21 @@ import json
 import logging
 import socket
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from servers.base import BACKLOG, HEALTH_PATH, PATH, BadRequest, health, ssl_context
+from servers.base import (
+    ANSWER_HEADERS,
+    BACKLOG,
+    HEALTH_PATH,
+    PATH,
+    VARY_HEADERS,
+    BadRequest,
+    health,
+    ssl_context,
+)
 from servers.feed import Delivery, Feed
 from servers.options import ServerOptions
 
@@ -59,8 +68,10 @@ async def serve_http(
             return _error(413, "a request body is not read here; ask by GET with a query")
         try:
             response = await handler(request)
-            if options.compression and request.path == PATH and _accepts_gzip(request):
-                response.enable_compression(web.ContentCoding.gzip)
+            if options.compression and request.path == PATH:
+                response.headers.update(VARY_HEADERS)
+                if _accepts_gzip(request):
+                    response.enable_compression(web.ContentCoding.gzip)
             return response
         except BadRequest as bad:
             return _error(400, str(bad), close=False)
@@ -71,7 +82,7 @@ async def serve_http(
 
     async def answer_health(request: web.Request) -> web.Response:
         body = health(transport, feed, len(server.connections), request.query.get("lags_after"))
-        return web.Response(body=body, content_type="application/json")
+        return _json(body)
 
     app = web.Application(middlewares=[refuse_politely])
     app.router.add_get(PATH, answer_ticks, allow_head=False)
@@ -99,7 +110,12 @@ def ticks_response(delivery: Delivery) -> web.Response:
         headers["Ticks-Missed"] = str(delivery.missed)
     if delivery.waiting:
         headers["Ticks-Waiting"] = str(delivery.waiting)
-    return web.Response(body=delivery.body, content_type="application/json", headers=headers)
+    return _json(delivery.body, headers=headers)
+
+
+def _json(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    headers = {**(headers or {}), **ANSWER_HEADERS}
+    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
 
 
 def _accepts_gzip(request: web.Request) -> bool:
@@ -112,9 +128,7 @@ def _accepts_gzip(request: web.Request) -> bool:
 
 
 def _error(status: int, sentence: str, *, close: bool = True, allow: str | None = None) -> web.Response:
-    response = web.Response(
-        status=status, body=json.dumps({"error": sentence}).encode(), content_type="application/json"
-    )
+    response = _json(json.dumps({"error": sentence}).encode(), status)
     if allow:
         response.headers["Allow"] = allow
     if close:
