@@ -1,8 +1,9 @@
 """What the two polling servers share: an aiohttp application with one handler at ``/ticks``.
 
-A client that never reads cannot make the server's memory grow: its connection gets one answer at a time, the
-next request is not looked at before that answer was written, and after 20 s without progress the kernel ends
-the connection (TCP_USER_TIMEOUT, see :func:`servers.base.listen`).
+A client that never reads cannot make the server's memory grow: its connection gets one answer at a time.
+aiohttp hands each to the event loop, and looks at the next request at once, unless over 64 KiB of answers
+wait there; then it waits for the kernel to take them. After 20 s without progress the kernel ends the
+connection (TCP_USER_TIMEOUT, see :func:`servers.base.listen`).
 
 With compression, ticks go as gzip to whoever accepts it; aiohttp compresses each answer anew.
 """
