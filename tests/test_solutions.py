@@ -5,6 +5,9 @@ import asyncio
 import contextlib
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -263,3 +266,64 @@ def test_what_is_opened_is_closed_and_every_wait_has_an_end() -> None:
                 if node.func.attr in ends:
                     named = {keyword.arg for keyword in node.keywords}
                     assert ends[node.func.attr] in named, f"{where}: {called} without a time-out"
+
+
+def cells_of(number: str) -> list[Any]:
+    (path,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
+    return [cell | {"source": "".join(cell["source"])} for cell in json.loads(path.read_text())["cells"]]
+
+
+class Trickle:
+    """A connection whose reads end anywhere: ``sizes`` bytes each, then all that is left, then its end."""
+
+    def __init__(self, data: bytes, sizes: list[int]) -> None:
+        self.data, self.sizes = data, sizes
+
+    def recv(self, most: int) -> bytes:
+        size = min(self.sizes.pop(0) if self.sizes else len(self.data), most)
+        read, self.data = self.data[:size], self.data[size:]
+        return read
+
+
+@given(sizes=st.lists(st.integers(1, 200)), length=st.sampled_from([0, 98, 125, 126, 130, 70_000]))
+def test_the_plain_sockets_of_notebook_01_read_streams(sizes: list[int], length: int) -> None:
+    """One read may hold half an answer, or what comes behind the 101 too."""
+    sources = [cell["source"] for cell in cells_of("01") if "def receive(" in cell["source"]]
+    sources += [cell["source"] for cell in cells_of("01") if "def read_frame(" in cell["source"]]
+    code: dict[str, Any] = {}
+    exec("import re\n" + "\n".join(sources), code)
+    short, wide = (length, 0) if length < 126 else (126, 2) if length < 65_536 else (127, 8)
+    frame = bytes([0x81, short]) + (length.to_bytes(wide) if wide else b"") + bytes(length)
+    head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
+    connection = Trickle(head + frame + b"\x81\x00", [*sizes])
+    got_head, end, rest = code["read_head"](connection).partition(b"\r\n\r\n")
+    assert (got_head + end, code["read_frame"](connection, rest)) == (head, frame)
+    with pytest.raises(ConnectionError):
+        code["read_head"](Trickle(b"HTTP/1.1 200 OK\r\nContent-", []))
+
+
+@pytest.mark.alone
+def test_the_stopped_client_of_notebook_07_comes_back(tmp_path: Path) -> None:
+    """Exercise 2 as a student would run it; only the latency from when it was due notices."""
+    cells = cells_of("07")
+    names = ("PACE_S,", "def stall(", "def wait_until(", "def all_latencies_ms(", "def measure_client(")
+    sources = [
+        cell["source"] for name in names for cell in cells if name in cell["source"].partition("live(")[0]
+    ]
+    (exercise,) = [cell["source"] for cell in cells if cell["source"].startswith("## Exercise")]
+    ask = "client_ms = measure_client()"
+    assert f"`{ask}`" in exercise
+    script = tmp_path / "exercise.py"
+    script.write_text(
+        "import contextlib, http.client, multiprocessing, os, signal, threading, time\nimport numpy as np\n"
+        "from concurrent.futures import ProcessPoolExecutor\nfrom bench.course import serving\n"
+        + "\n".join(sources).replace("measured_ms = live(measure, otherwise=lambda: simulated_ms)", "")
+        + f"\n{ask}\nprint(*np.quantile(client_ms, 0.99, axis=0), STALL_S)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=3 * LIMIT_S, cwd=NOTEBOOKS.parent,
+        env={**os.environ, "PYTHONPATH": str(NOTEBOOKS.parent)},
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    from_asking_ms, from_due_ms, stall_s = map(float, ran.stdout.split())
+    assert from_due_ms > 500 * stall_s > from_asking_ms
