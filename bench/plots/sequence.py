@@ -22,7 +22,8 @@ def plot_sequence(
     """Draw a conversation: time runs downwards, the client on the left, the server on the right.
 
     A diamond on the server's line is the instant at which a tick was due; the thick line below it is how long
-    it waits until it is sent. Arrows too close to be told apart are drawn one below the other.
+    it waits until it is sent. Arrows too close to be told apart are drawn one below the other, which the axis
+    says; ``bench wire`` lists the instants.
 
     Args:
         events: What was recorded (see bench/trace.py).
@@ -80,7 +81,7 @@ def plot_sequence(
     ax.set(
         title=label(transport),
         xlabel=f"in all ↑ {sums['up']:,} B  ↓ {sums['down']:,} B",
-        ylabel="time (ms)",
+        ylabel="time (ms); what would touch is drawn lower",
         xlim=(-0.12, 1.12),
         ylim=(lowest_ms, highest_ms),
     )
