@@ -190,7 +190,7 @@ def test_theory_of_connections_is_one_for_each_request() -> None:
 
 def test_theory_of_silence_reads_periods_headers_and_rate() -> None:
     def of_polling(**asked: list[Any]) -> Any:
-        return theory("idle", window_s=[4.0], **asked)["short_polling"][0]
+        return theory("idle", window_s=[20.0], **({"poll_interval_s": [1.0]} | asked))["short_polling"][0]
 
     each_second = of_polling()
     assert of_polling(poll_interval_s=[2.0]) == pytest.approx(each_second / 2)
@@ -198,7 +198,7 @@ def test_theory_of_silence_reads_periods_headers_and_rate() -> None:
     assert of_polling(headers=["browser"]) > each_second
     assert of_polling(cookie_bytes=[100]) > each_second
     assert number(of_polling(rate_hz=[5.0])) == "–"
-    held = theory("idle", window_s=[4.0], hold_s=[2.0], heartbeat_s=[2.0])
+    held = theory("idle", window_s=[20.0], hold_s=[2.0], heartbeat_s=[2.0])
     assert min(held["long_polling"]) > 0
     assert min(held["websocket"]) > 0
 
@@ -236,7 +236,13 @@ TWO: dict[str, list[Any]] = {
     "latency_limit_ms": [50.0, 60.0], "warmup_s": [0.1, 0.2], "window_s": [2.0, 8.0],
 }  # fmt: skip
 """Two values of each field; compression and generator are left to the experiments that vary them."""
+SILENT = {"hold_s": [0.3, 0.4], "heartbeat_s": [0.3, 0.4], "window_s": [5.0, 8.0]}
+"""The same for a silent market, whose windows must hold ten of what clients do."""
 TOLD = [name for name in EXPERIMENTS if name != "clients"]  # its sentence is of searches
+
+
+def two_values(experiment: str, field: str) -> list[Any]:
+    return SILENT.get(field, TWO[field]) if experiment == "idle" else TWO[field]
 
 
 NO_TLS = ("instrument", "tls")  # ordinary clients have none
@@ -249,14 +255,15 @@ NOT_COMPARED = [("idle", "rate_hz"), ("handshake", "keep_alive")]
 def test_no_sentence_mixes_scenarios(experiment: str, field: str) -> None:
     """With two values of any field: a sentence for each that names it, or one that holds them apart."""
     own = EXPERIMENTS[experiment]
-    trials = trials_of(experiment, "quick", **{field: TWO[field]})
+    values = two_values(experiment, field)
+    trials = trials_of(experiment, "quick", **{field: values})
     told = findings(own, trials)
     mixed = mixed_fields(trials, own.apart)
     if (experiment, field) in NOT_COMPARED:
         assert told == [] or field in own.apart
     elif field in mixed:
         assert len(told) == 2 * max(len(told) // 2, 1)
-        for value in TWO[field]:
+        for value in values:
             words = (tell_field(field, value, alone=True), f"{value:g} s" if isinstance(value, float) else "")
             found = [sentence for sentence in told if any(word and word in sentence for word in words)]
             assert found or field in own.named
@@ -267,7 +274,7 @@ def test_no_sentence_mixes_scenarios(experiment: str, field: str) -> None:
 @pytest.mark.parametrize(("experiment", "field"), list(itertools.product(TOLD, TWO)))
 def test_a_sentence_names_a_field_that_no_profile_has(experiment: str, field: str) -> None:
     own = EXPERIMENTS[experiment]
-    value = TWO[field][-1 if field != "tls" else 0]
+    value = two_values(experiment, field)[-1 if field != "tls" else 0]
     if (experiment, field) == NO_TLS:
         return
     trials = trials_of(experiment, "quick", **{field: [value]})

@@ -325,8 +325,8 @@ def test_the_stopped_client_of_notebook_07_comes_back(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     ran = subprocess.run(
-        [sys.executable, script], capture_output=True, encoding="utf-8", timeout=3 * LIMIT_S, cwd=NOTEBOOKS.parent,
-        env={**os.environ, "PYTHONPATH": str(NOTEBOOKS.parent)},
+        [sys.executable, script], capture_output=True, encoding="utf-8", timeout=3 * LIMIT_S,
+        cwd=NOTEBOOKS.parent, env={**os.environ, "PYTHONPATH": str(NOTEBOOKS.parent)},
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     from_asking_ms, from_due_ms, stall_s = map(float, ran.stdout.split())

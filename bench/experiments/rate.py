@@ -38,6 +38,8 @@ FIXED = {"clients": 50, "poll_interval_s": 0.1, "hold_s": 0.8, "heartbeat_s": 0.
 AS_THEY_ARE = {**FIXED, "hold_s": 24.0, "heartbeat_s": 15.0}
 """The other rates': nothing is divided."""
 
+FEWEST_TICKS = 10
+"""Fewer in a window, and it has no CPU time per tick."""
 TURNED = 0.9
 """Fewer requests a tick than this, and ticks have to wait for the next question and share its answer."""
 
@@ -48,12 +50,16 @@ def designs(profile: Profile) -> list[Design]:
     How many requests long polling makes at the fastest rate depends on time, so it is measured in each block.
     """
     fast_hz = {"quick": [50.0], "standard": [5.0, 50.0, 500.0], "full": [2.0, 5.0, 20.0, 50.0, 200.0, 500.0]}
-    slow_window_s, window_s = {"quick": (2.0, 1.0), "standard": (4.0, 2.0), "full": (60.0, 5.0)}[profile.name]
+    slow_window_s, window_s = {"quick": (2.0, 1.0), "standard": (4.0, 1.0), "full": (60.0, 5.0)}[profile.name]
+    slow = {**FIXED, "window_s": slow_window_s, "rate_hz": SLOW_HZ}
     fixed = {**AS_THEY_ARE, "window_s": window_s}
+    rates_hz = fast_hz[profile.name]
+    scarce_hz = [rate_hz for rate_hz in rates_hz if rate_hz * window_s < FEWEST_TICKS]
     return [
-        Design({**FIXED, "window_s": slow_window_s, "rate_hz": SLOW_HZ}, once=True, unless=["rate_hz"]),
-        Design(fixed, {"rate_hz": fast_hz[profile.name]}, once=True),
-        Design(fixed, {"rate_hz": fast_hz[profile.name][-1:]}, ["long_polling"]),
+        Design(slow, once=True, unless=["rate_hz"]),
+        Design({**fixed, "window_s": 2 * window_s}, {"rate_hz": scarce_hz}, once=True, unless=["rate_hz"]),
+        Design(fixed, {"rate_hz": [each for each in rates_hz if each not in scarce_hz]}, once=True),
+        Design(fixed, {"rate_hz": rates_hz[-1:]}, ["long_polling"]),
     ]
 
 
