@@ -66,24 +66,25 @@ def judge(check: Check[Any], subject: Any, file: Path) -> Verdict:
         error = offences[0]
     if error is None:
         return Verdict(True, check.title)
-    words = {
-        name: shown(text) for name, text in msgspec.structs.asdict(_verdict_on(error, check, file)).items()
-    }
-    return Verdict(**words | {"passed": False})
+    found = _verdict_on(error, check, file)
+    told = found.title, found.seen, found.expected, found.where, found.hint, found.cause
+    return Verdict(False, *map(shown, told))
 
 
 def _verdict_on(error: BaseException, check: Check[Any], file: Path) -> Verdict:
     line = line_of(error, file)
     if isinstance(error, Fault):
-        return Verdict(
-            False, error.wrong, error.seen + line, error.expected, error.where or check.where, error.hint
-        )
+        where, cause = error.where or check.where, ""
+        if error in offences:
+            cause = error.wrong + (line or error.seen)
+        return Verdict(False, error.wrong, error.seen + line, error.expected, where, error.hint, cause)
     wrong, seen, hint = f"it crashed{line}", describe(error), _crash_hint(error)
     cause = seen + line
     if isinstance(error, ServerError):
         wrong, seen, cause = "it took a right answer for a wrong one", seen + line, ""
         hint = (
-            "a read may end anywhere: keep bytes until an answer or message is whole. ServerError is for a "
+            "a read may end anywhere: keep bytes until an answer or message is whole, and no longer than "
+            "their connection. ServerError is for a "
             "status other than 200, and for bytes against the protocol"
         )
     elif isinstance(error, TimeIsOver):

@@ -191,8 +191,8 @@ def refusals_are_errors_not_crashes(subject: Subject) -> None:
         fail(
             "a refusal is not told as one",
             "; ".join(drive.refused) or "no ServerError",
-            "for each: a ServerError with the status and the server's sentence, such as ServerError('HTTP 503: "
-            "3 clients are connected')",
+            "for each: a ServerError with the status and the server's sentence, such as "
+            "ServerError('HTTP 503: 3 clients are connected')",
             'look at the status before the body; the body of a refusal is {"error": "the sentence"}',
         )
     last = drive.finish()

@@ -55,8 +55,8 @@ def _blocked(seen: str) -> Fault:
         "it blocks: it waits without an await",
         seen=seen,
         expected="requests by aiohttp or websockets, in this event loop",
-        hint="urllib, requests and curl wait for the answer while the whole event loop stands still, with all "
-        "its other clients; in a thread of their own they are not on the simulated clock",
+        hint="urllib, requests and curl wait for the answer while the whole event loop stands still, with "
+        "all its other clients; in a thread of their own they are not on the simulated clock",
         where="the documentation of asyncio: Developing with asyncio, Running Blocking Code",
     )
 

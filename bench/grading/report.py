@@ -6,10 +6,10 @@ Texts of students are shown, never obeyed: no markup is read, and control charac
 import io
 from collections import Counter
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from bench.grading import VERSION
@@ -80,7 +80,7 @@ def _write(result: FileResult, folder: Path, format_: str) -> None:
 def print_result(result: FileResult, out: Console) -> None:
     """Print what was found in one file."""
     if result.unusable:
-        _say(out, ("✗ ", "red"), f"{result.name}: {result.unusable}")
+        _say(out, ("✗ ", "red"), result.unusable)
     for part in result.parts:
         _say(out, (f"{part.what} (grader {VERSION})", "bold"))
         for verdict, also in grouped(part.verdicts):
@@ -109,25 +109,34 @@ def print_rows(results: Sequence[FileResult], out: Console) -> None:
     """Print a row for each file of a class, and a summary; nothing for less than a class."""
     if len(results) < CLASS_FILES:
         return
-    table = Table("file", "rules kept", "what is wrong", box=None, pad_edge=False, header_style="bold")
-    for result in results:
+    names = _short_names([result.name for result in results])
+    rows = [("file", "rules kept", "what is wrong")]
+    for name, result in zip(names, results, strict=True):
         wrong = [verdict.title for verdict in result.verdicts if not verdict.passed]
         score = "–" if result.unusable else f"{result.kept} of {len(result.verdicts)}"
-        first = result.unusable or (wrong[0] if wrong else "")
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        cells = (result.name, score, first + more)
-        table.add_row(*(Text(shown(cell), overflow="fold") for cell in cells))
-    out.print(table)
+        reason = result.unusable.removeprefix(result.name).lstrip(" :,")
+        rows.append((name, score, reason or "".join(wrong[:1]) + more))
+    name_width, score_width = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for name, score, wrong_first in rows:
+        _say(out, f"{name:{name_width}}  {score:{score_width}}  {wrong_first}".rstrip())
     whole = sum(result.passed for result in results)
     unusable = sum(bool(result.unusable) for result in results)
     _say(
         out,
-        f"{len(results)} files (grader {VERSION}): {whole} keep every rule, {len(results) - whole - unusable} "
-        f"break some, {unusable} cannot be graded",
+        f"{len(results)} files (grader {VERSION}): {whole} keep every rule, "
+        f"{len(results) - whole - unusable} break some, {unusable} cannot be graded",
     )
     broken = Counter(verdict.rule for result in results for verdict in result.verdicts if not verdict.passed)
     for rule, count in broken.most_common(3):
         _say(out, f"    {count} × not: {rule}")
+
+
+def _short_names(names: Sequence[str]) -> list[str]:
+    """Return names of files without the folders that all of them begin with, ready to be shown."""
+    folders = [name.split("/")[:-1] for name in names]
+    common = len(list(takewhile(lambda parts: len(set(parts)) == 1, zip(*folders, strict=False))))
+    return [shown("/".join(name.split("/")[common:])) for name in names]
 
 
 def _print_verdict(verdict: Verdict, also: Sequence[Verdict], out: Console) -> None:

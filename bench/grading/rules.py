@@ -1,4 +1,4 @@
-"""Which rules a form of submission is held to: the grader counts them without asking the student's process."""
+"""Which rules a form of submission is held to: the grader counts them without asking the process."""
 
 from collections.abc import Sequence
 from typing import Any

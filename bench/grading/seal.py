@@ -1,7 +1,7 @@
 """Lines that only the holder of a secret can write: how a verdict is told, past all that a student prints.
 
-The grader makes a new secret for each process. The process reads it before the student's code runs; afterwards
-it is in no environment, argument or descriptor, but only in memory. A line without the right seal is ignored.
+The grader makes a new secret for each process. The process reads it before the student's code runs. From then
+on it is in no environment, argument or descriptor, but only in memory. A line without the seal is ignored.
 """
 
 import hmac

@@ -94,7 +94,8 @@ def read_parts(path: Path) -> list[Part]:
     if not forms:
         empty = "" if tree.body else " is empty; it"
         raise SubmissionError(
-            f"{path}{empty} defines neither a client nor a server; it needs one of: {'; '.join(FORMS.values())}"
+            f"{path}{empty} defines neither a client nor a server; "
+            f"it needs one of: {'; '.join(FORMS.values())}"
         )
     for form in forms:
         _hold_to_form(path, form, defined[_name_of(form)])

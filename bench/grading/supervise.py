@@ -70,7 +70,7 @@ def grade(
                 first += 1
                 stuck += not child.usable
                 if stuck == STUCK_CHECKS:
-                    why = f"{STUCK_CHECKS} checks did not come to an end"
+                    why = f"{STUCK_CHECKS} checks gave no answer"
                 elif left_s <= 0:
                     why = (
                         f"the checks before took {FILE_LIMIT_CHECKS * time_limit_s:g} s, all that a file has"
@@ -161,7 +161,7 @@ class _Child:
             "stops everything else"
             if stalled
             else "no os._exit, no sys.exit in threads, no recursion without end",
-            cause=told if stalled else "",
+            cause=told,
             rule=check.title,
         )
 

@@ -6,6 +6,7 @@ It runs with real sockets in simulated time. Ticks may be dicts or objects, with
 import asyncio
 import contextlib
 import inspect
+import itertools
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple, NoReturn
 
@@ -232,7 +233,7 @@ def goes_on_after_lost_history(subject: Subject) -> None:
 
     watched = watch(subject, rate_hz=10, last=120, scene=go_away, history_ticks=10)
     seqs = watched.seqs
-    steps = zip(seqs, seqs[1:], strict=False)
+    steps = itertools.pairwise(seqs)
     gap = next((number for number, (seq, after) in enumerate(steps, 1) if after != seq + 1), len(seqs))
     expect_order(seqs[:gap], ALREADY, seqs[gap - 1] if seqs[gap:] else 120)
     if seqs[gap:]:

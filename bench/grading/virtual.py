@@ -53,8 +53,9 @@ class _JumpingSelector(selectors.DefaultSelector):
             events = super().select(timeout)
             self.turns = 0 if events else self.turns + 1
             if self.turns > MOST_TURNS:
-                self.turns = 0
-                raise _spins()
+                self.turns, self.raised = 0, True
+                offences.append(_spins())
+                raise offences[-1]
             return events
         self.turns = 0
         events = super().select(QUIET_S)
@@ -68,8 +69,8 @@ def _spins() -> Fault:
         "it spins: it looks again and again, and never waits",
         seen=f"{MOST_TURNS} turns of the event loop, and no time passed",
         expected="an await of what is to come",
-        hint="asyncio.sleep(0) lets others run, but time stands still as long as nobody waits; a bare `except:` "
-        "around an await catches its cancellation, too",
+        hint="asyncio.sleep(0) lets others run, but time stands still as long as nobody waits; a bare "
+        "`except:` around an await catches its cancellation, too",
     )
 
 
