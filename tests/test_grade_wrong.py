@@ -2,7 +2,6 @@
 
 import ast
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +12,8 @@ from bench.grading.base import Verdict
 from bench.grading.submission import read_parts
 from bench.grading.supervise import grade
 from tests.conftest import LIMIT_S
+from tests.grading import WRONG_SOLUTIONS, submit
 
-FOLDER = Path(__file__).parent / "wrong_solutions"
 FORM_OF = {"long_polling_handle": "handle", "long_polling_client": "Client"}
 """What a submission's function or class is called, by exercise; elsewhere it is ``ticks``."""
 CAREFUL = "careful"
@@ -31,26 +30,18 @@ class Wrong(NamedTuple):
 
 def definitions(exercise: str) -> dict[str, str]:
     """Return the docstring of each solution in a file."""
-    tree = ast.parse((FOLDER / f"{exercise}.py").read_text())
+    tree = ast.parse((WRONG_SOLUTIONS / f"{exercise}.py").read_text())
     found = [node for node in tree.body if isinstance(node, ast.AsyncFunctionDef | ast.ClassDef)]
     return {node.name: ast.get_docstring(node) or "" for node in found if node.name[0] != "_"}
 
 
-EXERCISES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != CAREFUL)
+EXERCISES = sorted(path.stem for path in WRONG_SOLUTIONS.glob("*.py") if path.stem != CAREFUL)
 WRONG = [
     Wrong(exercise, name, doc.partition("Graded: ")[2].rstrip("."))
     for exercise in EXERCISES
     for name, doc in definitions(exercise).items()
     if "Graded: " in doc
 ]
-
-
-def submit(folder: Path, exercise: str, name: str, form: str, transport: str = "") -> Path:
-    """Write a solution as a file that is handed in."""
-    file = folder / f"{name}.py"
-    spoken = f'TRANSPORT = "{transport}"\n' * bool(transport)
-    file.write_text((FOLDER / f"{exercise}.py").read_text() + f"\n\n{form} = {name}\n{spoken}")
-    return file
 
 
 def verdicts_until(file: Path, said: str) -> list[Verdict]:
@@ -65,27 +56,13 @@ def verdicts_until(file: Path, said: str) -> list[Verdict]:
     return found
 
 
-@pytest.fixture(scope="module")
-def all_wrong(tmp_path_factory: pytest.TempPathFactory) -> dict[Wrong, list[Verdict]]:
-    """Grade every wrong solution, two at a time."""
-    folder = tmp_path_factory.mktemp("wrong")
-
-    def verdicts(wrong: Wrong) -> list[Verdict]:
-        place = folder / wrong.exercise
-        place.mkdir(exist_ok=True)
-        form = FORM_OF.get(wrong.exercise, "ticks")
-        return verdicts_until(submit(place, wrong.exercise, wrong.name, form), wrong.said)
-
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(WRONG, pool.map(verdicts, WRONG), strict=True))
-
-
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.exercise}-{wrong.name}")
-def test_a_wrong_solution_is_told_what_is_wrong(wrong: Wrong, all_wrong: dict[Wrong, list[Verdict]]) -> None:
-    last = all_wrong[wrong][-1]
+def test_a_wrong_solution_is_told_what_is_wrong(wrong: Wrong, tmp_path: Path) -> None:
+    file = submit(tmp_path, wrong.exercise, wrong.name, FORM_OF.get(wrong.exercise, "ticks"))
+    found = verdicts_until(file, wrong.said)
     assert wrong.said
-    assert not last.passed
-    assert last.title.startswith(wrong.said), [verdict.title for verdict in all_wrong[wrong]]
+    assert not found[-1].passed
+    assert found[-1].title.startswith(wrong.said), [verdict.title for verdict in found]
 
 
 @pytest.mark.parametrize("exercise", EXERCISES)

@@ -74,10 +74,10 @@ def judge(check: Check[Any], subject: Any, file: Path) -> Verdict:
 def _verdict_on(error: BaseException, check: Check[Any], file: Path) -> Verdict:
     line = line_of(error, file)
     if isinstance(error, Fault):
-        where, cause = error.where or check.where, ""
-        if error in offences:
-            cause = error.wrong + (line or error.seen)
-        return Verdict(False, error.wrong, error.seen + line, error.expected, where, error.hint, cause)
+        seen = error.seen + line
+        cause = error.wrong + (line or seen if error in offences else seen)
+        where = error.where or check.where
+        return Verdict(False, error.wrong, seen, error.expected, where, error.hint, cause)
     wrong, seen, hint = f"it crashed{line}", describe(error), _crash_hint(error)
     cause = seen + line
     if isinstance(error, ServerError):

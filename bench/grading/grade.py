@@ -73,6 +73,8 @@ def _grade(submission: Submission, time_limit_s: float, given_up: Event) -> File
             parts.append(PartResult(_what(part), part.transport, verdicts))
     except SubmissionError as error:
         return FileResult(submission.name, unusable=str(error))
+    except OSError as error:
+        return FileResult(submission.name, unusable=f"{submission.name} cannot be graded: {error}")
     return FileResult(submission.name, parts, submission.unusable)
 
 

@@ -117,7 +117,7 @@ def ticks_leave_when_they_can(subject: Subject) -> None:
             return
         due_ns = feed.next_due_ns
         seqs = await visitor.seqs_until(newest + 1, f"?after={newest}")
-        waited_s = (visitor.stage.clock() - due_ns) / 1e9
+        waited_s = (visitor.stage.clock() - due_ns) / 1e9 if seqs else 0.0
         _expect_wait(waited_s, 0, seqs, [newest + 1], "when it is published")
 
     subject.visit(subject.stage(0.1), join)

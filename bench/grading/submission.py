@@ -78,7 +78,7 @@ def _pairs(found: Sequence[Submission]) -> list[Submission]:
         if len(fitting) == len(rivals) == 1:
             name, server = fitting[0]
             pair = Part("pair", client.transport, (client.files[0], server.files[0]))
-            pairs.append(Submission(f"{client_name} with {name}", (pair,)))
+            pairs.append(Submission(f"{client_name} with {Path(name).name}", (pair,)))
     return pairs
 
 

@@ -134,9 +134,9 @@ class _Child:
         Raises:
             SubmissionError: If they cannot be.
         """
-        told = self._read(START_LIMIT_S)
+        told = self._read(START_LIMIT_S, "begun")
         if isinstance(told, _Told):
-            told = self._read(time_limit_s)
+            told = self._read(time_limit_s, "imported", "unusable")
         if isinstance(told, str):
             raise SubmissionError(f"{self._names} cannot be imported: the process {told}{self._last_line()}")
         if told.unusable:
@@ -144,9 +144,8 @@ class _Child:
 
     def verdict(self, number: int, check: Check[object], time_limit_s: float) -> Verdict:
         """Return the verdict of a check; a process that stalls or dies meanwhile is one, too."""
-        told = self._read(time_limit_s)
+        told = self._read(time_limit_s, "verdict", number=number)
         if isinstance(told, _Told):
-            assert told.number == number
             assert told.verdict is not None
             return msgspec.structs.replace(told.verdict, rule=check.title)
         self.usable = False
@@ -169,8 +168,11 @@ class _Child:
         printed = self._printed.decode(errors="replace").strip().rpartition("\n")[2][-200:]
         return f"; it printed last: {shown(printed)}" if printed else ""
 
-    def _read(self, time_limit_s: float) -> "_Told | str":
-        """Return what is told next, or how the process stalled or ended; what it prints is drained."""
+    def _read(self, time_limit_s: float, *steps: str, number: int = -1) -> "_Told | str":
+        """Return the line that tells one of these steps, or how the process stalled or ended.
+
+        What has no seal is ignored, and what was told before: a line may have been stolen and written again.
+        """
         stdout, stderr = self._process.stdout, self._process.stderr
         assert stdout is not None
         assert stderr is not None
@@ -178,8 +180,10 @@ class _Child:
         while True:
             while b"\n" in self._said:
                 line, _, self._said = self._said.partition(b"\n")
-                if (told := self._seal.open(line)) is not None:
-                    return msgspec.json.decode(told, type=_Told)
+                if (sealed := self._seal.open(line)) is not None:
+                    told = msgspec.json.decode(sealed, type=_Told)
+                    if told.step in steps and told.number == number:
+                        return told
             left_s = (deadline_ns - now_ns()) / 1e9
             if self._given_up.is_set():
                 raise GivenUp

@@ -67,7 +67,7 @@ def field(item: Any, name: str) -> Any:
         f"a dict with the key {name!r}, or an object with the attribute {name}",
     ):
         found = item[name] if isinstance(item, dict) else getattr(item, name)
-        if not isinstance(found, int if name == "seq" else int | float):
+        if type(found) is not int and (name == "seq" or type(found) is not float):
             raise TypeError(f"{name} is a {type(found).__name__}")
         return found
 
