@@ -143,6 +143,29 @@ def test_a_server_that_hoards_for_a_slow_client_is_found(tmp_path: Path) -> None
     assert titles_until(file, Part("serve", "websocket", (file,)), wrong)[-1] == wrong
 
 
+BROKEN = """
+TRANSPORT = "short_polling"
+import contextlib
+from servers.http import serve_http
+
+@contextlib.asynccontextmanager
+async def serve(feed, listener, options):
+    async def answer(request):
+        return feed.after(int(request.query["after"]) + "1")
+    async with serve_http(TRANSPORT, feed, listener, options, answer):
+        yield
+"""
+
+
+def test_an_exception_that_a_server_swallowed_is_told(tmp_path: Path) -> None:
+    file = write(tmp_path, BROKEN)
+    verdicts = list(grade(Part("serve", "short_polling", (file,)), time_limit_s=LIMIT_S))
+    (lost,) = [verdict for verdict in verdicts if verdict.rule == "gives the whole history at after=0"]
+    assert "500" in lost.seen
+    assert "TypeError: unsupported operand" in lost.seen
+    assert "in mine.py line 9" in lost.seen
+
+
 EVENTS = (SOLUTIONS / "sse_server.py").read_text()
 
 

@@ -1,16 +1,21 @@
 """``bench grade``: what is printed and written, for a student, a class and other programs."""
 
 import json
+import re
+import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import yaml
+from typer.testing import CliRunner
 
 from bench import cli
 from bench.grading import VERSION
 from tests.grading import NEVER, POLLING, SOLUTIONS, START, graded, report, submit, write
 
+GUIDE = SOLUTIONS / "GRADING.md"
 FORMATS = ["text", "json", "junit", "gradescope"]
 
 
@@ -155,3 +160,22 @@ def test_a_single_bad_file_has_a_document_too(format_: str, tmp_path: Path) -> N
     passed, printed = graded(write(tmp_path, "def"), format_=format_)
     assert not passed
     assert "line 1" in json.dumps(json.loads(printed))
+
+
+def test_the_guide_names_options_that_there_are() -> None:
+    helped = CliRunner().invoke(cli.app, ["grade", "--help"], env={"COLUMNS": "200"}).output
+    options = set(re.findall(r"bench grade [^`\n]*?(--[a-z-]+)", GUIDE.read_text()))
+    assert {"--output", "--format"} <= options
+    assert [option for option in options if option not in helped] == []
+
+
+def test_the_examples_of_the_guide_can_be_read() -> None:
+    guide = GUIDE.read_text()
+    (workflow,) = re.findall("```yaml\n(.*?)```", guide, re.S)
+    steps = yaml.safe_load(workflow)["jobs"]["grade"]["steps"]
+    graders = [step["id"] for step in steps if "id" in step]
+    *_, reporter = steps
+    assert reporter["with"]["runners"].split(",") == graders
+    assert [name.removesuffix("_RESULTS").lower() for name in reporter["env"]] == graders
+    for script in re.findall("```bash\n(.*?)```", guide, re.S):
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)

@@ -55,6 +55,7 @@ def main(form: str, transport: str, first: int, files: list[Path], seal: Seal, o
 
     clock = Clock()
     guard.set_clocks(clock)
+    guard.keep_logged_exceptions()
     file = files[-1] if form == "pair" else files[0]
     checks = checks_of(form, transport, file.read_bytes())
     tell(Told("begun"))

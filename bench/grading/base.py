@@ -44,6 +44,8 @@ class TimeIsOver(Exception):
 
 offences: list[BaseException] = []
 """What the student's code did in the check that runs, and that counts even if it caught the exception."""
+logged: list[BaseException] = []
+"""Exceptions that a library caught and logged in the check that runs: they may explain what was seen."""
 
 
 class Check(NamedTuple, Generic[Subject]):
@@ -57,6 +59,7 @@ class Check(NamedTuple, Generic[Subject]):
 def judge(check: Check[Any], subject: Any, file: Path) -> Verdict:
     """Try one check; whatever the student's code raises becomes a verdict."""
     offences.clear()
+    logged.clear()
     error: BaseException | None = None
     try:
         check.run(subject)
@@ -74,7 +77,7 @@ def judge(check: Check[Any], subject: Any, file: Path) -> Verdict:
 def _verdict_on(error: BaseException, check: Check[Any], file: Path) -> Verdict:
     line = line_of(error, file)
     if isinstance(error, Fault):
-        seen = error.seen + line
+        seen = error.seen + (line or _logged_in(file))
         cause = error.wrong + (line or seen if error in offences else seen)
         where = error.where or check.where
         return Verdict(False, error.wrong, seen, error.expected, where, error.hint, cause)
@@ -98,6 +101,14 @@ def _verdict_on(error: BaseException, check: Check[Any], file: Path) -> Verdict:
         )
         hint += "you expect, such as aiohttp.ClientError, OSError, WebSocketException"
     return Verdict(False, wrong, seen, check.title, check.where, hint, cause)
+
+
+def _logged_in(file: Path) -> str:
+    """Return the first exception of the student's file that a library has logged, or ''."""
+    for error in logged:
+        if line := line_of(error, file):
+            return f"; {describe(error)}{line}"
+    return ""
 
 
 LONGEST_TEXT = 300

@@ -3,13 +3,14 @@
 What it does against that is noted in ``base.offences``, so that it counts even if its code catches the Fault.
 """
 
+import logging
 import socket
 import sys
 import time
 from types import ModuleType
 from typing import Any, NoReturn
 
-from bench.grading.base import Fault, offences
+from bench.grading.base import Fault, logged, offences
 from bench.grading.virtual import START_NS, Clock
 from servers import wire
 
@@ -41,6 +42,19 @@ def refuse_to_block() -> None:
             _offend(_blocked(f"a blocking connection to {arguments[1]}"))
 
     sys.addaudithook(hook)
+
+
+class _Keeper(logging.Handler):
+    """Keeps the exceptions that are logged, and prints nothing."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[1] is not None:
+            logged.append(record.exc_info[1])
+
+
+def keep_logged_exceptions() -> None:
+    """Keep what a server's library catches and logs: a bare 500 explains nothing."""
+    logging.getLogger().addHandler(_Keeper())
 
 
 def hide_grader() -> None:
