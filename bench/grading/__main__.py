@@ -61,7 +61,7 @@ def main(form: str, transport: str, first: int, files: list[Path], seal: Seal, o
     tell(Told("begun"))
     guard.hide_grader()
     try:
-        subject = _cast(form, transport, clock, [_import(file) for file in files], files)
+        subject = cast(form, transport, clock, [import_file(file) for file in files], files)
     except Unusable as error:
         tell(Told("unusable", unusable=str(error)))
         return
@@ -71,7 +71,7 @@ def main(form: str, transport: str, first: int, files: list[Path], seal: Seal, o
         tell(Told("verdict", number=number, verdict=try_check(check, subject, file)))
 
 
-def _cast(
+def cast(
     form: str, transport: str, clock: Clock, modules: Sequence[ModuleType], files: Sequence[Path]
 ) -> Any:
     """Return what is to be checked, as its checks take it."""
@@ -138,7 +138,7 @@ def _no_delivery(returned: object) -> Fault:
     )
 
 
-def _import(file: Path) -> ModuleType:
+def import_file(file: Path) -> ModuleType:
     """Import a file as Python would, under its own name unless something else has that already."""
     name = file.stem
     if name in sys.modules or name in sys.stdlib_module_names:
