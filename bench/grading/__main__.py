@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from bench.grading import client_checks, guard, pair_checks, ticks_checks
+from bench.grading import client_checks, guard, pair_checks, ticks_watch
 from bench.grading.base import Fault, Verdict, describe, judge, line_of, offences
 from bench.grading.rules import checks_of
 from bench.grading.seal import SECRET_BYTES, Seal
@@ -79,7 +79,7 @@ def cast(
     if form == "client":
         return client_checks.Subject(_client_class(first, name), transport)
     if form == "ticks":
-        return ticks_checks.Subject(_function(first, "ticks", name), transport, clock)
+        return ticks_watch.Subject(_function(first, "ticks", name), transport, clock)
     if form == "pair":
         serve = _function(modules[-1], "serve", files[-1].name)
         return pair_checks.Subject(_client_class(first, name), serve, transport, clock)

@@ -1,0 +1,108 @@
+"""The rules for a beginner's client whose server refuses, cuts, or is away."""
+
+import itertools
+
+from bench.grading.base import Check, expect_order, fail
+from bench.grading.theatre import Theatre
+from bench.grading.ticks_watch import ALREADY, Subject, watch
+
+OUTAGE_S = 3.0
+MOST_TRIES_HZ = 20
+"""Tries per second of an outage; a pause of 0.1 s makes half as many."""
+
+
+def survives_a_refusal(subject: Subject) -> None:
+    """503: the server is full for three seconds, before the first tick and after a cut."""
+
+    def refuse(theatre: Theatre, seq: int) -> None:
+        if seq in (0, 10):
+            theatre.stage.refuse(OUTAGE_S)
+            theatre.cut()
+
+    watched = watch(subject, rate_hz=2, last=30, scene=refuse)
+    expect_order(watched.seqs, watched.seqs[0] if watched.seqs else ALREADY, 30)
+
+
+def resumes_after_a_cut(subject: Subject) -> None:
+    """The connection is cut in silence, and in the middle of a delivery."""
+
+    def cut(theatre: Theatre, seq: int) -> None:
+        if seq == 10:
+            theatre.cut()
+        theatre.cut_next = theatre.cut_next or seq == 20
+
+    watched = watch(subject, rate_hz=4, last=40, scene=cut)
+    expect_order(watched.seqs, ALREADY, 40)
+    if watched.stage.stale:
+        asked = watched.stage.stale[0]
+        fail(
+            "it asks for ticks that it has",
+            f"{asked.target}, when it had yielded a later tick",
+            "after=SEQ of the newest tick that it has",
+            "what comes twice and is thrown away was paid for all the same: move the cursor with each tick",
+        )
+
+
+def waits_before_it_tries_again(subject: Subject) -> None:
+    """The port is closed for three seconds; then the server is full for as long."""
+    outages_ns: list[int] = []
+
+    def go_away(theatre: Theatre, seq: int) -> None:
+        if seq == 10 and not outages_ns:
+            theatre.go_away(OUTAGE_S)
+            outages_ns.append(theatre.stage.clock())
+        elif seq >= 40 and len(outages_ns) == 1:
+            theatre.stage.refuse(OUTAGE_S)
+            theatre.cut()
+            outages_ns.append(theatre.stage.clock())
+
+    watched = watch(subject, rate_hz=4, last=80, scene=go_away)
+    requests_ns = [asked.at_ns for asked in watched.stage.requests]
+    for begin_ns, tries_ns, what in zip(
+        outages_ns, (watched.connects_ns, requests_ns), ("its port was closed", "it refused"), strict=False
+    ):
+        tries = sum(begin_ns < at_ns < begin_ns + OUTAGE_S * 1e9 for at_ns in tries_ns)
+        if tries > MOST_TRIES_HZ * OUTAGE_S:
+            fail(
+                "it tries again without a pause",
+                f"{tries} tries in the {OUTAGE_S:g} s in which {what}",
+                f"at most {MOST_TRIES_HZ} a second, and best fewer each time",
+                "a server that has just come back is knocked over by clients that all ask at once: await "
+                "asyncio.sleep(…) behind the `except`",
+            )
+    expect_order(watched.seqs, ALREADY, 80)
+
+
+def goes_on_after_lost_history(subject: Subject) -> None:
+    """It was away for longer than the history lasts, and is told how many ticks it missed."""
+    gone: list[int] = []
+
+    def go_away(theatre: Theatre, seq: int) -> None:
+        if seq >= 10 and not gone:
+            gone.append(seq)
+            theatre.go_away(OUTAGE_S)
+
+    watched = watch(subject, rate_hz=10, last=120, scene=go_away, history_ticks=10)
+    seqs = watched.seqs
+    steps = itertools.pairwise(seqs)
+    gap = next((number for number, (seq, after) in enumerate(steps, 1) if after != seq + 1), len(seqs))
+    expect_order(seqs[:gap], ALREADY, seqs[gap - 1] if seqs[gap:] else 120)
+    if seqs[gap:]:
+        expect_order(seqs[gap:], seqs[gap - 1] + watched.stage.missed + 1, 120)
+
+
+HOUSE = "README, Three ways to the same tick"
+CHECKS: tuple[Check[Subject], ...] = (
+    Check("goes on after a refusal (503)", "servers/http.py; RFC 9110, section 15.6.4", survives_a_refusal),
+    Check("resumes after a cut connection without loss or double", HOUSE, resumes_after_a_cut),
+    Check(
+        "waits before it tries again, and comes back",
+        "RFC 6455, section 7.2.3 (for any client)",
+        waits_before_it_tries_again,
+    ),
+    Check(
+        "goes on when the history has lost ticks",
+        "servers/feed.py, Delivery; servers/wire.py, Missed",
+        goes_on_after_lost_history,
+    ),
+)
