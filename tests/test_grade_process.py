@@ -176,10 +176,10 @@ for path in glob.glob("/proc/self/fd/*"):
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_nothing_that_is_printed_or_written_counts(attack: str, tmp_path: Path) -> None:
     file = write(tmp_path, POLLING + ATTACKS[attack])
-    (result,), printed = report(file, time_limit_s=HANG_LIMIT_S)
+    (result,), printed = report(file, format_="json", time_limit_s=HANG_LIMIT_S)
     assert result.kept == 0, printed
-    assert len(result.verdicts) == 10
-    assert printed.splitlines()[-1] == "0 of 10"
+    assert not result.passed
+    assert result.unusable or len(result.verdicts) == 10  # who steals its own lines may not even be graded
 
 
 def test_numbers_that_are_equal_to_all_are_no_numbers(tmp_path: Path) -> None:
