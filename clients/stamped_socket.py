@@ -13,7 +13,7 @@ from servers.wire import now_ns
 SO_TIMESTAMPNS = 35
 """Linux, asm-generic/socket.h: each read tells the arrival time of its newest byte, on CLOCK_REALTIME.
 
-Documentation/networking/timestamping.rst, section 1.1; TCP since Linux 4.13.
+Documentation/networking/timestamping.rst, section 1.2; on TCP sockets since Linux 4.14.
 """
 KERNEL_STAMPS = sys.platform == "linux"
 READ_BYTES = 256 * 1024

@@ -25,8 +25,15 @@ HEALTH_PATH = "/health"
 BACKLOG = 4096
 MAX_HOLD_S = 120.0
 DEFAULT_HOLD_S = 30.0
-"""RFC 6202, section 5.5: time-outs of 30 s are safe, and 120 s has been reported to work."""
+"""RFC 6202, section 5.5: 120 s has worked, and 30 s is generally a safer value."""
 STALL_TIMEOUT_S = 20
+ANSWER_HEADERS = {"Cache-Control": "no-store"}
+"""Of every answer to a poll: from a cache it would be an old one.
+
+RFC 6202, section 5.6, wants caching suppressed; ``no-store`` does it (RFC 9111, section 5.2.2.5).
+"""
+VARY_HEADERS = {"Vary": "Accept-Encoding"}
+"""Of every answer at /ticks of a server that compresses, compressed or not (RFC 9110, section 12.5.5)."""
 
 
 class Serve(Protocol):

@@ -1,8 +1,9 @@
 """What the two polling servers share: an aiohttp application with one handler at ``/ticks``.
 
-A client that never reads cannot make the server's memory grow: its connection gets one answer at a time, the
-next request is not looked at before that answer was written, and after 20 s without progress the kernel ends
-the connection (TCP_USER_TIMEOUT, see :func:`servers.base.listen`).
+A client that never reads cannot make the server's memory grow: its connection gets one answer at a time.
+aiohttp hands each to the event loop, and looks at the next request at once, unless over 64 KiB of answers
+wait there; then it waits for the kernel to take them. After 20 s without progress the kernel ends the
+connection (TCP_USER_TIMEOUT, see :func:`servers.base.listen`).
 
 With compression, ticks go as gzip to whoever accepts it; aiohttp compresses each answer anew.
 """
@@ -13,12 +14,21 @@ import json
 import logging
 import socket
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from servers.base import BACKLOG, HEALTH_PATH, PATH, BadRequest, health, ssl_context
+from servers.base import (
+    ANSWER_HEADERS,
+    BACKLOG,
+    HEALTH_PATH,
+    PATH,
+    VARY_HEADERS,
+    BadRequest,
+    health,
+    ssl_context,
+)
 from servers.feed import Delivery, Feed
 from servers.options import ServerOptions
 
@@ -59,8 +69,10 @@ async def serve_http(
             return _error(413, "a request body is not read here; ask by GET with a query")
         try:
             response = await handler(request)
-            if options.compression and request.path == PATH and _accepts_gzip(request):
-                response.enable_compression(web.ContentCoding.gzip)
+            if options.compression and request.path == PATH:
+                response.headers.update(VARY_HEADERS)
+                if _accepts_gzip(request):
+                    response.enable_compression(web.ContentCoding.gzip)
             return response
         except BadRequest as bad:
             return _error(400, str(bad), close=False)
@@ -71,7 +83,7 @@ async def serve_http(
 
     async def answer_health(request: web.Request) -> web.Response:
         body = health(transport, feed, len(server.connections), request.query.get("lags_after"))
-        return web.Response(body=body, content_type="application/json")
+        return _json(body)
 
     app = web.Application(middlewares=[refuse_politely])
     app.router.add_get(PATH, answer_ticks, allow_head=False)
@@ -99,7 +111,12 @@ def ticks_response(delivery: Delivery) -> web.Response:
         headers["Ticks-Missed"] = str(delivery.missed)
     if delivery.waiting:
         headers["Ticks-Waiting"] = str(delivery.waiting)
-    return web.Response(body=delivery.body, content_type="application/json", headers=headers)
+    return _json(delivery.body, headers=headers)
+
+
+def _json(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    headers = {**(headers or {}), **ANSWER_HEADERS}
+    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
 
 
 def _accepts_gzip(request: web.Request) -> bool:
@@ -112,9 +129,7 @@ def _accepts_gzip(request: web.Request) -> bool:
 
 
 def _error(status: int, sentence: str, *, close: bool = True, allow: str | None = None) -> web.Response:
-    response = web.Response(
-        status=status, body=json.dumps({"error": sentence}).encode(), content_type="application/json"
-    )
+    response = _json(json.dumps({"error": sentence}).encode(), status)
     if allow:
         response.headers["Allow"] = allow
     if close:

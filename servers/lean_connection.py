@@ -17,6 +17,7 @@ from typing import NamedTuple, cast
 
 import httptools
 
+from servers.base import ANSWER_HEADERS
 from servers.feed import Delivery
 
 MAX_HEAD_BYTES = 16 * 1024
@@ -27,6 +28,7 @@ LINGER_S = 2.0
 """How long a refused client may go on sending before the connection is cut."""
 
 _SERVER = f"Python/{platform.python_version().rpartition('.')[0]} httptools/{httptools.__version__}"
+_ANSWER_LINES = "".join(f"{name}: {value}\r\n" for name, value in ANSWER_HEADERS.items())
 
 
 class Request(NamedTuple):
@@ -210,7 +212,7 @@ class Connection(asyncio.Protocol):
 def _head(second: int, status: int, body_bytes: int, extra: str) -> bytes:
     """Return the head of an answer. Within a second, those of answers of one length are the same."""
     return (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{extra}Content-Type: application/json\r\n"
-        f"Content-Length: {body_bytes}\r\nDate: {formatdate(second, usegmt=True)}\r\n"
-        f"Server: {_SERVER}\r\n\r\n"
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{extra}{_ANSWER_LINES}"
+        f"Content-Type: application/json\r\nContent-Length: {body_bytes}\r\n"
+        f"Date: {formatdate(second, usegmt=True)}\r\nServer: {_SERVER}\r\n\r\n"
     ).encode()

@@ -91,6 +91,7 @@ def test_gzip_is_for_those_who_accept_it(name, accepts, compressed, start_server
     with urllib.request.urlopen(urllib.request.Request(f"{server.url}?after=0", headers=headers)) as said:
         body = said.read()
         assert said.headers.get("Content-Encoding") == ("gzip" if compressed else None)
+        assert said.headers["Vary"] == "Accept-Encoding"  # also of the other answer (RFC 9110, 12.5.5)
     assert decode_ticks(gzip.decompress(body) if compressed else body)[0].seq == 1
 
 

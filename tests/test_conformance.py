@@ -9,9 +9,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from aiohttp.http import SERVER_SOFTWARE
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from bench.models import array_bytes, response_head_bytes
 from bench.transports import TRANSPORTS, Transport
 from servers.wire import TickStamp, now_ns
 from tests.asking import (
@@ -134,6 +136,31 @@ def test_a_client_is_told_what_the_history_has_lost(transport: Transport, start_
         _, headers, ticks = get(server, "/ticks?after=0")
         told, first = int(headers["Ticks-Missed"]), ticks[0]["seq"]
     assert told == first - 1 >= 30
+
+
+# What answers say beside the ticks
+
+POLLED = [transport for transport in TRANSPORTS.values() if not is_websocket(transport)]
+
+
+@pytest.mark.parametrize("transport", POLLED, ids=lambda transport: transport.name)
+def test_no_cache_may_keep_an_answer(transport: Transport, start_server: StartServer) -> None:
+    """RFC 6202, section 5.6: an answer, or a refusal, that a cache kept would be an old one."""
+    server = start_server(transport, rate_hz=20)
+    for target, status in (("/ticks?after=0", 200), ("/ticks?after=-1", 400), ("/no", 404), ("/health", 200)):
+        said, headers, _ = get(server, target)
+        assert (said, headers["Cache-Control"], headers["Vary"]) == (status, "no-store", None), target
+
+
+@pytest.mark.parametrize("transport", POLLED, ids=lambda transport: transport.name)
+def test_variants_send_the_same_head_and_the_theory_knows_its_bytes(
+    transport: Transport, start_server: StartServer
+) -> None:
+    _, headers, ticks = get(start_server(transport, payload_bytes=200), "/ticks")
+    assert list(headers) == ["Cache-Control", "Content-Type", "Content-Length", "Date", "Server"]
+    sent_bytes = len(f"HTTP/1.1 200 OK\r\n{headers}".replace("\n", "\r\n").replace("\r\r", "\r"))
+    computed_bytes = response_head_bytes(array_bytes(len(ticks), 200))
+    assert sent_bytes - len(headers["Server"]) == computed_bytes - len(SERVER_SOFTWARE)
 
 
 # Contracts

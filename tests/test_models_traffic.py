@@ -16,7 +16,7 @@ from clients.headers import HEADER_SETS
 from servers.wire import encode_array, encode_tick
 
 ADDRESS = Address("127.0.0.1", 12345)
-HEAD_BYTES = 145
+HEAD_BYTES = 170
 ASKING = {"payload_bytes": 128, "request_bytes": 55, "response_head_bytes": HEAD_BYTES}
 
 
@@ -197,6 +197,6 @@ def test_answers_shrink_until_the_second_changes() -> None:
     dates = ["Sun, 06 Nov 1994 08:49:37 GMT"] * 3 + ["Sun, 06 Nov 1994 08:49:38 GMT"]
     sizes = models.computed_response_bytes([130] * 4, dates=dates, server="Python/3.11 aiohttp/3.11")
     assert sizes[0] > sizes[1] == sizes[2] < sizes[3] < sizes[0]
-    assert sizes[1] == 130 + 9 + 9 + 5  # five headers, one byte of index each
+    assert sizes[1] == 130 + 9 + 9 + 6  # six headers, one byte of index each
     long_answer = models.computed_response_bytes([16_385], dates=dates[:1], server="s")
     assert long_answer[0] - models.computed_response_bytes([16_384], dates=dates[:1], server="s")[0] == 10

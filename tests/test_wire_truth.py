@@ -211,6 +211,45 @@ def test_encrypted_bytes_are_those_of_the_wire(name: str, tmp_path: Path) -> Non
     assert (added_up, added_down) == (22 * requests, 22 * (after.messages - before.messages))
 
 
+@pytest.mark.alone
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+def test_a_push_over_tls_takes_fewer_acknowledgements_as_linux_delays_them(tls: bool, tmp_path: Path) -> None:
+    """After TLS's handshake, a conversation, Linux takes the connection for an interactive one.
+
+    It then delays ACKs by 40 ms, which is two ticks here; a client that has only read acknowledges each at
+    once (quick ACK). The proof: with that mode set the other way round (TCP_QUICKACK), so are the counts.
+    """
+    certificate = make_certificate(tmp_path, "127.0.0.1") if tls else None
+    options = ServerOptions(rate_hz=50, mss=MSS, certificate=certificate and certificate.server)
+    with (
+        running_server("websocket", options) as server,
+        capture(server.port, mss=MSS) as packets,
+        closing(build_swarm(server, TRANSPORTS["websocket"], certificate)) as swarm,
+    ):
+        sockets: list[StampedSocket] = []
+        make_socket = swarm._make_socket
+        swarm._make_socket = lambda *given, **more: (
+            sockets.append(make_socket(*given, **more)) or sockets[-1]  # type: ignore[func-returns-value]
+        )
+        swarm.connect(now_ns() + round(LIMIT_S * 1e9))
+        by_itself = acks_per_tick(swarm, packets)
+        with socket.socket(fileno=os.dup(sockets[0].fileno())) as same:
+            same.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, int(tls))
+        the_other_way = acks_per_tick(swarm, packets)
+    delayed, at_once = (by_itself, the_other_way) if tls else (the_other_way, by_itself)
+    assert delayed == pytest.approx(1 / 2, abs=0.15)
+    assert at_once == pytest.approx(1, abs=0.15)
+
+
+def acks_per_tick(swarm: Swarm, packets: Packets, ticks: int = 30) -> float:
+    """Return the segments per tick that a client sends which has nothing to say."""
+    client = swarm.clients[0]
+    step_until(swarm, lambda: (client.cursor or 0) >= 8, "tick 8")
+    sent, cursor = packets.totals("up").segments, client.cursor or 0
+    step_until(swarm, lambda: (client.cursor or 0) >= cursor + ticks, f"{ticks} more ticks")
+    return (packets.totals("up").segments - sent) / ((client.cursor or 0) - cursor)
+
+
 def test_connections_of_one_request_are_counted_whole(transport: Transport) -> None:
     """Without keep-alive, opening and closing is most of the packets."""
     if "keep_alive" not in transport.client_class.settings:

@@ -59,7 +59,7 @@ def finding(trials: pd.DataFrame) -> str:
         for name in trials["transport"].unique()
     }
     told = ", ".join(
-        f"{TRANSPORTS[name].label} {number(cost)}"
+        f"{TRANSPORTS[name].label}{_pace(trials[trials['transport'] == name])} {number(cost)}"
         for name, cost in sorted(costs.items(), key=lambda item: item[1])
         if cost > 0
     )
@@ -73,6 +73,24 @@ def finding(trials: pd.DataFrame) -> str:
             else ": it still is told of each."
         )
     return sentence
+
+
+PACES = {
+    "poll_interval_s": "a poll each",
+    "poll_pause_s": "polls with a pause of",
+    "hold_s": "held for up to",
+    "heartbeat_s": "a ping each",
+}
+
+
+def _pace(own: pd.DataFrame) -> str:
+    """Say how often a transport stays in touch: its bytes at a slow rate are mostly those."""
+    told = [
+        f"{words} {' or '.join(f'{value:g}' for value in sorted(values))} s"
+        for name, words in PACES.items()
+        if name in own and (values := {float(value) for value in own[name].dropna() if value})
+    ]
+    return f" ({', '.join(told)})" if told else ""
 
 
 EXPERIMENT = Experiment(

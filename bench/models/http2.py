@@ -11,6 +11,7 @@ from hpack import Encoder
 
 from clients.base import Address
 from clients.headers import header_lines
+from servers.base import ANSWER_HEADERS
 
 FRAME_HEADER_BYTES = 9
 """RFC 9113, section 4.1."""
@@ -46,6 +47,7 @@ def http2_response_headers(body_bytes: int, *, date: str, server: str) -> Header
     """Return the headers of an answer, the same as the aiohttp servers send by HTTP/1.1."""
     return [
         (":status", "200"),
+        *((name.lower(), value) for name, value in ANSWER_HEADERS.items()),
         ("content-type", "application/json"),
         ("content-length", str(body_bytes)),
         ("date", date),

@@ -88,7 +88,8 @@ def long_polling_latency(
         p₀ = a / (λg + a) with a = e^(−λg) (1 − e^(−λh)) wait 0, the others uniformly on [0, g]:
         mean wait = λg²/2 / (λg + a).
 
-    The longest is g + delivery: with three equal transits and no work, RFC 6202's three (section 2.2).
+    The longest is g + delivery: with three equal transits and no work, three of them; RFC 6202, section 2.2,
+    says "over three", as work is never none.
 
     Args:
         rate_hz: Mean ticks per second.

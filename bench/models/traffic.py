@@ -26,6 +26,7 @@ from bench.models.requests import (
 )
 from bench.transports import TRANSPORTS
 from clients.base import Address
+from servers.base import ANSWER_HEADERS
 
 IPV4_HEADER_BYTES = 20
 """RFC 791, section 3.1, without options."""
@@ -112,6 +113,7 @@ def response_head_bytes(body_bytes: int) -> int:
     """Return the exact size of the head that aiohttp's server (as installed) puts before a body."""
     lines = (
         "HTTP/1.1 200 OK",
+        *(f"{name}: {value}" for name, value in ANSWER_HEADERS.items()),
         "Content-Type: application/json",
         f"Content-Length: {body_bytes}",
         f"Date: {formatdate(0, usegmt=True)}",

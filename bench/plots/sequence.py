@@ -12,7 +12,8 @@ from bench.trace import TraceEvent
 
 ARROW_GAP = 2.0
 """Least distance between two arrows, in font sizes."""
-LABEL_SIZE = 14
+LABEL_SIZE = 12
+INSTANT_SIZE = 10
 
 
 @styled
@@ -22,7 +23,8 @@ def plot_sequence(
     """Draw a conversation: time runs downwards, the client on the left, the server on the right.
 
     A diamond on the server's line is the instant at which a tick was due; the thick line below it is how long
-    it waits until it is sent. Arrows too close to be told apart are drawn one below the other.
+    it waits until it is sent. Arrows too close to be told apart are drawn one below the other; beside each is
+    the instant of its message in ms.
 
     Args:
         events: What was recorded (see bench/trace.py).
@@ -68,6 +70,16 @@ def plot_sequence(
             va="bottom",
             fontsize=LABEL_SIZE,
         )
+        side = -1 if event.direction == "up" else 1
+        ax.annotate(
+            f"{event.at_ms:.1f}",
+            (start, place),
+            xytext=(7 * side, 0),
+            textcoords="offset points",
+            ha="right" if side < 0 else "left",
+            va="center",
+            fontsize=INSTANT_SIZE,
+        )
         for tick in event.ticks:
             if tick.due_ms >= highest_ms:
                 waited = [tick.due_ms, event.at_ms]
@@ -80,8 +92,8 @@ def plot_sequence(
     ax.set(
         title=label(transport),
         xlabel=f"in all ↑ {sums['up']:,} B  ↓ {sums['down']:,} B",
-        ylabel="time (ms)",
-        xlim=(-0.12, 1.12),
+        ylabel="time (ms); arrows that would touch are drawn lower",
+        xlim=(-0.3, 1.26),
         ylim=(lowest_ms, highest_ms),
     )
     ax.set_xticks([0, 1], ["client", "server"])

@@ -1,7 +1,7 @@
 """Exercise 10: server-sent events (WHATWG HTML, section 9.2): one answer that has no end.
 
-A client that never reads costs one delivery: ``write`` waits until the kernel has taken the last one, and the
-next is taken from the shared history only then.
+A client that never reads costs little: ``write`` goes on until over 64 KiB wait in the event loop's buffer,
+and then waits for the kernel to take them; the next delivery is taken from the shared history only then.
 """
 
 import asyncio

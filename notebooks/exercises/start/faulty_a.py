@@ -1,25 +1,33 @@
 """Exercise 9a: a colleague's short-polling client. "It works, but the chart looks jumpy." Find the fault."""
 
 import asyncio
+import random
 
 import aiohttp
 
 TRANSPORT = "short_polling"
+MAY_PASS = {408, 429, 500, 502, 503, 504}
 
 
 async def ticks(url, poll_interval_s=1.0):
     """Yield each tick once and in order, as a dict."""
-    newest = 0
-    async with aiohttp.ClientSession() as session:
+    newest, failures = 0, 0
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session:
         while True:
+            array = []
             try:
                 async with session.get(url) as answer:
                     answer.raise_for_status()
-                    array = await answer.json()
-            except aiohttp.ClientError:
-                array = []
+                    array, failures = await answer.json(), 0
+            except aiohttp.ClientResponseError as refusal:
+                failures += 1
+                if refusal.status not in MAY_PASS:
+                    raise
+            except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError):
+                failures += 1
             for tick in array:
                 if tick["seq"] > newest:
                     newest = tick["seq"]
                     yield tick
-            await asyncio.sleep(poll_interval_s)
+            pause_s = random.uniform(0, min(2 ** min(failures, 5), 30)) if failures else poll_interval_s
+            await asyncio.sleep(pause_s)

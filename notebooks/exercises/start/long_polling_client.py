@@ -31,8 +31,9 @@ class Client(TickClient):
     def receive_data(self, data, arrived_ns):
         """Take bytes of the answer; return its ticks once it is whole."""
         # To do: keep bytes until the head (it ends with an empty line) and Content-Length bytes of body are
-        # there (RFC 9112, section 6); raise ServerError for a status other than 200; count messages and
-        # empty_responses; then ask again at once.
+        # there (RFC 9112, section 6); raise ServerError for a status other than 200, and for whatever you
+        # cannot read (no Content-Length, chunks, no JSON); count messages and empty_responses; then ask again
+        # at once.
         _, _, body = data.partition(b"\r\n\r\n")
         return self._read(body)
 

@@ -15,7 +15,8 @@ async def ticks(url):
     """Yield each tick once and in order, as a dict."""
     async with connect(url) as connection:
         # To do: take message after message (async for), and every tick of each; a message {"missed": n} is no
-        # array. When the connection ends, or is refused, wait a moment and connect again with ?after=CURSOR.
+        # array. When the connection ends, or is refused for now, wait a moment and connect again with
+        # ?after=CURSOR. Give up after what will not pass. See "How a client comes back" in the exercises.
         message = await connection.recv()
         for tick in json.loads(message):
             yield tick
