@@ -16,6 +16,7 @@ from bench.grading.base import Fault
 from bench.grading.stage import Asked, Stage
 from servers.base import DEFAULT_HOLD_S, MAX_HOLD_S, PATH
 from servers.feed import Delivery
+from servers.push import BAD_QUERY
 from servers.wire import Missed
 
 
@@ -40,7 +41,7 @@ class Peer(ABC):
             asked = read_request(head + b"\r\n\r\n", self.stage.clock())
             self.stage.note(asked)
             self._hold_to_form(asked)
-            if (refusal := self.stage.refusal()) is not None:
+            if (refusal := self.stage.refusal(asked)) is not None:
                 self._refuse(asked, *refusal)
             else:
                 self._begin(asked)
@@ -85,7 +86,7 @@ class Peer(ABC):
             number = text.replace(".", "", 1) if name == "hold" else text
             if not (number.isascii() and number.isdigit()):
                 raise _form(asked, f"{name}=NUMBER", "leave `after` out as long as no tick has come", where)
-        if (asked.cursor or 0) > self.stage.feed.newest_seq:
+        if (asked.cursor or 0) > self.stage.feed.newest_seq and not self.stage.is_ahead(asked):
             raise _form(asked, "a cursor that has been published", "after= is the newest seq you have", where)
 
 
@@ -212,7 +213,22 @@ class WebSocketPeer(Peer):
             )
         self._flush()
 
+    def _refuse(self, asked: Asked, status: int, sentence: str) -> None:
+        """Refuse a bad query by a close, because a browser cannot read the status of a handshake."""
+        if status != HTTPStatus.BAD_REQUEST or not self.stage.is_ahead(asked):
+            super()._refuse(asked, status, sentence)
+            return
+        self._shake_hands(asked)
+        self.protocol.send_close(BAD_QUERY, sentence)
+        self._flush()
+        self.closed = True
+
     def _begin(self, asked: Asked) -> None:
+        self._shake_hands(asked)
+        self._open, self._sent_seq = True, self._cursor(asked)
+        self.wake()
+
+    def _shake_hands(self, asked: Asked) -> None:
         self.protocol.receive_data(asked.raw)
         requests = [event for event in self.protocol.events_received() if isinstance(event, Request)]
         response = self.protocol.accept(requests[0]) if requests else None
@@ -224,8 +240,6 @@ class WebSocketPeer(Peer):
                 "RFC 6455, section 4.1",
             )
         self.protocol.send_response(response)
-        self._open, self._sent_seq = True, self._cursor(asked)
-        self.wake()
 
     def say(self, text: bytes) -> None:
         """Send one message."""

@@ -72,16 +72,9 @@ class Stage:
         self.clock = clock or Clock()
         self.begin_ns = self.clock.now_ns
         self.payload_bytes = payload_bytes
-        half_period_ns = round(0.5e9 / rate_hz)  # ticks and polls never fall on the same instant
-        start_ns = self.begin_ns - round((already - 1) / rate_hz * 1e9) - half_period_ns
-        self.feed = Feed(
-            due_times("steady", rate_hz=rate_hz, seed=0, start_ns=start_ns),
-            random_walk(0) if quotes is None else quotes,
-            payload_bytes=payload_bytes,
-            history_ticks=history_ticks,
-            clock=self.clock,
-        )
-        self.feed.publish_due()
+        self._quotes, self._history_ticks = quotes, history_ticks
+        self.feed = self._feed(rate_hz, already)
+        self._restarted = False
         self.requests: list[Asked] = []
         self.refusals: list[tuple[int, str]] = []
         self.missed = self.held_seq = self.empty_answers = 0
@@ -90,14 +83,36 @@ class Stage:
         self.body_end = b""
         self._refuse_until_ns = 0
 
+    def _feed(self, rate_hz: float, already: int) -> Feed:
+        half_period_ns = round(0.5e9 / rate_hz)  # ticks and polls never fall on the same instant
+        start_ns = self.clock.now_ns - round((already - 1) / rate_hz * 1e9) - half_period_ns
+        feed = Feed(
+            due_times("steady", rate_hz=rate_hz, seed=0, start_ns=start_ns),
+            random_walk(0) if self._quotes is None else self._quotes,
+            payload_bytes=self.payload_bytes,
+            history_ticks=self._history_ticks,
+            clock=self.clock,
+        )
+        feed.publish_due()
+        return feed
+
+    def restart(self, rate_hz: float) -> None:
+        """Count from 1 again, as a server that was started anew: cursors from before are ahead of it."""
+        self.feed, self._restarted, self.held_seq = self._feed(rate_hz, 1), True, 0
+
     def refuse(self, seconds: float) -> None:
         """Refuse all requests for so many simulated seconds, as a server that is full."""
         self._refuse_until_ns = self.clock() + round(seconds * 1e9)
 
-    def refusal(self) -> tuple[int, str] | None:
-        """Return how the request that comes now is refused, None if it is not."""
+    def refusal(self, asked: Asked) -> tuple[int, str] | None:
+        """Return how a request that comes now is refused, None if it is not."""
         if self.refusals:
             return self.refusals.pop(0)
+        if self.is_ahead(asked):
+            return (
+                400,
+                f"after={asked.cursor} is ahead of the newest tick, {self.feed.newest_seq}; start anew",
+            )
         return FULL if self.clock() < self._refuse_until_ns else None
 
     def note(self, asked: Asked) -> None:
@@ -117,6 +132,10 @@ class Stage:
                 hint="short polling sleeps between polls; long polling gives after=CURSOR and hold=SECONDS, "
                 "so that the server waits",
             )
+
+    def is_ahead(self, asked: Asked) -> bool:
+        """Return whether a request asks with a cursor from before a restart."""
+        return self._restarted and (asked.cursor or 0) > self.feed.newest_seq
 
     def close_market(self) -> None:
         """Let no more ticks come."""

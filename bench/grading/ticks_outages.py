@@ -7,6 +7,7 @@ from bench.grading.theatre import Theatre
 from bench.grading.ticks_watch import ALREADY, Subject, watch
 
 OUTAGE_S = 3.0
+ANEW_TICKS = 8
 MOST_TRIES_HZ = 20
 """Tries per second of an outage; a pause of 0.1 s makes half as many."""
 
@@ -91,6 +92,32 @@ def goes_on_after_lost_history(subject: Subject) -> None:
         expect_order(seqs[gap:], seqs[gap - 1] + watched.stage.missed + 1, 120)
 
 
+def begins_anew_after_a_restart(subject: Subject) -> None:
+    """The server is away for a moment; then it counts from 1, and refuses the cursor from before."""
+    restarted: list[int] = []
+
+    def restart(theatre: Theatre, seq: int) -> None:
+        if seq >= 60 and not restarted:
+            restarted.append(seq)
+            theatre.go_away(OUTAGE_S)
+            theatre.stage.restart(rate_hz=1)  # slowly, so that it does not catch up with the cursor
+
+    watched = watch(subject, rate_hz=4, last=200, scene=restart)
+    seqs = watched.seqs
+    steps = itertools.pairwise(seqs)
+    anew = next((number for number, (seq, after) in enumerate(steps, 1) if after < seq), len(seqs))
+    expect_order(seqs[:anew], ALREADY, max([60, *seqs[anew - 1 : anew]]))
+    if anew == len(seqs):
+        fail(
+            "it does not begin anew when its cursor is refused",
+            f"{len(watched.stage.requests)} requests, the last {watched.stage.requests[-1].target}",
+            "a request without `after`, and then the ticks of the new server",
+            "400 (WebSocket: close code 4400) to a request with a cursor says that the server was started "
+            "anew: forget the cursor, and begin as at first",
+        )
+    expect_order(seqs[anew : anew + ANEW_TICKS], seqs[anew], seqs[anew] + ANEW_TICKS - 1)
+
+
 HOUSE = "README, Three ways to the same tick"
 CHECKS: tuple[Check[Subject], ...] = (
     Check("goes on after a refusal (503)", "servers/http.py; RFC 9110, section 15.6.4", survives_a_refusal),
@@ -104,5 +131,10 @@ CHECKS: tuple[Check[Subject], ...] = (
         "goes on when the history has lost ticks",
         "servers/feed.py, Delivery; servers/wire.py, Missed",
         goes_on_after_lost_history,
+    ),
+    Check(
+        "begins anew when the server was started anew",
+        "servers/base.py, parse_query; notebooks/exercises/README.md, How a client comes back",
+        begins_anew_after_a_restart,
     ),
 )
