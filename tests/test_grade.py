@@ -55,8 +55,8 @@ SKELETONS = {
     "long_polling_client.py": ("3 of 12", "a read may end anywhere"),
     "sse_server.py": ("4 of 11", "it does not tell a client how many ticks it missed"),
     "sse_client.py": ("2 of 10", "no tick came"),
-    "faulty_a.py": ("5 of 10", "ticks were lost"),
-    "faulty_b.py": ("7 of 10", "ticks came twice"),
+    "faulty_a.py": ("4 of 10", "ticks were lost"),
+    "faulty_b.py": ("6 of 10", "ticks came twice"),
     "faulty_c.py": ("10 of 11", "its latency does not begin when the tick was due"),
 }
 
