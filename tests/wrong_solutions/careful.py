@@ -7,7 +7,7 @@ import random
 
 import aiohttp
 from websockets.asyncio.client import connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 
 @dataclasses.dataclass
@@ -43,6 +43,11 @@ async def polls_with_back_off_and_time_limits(url, poll_interval_s: float = 1.0)
                 await asyncio.sleep(poll_interval_s)
 
 
+def was_refused(error):
+    """Return whether the cursor was refused, since the server was started anew."""
+    return isinstance(error, ConnectionClosed) and error.rcvd is not None and error.rcvd.code == 4400
+
+
 async def listens_with_back_off(url):
     """websocket: doubles its pause up to a limit, with jitter; a message resets it."""
     cursor, pause_s = None, 0.1
@@ -59,8 +64,9 @@ async def listens_with_back_off(url):
                     for tick in decoded:
                         yield tick
                         cursor = tick["seq"]
-        except (OSError, WebSocketException, TimeoutError):
-            pass
+        except (OSError, WebSocketException, TimeoutError) as error:
+            if was_refused(error):
+                cursor = None
         await asyncio.sleep(pause_s * random.uniform(0.5, 1))
         pause_s = min(2 * pause_s, 5)
 
@@ -79,8 +85,9 @@ async def reads_ahead(url):
                         for tick in decoded if isinstance(decoded, list) else ():
                             await queue.put(tick)
                             cursor = tick["seq"]
-            except (OSError, WebSocketException):
-                pass
+            except (OSError, WebSocketException) as error:
+                if was_refused(error):
+                    cursor = None
             await asyncio.sleep(0.2)
 
     task = asyncio.create_task(listen())
