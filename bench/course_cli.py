@@ -1,15 +1,17 @@
 """The commands of the course: notebooks, slides and grading. Words only, as in cli.py."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
-from bench.grading.report import grade_files
+from bench.grading.report import grade_and_report
 from bench.grading.supervise import TIME_LIMIT_S
 from bench.notebooks import open_lab
 from bench.slides import build_decks
+
+Format = Literal["text", "json", "junit", "gradescope"]
 
 
 def notebooks(context: typer.Context) -> None:
@@ -32,16 +34,25 @@ def slides(
 def grade(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE…", help="A client or server; or both, which are then tried as a pair."),
+        typer.Argument(
+            metavar="FILE…", help="Clients and servers; a client and a server are tried as a pair, too."
+        ),
     ],
+    format_: Annotated[Format, typer.Option("--format", help="What is printed.")] = "text",
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for one report a file; only rows and a summary are printed.")
+    ] = None,
     time_limit_s: Annotated[float, typer.Option(help="Real time for each check.")] = TIME_LIMIT_S,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Files at the same time; one a core.")] = None,
 ) -> None:
-    """Check a student's client or server against the rules that every transport keeps."""
+    """Check students' clients and servers against the rules that every transport keeps."""
     try:
-        passed = grade_files(files, Console(), time_limit_s=time_limit_s)
+        results = grade_and_report(
+            files, Console(), format_=format_, folder=output, time_limit_s=time_limit_s, jobs=jobs
+        )
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    raise typer.Exit(0 if passed else 1)
+    raise typer.Exit(0 if all(result.passed for result in results) else 1)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -18,7 +18,7 @@ from bench.transports import TRANSPORTS, Transport
 from servers.door import HEAD_TIMEOUT_S, SPARE_CONNECTIONS
 from servers.options import ServerOptions
 from tests.asking import HANDSHAKE, by_websocket, is_websocket
-from tests.conftest import LIMIT_S
+from tests.waiting import LIMIT_S
 
 TICKS = b"GET /ticks?after=0 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 

@@ -24,7 +24,7 @@ from bench.transports import TRANSPORTS
 from clients.base import Address, ServerError
 from servers.options import ServerOptions
 from tests.asking import wait_for_tick
-from tests.conftest import LIMIT_S
+from tests.waiting import LIMIT_S
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 GENERATORS = ["polling_ticks", "websocket_ticks", "mended_a", "mended_b", "mended_c"]

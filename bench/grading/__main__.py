@@ -1,7 +1,8 @@
 """The process in which student code runs: ``python -m bench.grading FORM TRANSPORT FIRST FILE…``.
 
-It tries the checks from number FIRST on, and tells what it found by JSON lines on its standard output. What
-the student's code prints goes to standard error. It ends when its standard input ends.
+It reads a secret from its standard input, tries the checks from number FIRST on, and tells what it found by
+sealed JSON lines (see seal.py) on its standard output. What the student's code prints goes to standard error.
+It ends when its standard input ends.
 """
 
 import contextlib
@@ -10,22 +11,22 @@ import inspect
 import os
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO, NoReturn
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from bench.grading import client_checks, pair_checks, server_checks, ticks_checks
-from bench.grading.base import Check, Fault, describe, judge, line_of
+from bench.grading import client_checks, guard, pair_checks, ticks_watch
+from bench.grading.base import Fault, Verdict, describe, judge, line_of, offences
+from bench.grading.rules import checks_of
+from bench.grading.seal import SECRET_BYTES, Seal
 from bench.grading.server_client import Subject as ServerSubject
 from bench.grading.virtual import Clock
 from clients.base import TickClient
-from servers import wire
-from servers.base import Query, Serve, parse_query
+from servers.base import BadRequest, Query, Serve, parse_query
 from servers.feed import Delivery, Feed
 from servers.http import serve_http, ticks_response
 
@@ -34,63 +35,92 @@ class Unusable(Exception):
     """The file cannot be imported, or what it defines is not what its name says; the text is a sentence."""
 
 
-def main(form: str, transport: str, first: int, files: list[Path], out: BinaryIO) -> None:
-    """Import the files, and try their checks one after the other."""
+class Told(msgspec.Struct, omit_defaults=True):
+    """One line: that the student's time begins, that its code is there (or of no use), or a verdict."""
 
-    def tell(**line: Any) -> None:
-        out.write(msgspec.json.encode(line) + b"\n")
-        out.flush()
+    step: str
+    unusable: str = ""
+    number: int = -1
+    verdict: Verdict | None = None
+
+
+def main(form: str, transport: str, first: int, files: list[Path], seal: Seal, out: int) -> None:
+    """Import the files, and try their checks one after the other; ``out`` is a descriptor."""
+    encode, write, try_check = msgspec.json.Encoder().encode, os.write, judge  # as they are now, for good
+
+    def tell(told: Told) -> None:
+        line = seal.line(encode(told))
+        while line:
+            line = line[write(out, line) :]
 
     clock = Clock()
-    _set_clocks(clock)
-    tell()  # the student's time begins
+    guard.set_clocks(clock)
+    guard.keep_logged_exceptions()
+    file = files[-1] if form == "pair" else files[0]
+    checks = checks_of(form, transport, file.read_bytes())
+    tell(Told("begun"))
+    guard.hide_grader()
     try:
-        modules = [_import(file) for file in files]
-        checks, subject = _cast(form, transport, clock, modules, files)
+        subject = cast(form, transport, clock, [import_file(file) for file in files], files)
     except Unusable as error:
-        tell(unusable=str(error))
+        tell(Told("unusable", unusable=str(error)))
         return
-    tell(titles=[check.title for check in checks])
+    tell(Told("imported"))
+    guard.refuse_to_block()
     for number, check in enumerate(checks[first:], start=first):
-        tell(number=number, verdict=judge(check, subject, files[-1] if form == "pair" else files[0]))
+        tell(Told("verdict", number=number, verdict=try_check(check, subject, file)))
 
 
-def _cast(
+def cast(
     form: str, transport: str, clock: Clock, modules: Sequence[ModuleType], files: Sequence[Path]
-) -> tuple[Sequence[Check[Any]], Any]:
-    """Return the checks for a form, and what they are to check."""
-    first = modules[0]
+) -> Any:
+    """Return what is to be checked, as its checks take it."""
+    first, name = modules[0], files[0].name
     if form == "client":
-        return client_checks.CHECKS, client_checks.Subject(_client_class(first), transport)
+        return client_checks.Subject(_client_class(first, name), transport)
     if form == "ticks":
-        return ticks_checks.checks(files[0].read_text("utf-8")), ticks_checks.Subject(
-            first.ticks, transport, clock
-        )
+        return ticks_watch.Subject(_function(first, "ticks", name), transport, clock)
     if form == "pair":
-        return pair_checks.CHECKS, pair_checks.Subject(
-            _client_class(first), modules[-1].serve, transport, clock
-        )
-    serve = first.serve if form == "serve" else _serve_by(first.handle, transport)
-    return server_checks.CHECKS, ServerSubject(serve, transport, clock)
+        serve = _function(modules[-1], "serve", files[-1].name)
+        return pair_checks.Subject(_client_class(first, name), serve, transport, clock)
+    if form == "serve":
+        return ServerSubject(_function(first, "serve", name), transport, clock)
+    return ServerSubject(_serve_by(_function(first, "handle", name), transport), transport, clock)
 
 
-def _client_class(module: ModuleType) -> type[TickClient]:
-    found = module.Client
+def _function(module: ModuleType, wanted: str, file_name: str) -> Any:
+    found = getattr(module, wanted, None)
+    if not callable(found):
+        raise Unusable(f"{file_name}: {wanted} is no function")
+    return found
+
+
+def _client_class(module: ModuleType, file_name: str) -> type[TickClient]:
+    found = getattr(module, "Client", None)
     if not (inspect.isclass(found) and issubclass(found, TickClient)):
-        raise Unusable(f"{module.__name__}.py: Client must be a subclass of clients.base.TickClient")
+        raise Unusable(f"{file_name}: Client must be a subclass of clients.base.TickClient")
     if missing := sorted(found.__abstractmethods__):
-        raise Unusable(f"{module.__name__}.py: Client still lacks {', '.join(missing)}; see clients/base.py")
+        raise Unusable(f"{file_name}: Client still lacks {', '.join(missing)}; see clients/base.py")
     return found
 
 
 def _serve_by(handle: Callable[[Query, Feed], Awaitable[Delivery]], transport: str) -> Serve:
-    """Make a server of a beginner's handler."""
+    """Make a server of a beginner's handler; what it raises is the offence, and not the 500 that it makes."""
 
     @contextlib.asynccontextmanager
     async def serve(feed: Feed, listener: Any, options: Any) -> AsyncIterator[None]:
         async def answer_ticks(request: web.Request) -> web.Response:
             query = parse_query(request.query, feed, holds=transport == "long_polling")
-            return ticks_response(await handle(query, feed))
+            try:
+                delivery = await handle(query, feed)
+                if not isinstance(delivery, Delivery):
+                    raise _no_delivery(delivery)
+            except BadRequest:
+                raise
+            except Exception as error:
+                offences.append(error)
+                raise
+            return ticks_response(delivery)
 
         async with serve_http(transport, feed, listener, options, answer_ticks):
             yield
@@ -98,35 +128,31 @@ def _serve_by(handle: Callable[[Query, Feed], Awaitable[Delivery]], transport: s
     return serve
 
 
-def _import(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+def _no_delivery(returned: object) -> Fault:
+    return Fault(
+        "what handle returns is no delivery",
+        seen=f"a {type(returned).__name__}",
+        expected="what feed.after(query.cursor) returns",
+        hint="return it as it is: it has the array, and what the client must know beside it",
+        where="servers/feed.py, Delivery",
+    )
+
+
+def import_file(file: Path) -> ModuleType:
+    """Import a file as Python would, under its own name unless something else has that already."""
+    name = file.stem
+    if name in sys.modules or name in sys.stdlib_module_names:
+        name = f"submission_{name}"
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(file.parent))
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    sys.path.append(str(file.parent))
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise Unusable(f"{file.name} cannot be imported: {describe(error)}{line_of(error, file)}") from None
     return module
-
-
-def _set_clocks(clock: Clock) -> None:
-    """Put this process on the simulated clock, before student code asks what time it is."""
-    wire.now_ns = clock
-    time.perf_counter_ns = clock
-    time.perf_counter = lambda: clock() / 1e9
-    time.sleep = _refuse_to_sleep  # type: ignore[assignment]
-
-
-def _refuse_to_sleep(seconds: float) -> NoReturn:
-    raise Fault(
-        "it stops everything to wait",
-        seen=f"time.sleep({seconds:g})",
-        expected=f"await asyncio.sleep({seconds:g}), or a deadline",
-        hint="time.sleep stops the whole event loop, with all its other clients",
-        where="the documentation of asyncio: Developing with asyncio, Running Blocking Code",
-    )
 
 
 def _end_with(harness: int) -> None:
@@ -137,11 +163,11 @@ def _end_with(harness: int) -> None:
 
 
 if __name__ == "__main__":
+    seal_ = Seal(os.read(0, SECRET_BYTES))
     threading.Thread(target=_end_with, args=(os.dup(0),), daemon=True).start()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # input() finds nothing
-    with os.fdopen(os.dup(1), "wb") as lines:
-        os.dup2(2, 1)
-        form_, transport_, first_, *files_ = sys.argv[1:]
-        main(form_, transport_, int(first_), [Path(file) for file in files_], lines)
-        sys.stdout.flush()
+    lines = os.dup(1)
+    os.dup2(2, 1)
+    form_, transport_, first_, *files_ = sys.argv[1:]
+    main(form_, transport_, int(first_), [Path(file) for file in files_], seal_, lines)
     os._exit(0)  # whatever threads the student's code has left

@@ -14,7 +14,11 @@ Subject = TypeVar("Subject")
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What one check found. ``title`` is the rule if it is kept, otherwise what went wrong."""
+    """What one check found. ``title`` is the rule if it is kept, otherwise what went wrong.
+
+    ``rule`` is the rule in either case. ``cause`` is the same in verdicts that tell the same exception on the
+    same line.
+    """
 
     passed: bool
     title: str
@@ -22,6 +26,8 @@ class Verdict(msgspec.Struct, frozen=True):
     expected: str = ""
     where: str = ""
     hint: str = ""
+    cause: str = ""
+    rule: str = ""
 
 
 class Fault(Exception):
@@ -30,6 +36,16 @@ class Fault(Exception):
     def __init__(self, wrong: str, *, seen: str, expected: str, hint: str, where: str = "") -> None:
         super().__init__(wrong)
         self.wrong, self.seen, self.expected, self.hint, self.where = wrong, seen, expected, hint, where
+
+
+class TimeIsOver(Exception):
+    """The simulated time of a check is over."""
+
+
+offences: list[BaseException] = []
+"""What the student's code did in the check that runs, and that counts even if it caught the exception."""
+logged: list[BaseException] = []
+"""Exceptions that a library caught and logged in the check that runs: they may explain what was seen."""
 
 
 class Check(NamedTuple, Generic[Subject]):
@@ -42,45 +58,78 @@ class Check(NamedTuple, Generic[Subject]):
 
 def judge(check: Check[Any], subject: Any, file: Path) -> Verdict:
     """Try one check; whatever the student's code raises becomes a verdict."""
+    offences.clear()
+    logged.clear()
+    error: BaseException | None = None
     try:
         check.run(subject)
-    except Fault as fault:
-        return Verdict(False, fault.wrong, fault.seen, fault.expected, fault.where or check.where, fault.hint)
-    except ServerError as error:
-        return Verdict(
-            False,
-            "it took a right answer for a wrong one",
-            seen=f"ServerError: {error}{line_of(error, file)}",
-            expected=check.title,
-            where=check.where,
-            hint="a read may end anywhere: keep bytes until an answer or message is whole. ServerError is "
-            "for a status other than 200, and for bytes against the protocol",
+    except BaseException as raised:  # a student's file may raise anything, KeyboardInterrupt too
+        error = raised
+    if offences:
+        error = offences[0]
+    if error is None:
+        return Verdict(True, check.title)
+    found = _verdict_on(error, check, file)
+    told = found.title, found.seen, found.expected, found.where, found.hint, found.cause
+    return Verdict(False, *map(shown, told))
+
+
+def _verdict_on(error: BaseException, check: Check[Any], file: Path) -> Verdict:
+    line = line_of(error, file)
+    if isinstance(error, Fault):
+        seen = error.seen + (line or _logged_in(file))
+        cause = error.wrong + (line or seen if error in offences else seen)
+        where = error.where or check.where
+        return Verdict(False, error.wrong, seen, error.expected, where, error.hint, cause)
+    wrong, seen, hint = f"it crashed{line}", describe(error), _crash_hint(error)
+    cause = seen + line
+    if isinstance(error, ServerError):
+        wrong, seen, cause = "it took a right answer for a wrong one", seen + line, ""
+        hint = (
+            "a read may end anywhere: keep bytes until an answer or message is whole, and no longer than "
+            "their connection. ServerError is for a "
+            "status other than 200, and for bytes against the protocol"
         )
-    except TimeoutError as error:
-        return Verdict(
-            False,
-            "it waits for something that never comes",
-            seen=f"nothing more happened in simulated time{line_of(error, file)}",
-            expected=check.title,
-            where=check.where,
-            hint="follow one tick through your code: which line waits, and who should wake it?",
+    elif isinstance(error, TimeIsOver):
+        wrong, seen = "it waits for something that never comes", f"no more happened in simulated time{line}"
+        hint, cause = "follow one tick through your code: which line waits, and who should wake it?", ""
+    elif "ignored GeneratorExit" in str(error):
+        wrong, seen = "it cannot be stopped", "a yield after GeneratorExit, which was caught"
+        cause = wrong
+        hint = (
+            "a bare `except:` (or `except BaseException:`) catches the end of the generator, too: name what "
         )
-    except (Exception, SystemExit) as error:
-        return Verdict(
-            False,
-            f"it crashed{line_of(error, file)}",
-            seen=describe(error),
-            expected=check.title,
-            where=check.where,
-            hint=_crash_hint(error),
-        )
-    return Verdict(True, check.title)
+        hint += "you expect, such as aiohttp.ClientError, OSError, WebSocketException"
+    return Verdict(False, wrong, seen, check.title, check.where, hint, cause)
+
+
+def _logged_in(file: Path) -> str:
+    """Return the first exception of the student's file that a library has logged, or ''."""
+    for error in logged:
+        if line := line_of(error, file):
+            return f"; {describe(error)}{line}"
+    return ""
+
+
+LONGEST_TEXT = 300
+"""So many characters of an exception are told."""
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception in one line."""
-    text = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    """Return an exception in one line; its text is the student's, and may be anything."""
+    try:
+        text = str(error).strip().partition("\n")[0]
+    except Exception:
+        text = "its text cannot be had"
+    name = type(error).__name__
+    return shown(f"{name}: {text}" if text else name)[:LONGEST_TEXT]
+
+
+def shown(text: str) -> str:
+    r"""Return a text in which what would move a cursor, paint or turn a line round is written as \x1b."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(text)
+    )
 
 
 def line_of(error: BaseException, file: Path) -> str:
@@ -88,12 +137,16 @@ def line_of(error: BaseException, file: Path) -> str:
     if isinstance(error, BaseExceptionGroup):
         return line_of(error.exceptions[0], file)
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]
-    return f", in {file.name} line {own[-1].lineno}" if own else ""
+    if own:
+        return f", in {shown(file.name)} line {own[-1].lineno}"
+    return line_of(error.__cause__, file) if error.__cause__ is not None else ""
 
 
 def _crash_hint(error: BaseException) -> str:
     if isinstance(error, NotImplementedError):
         return "this part is yours to write"
+    if isinstance(error, TimeoutError):
+        return "a time limit that your code sets ends in TimeoutError: catch it where it is set"
     return "an exception that your code does not catch ends the client or the request it serves"
 
 

@@ -1,5 +1,6 @@
 """The rules for a sans-I/O client, ``class Client(TickClient)``."""
 
+import itertools
 import re
 from typing import NamedTuple
 
@@ -10,8 +11,18 @@ from bench.grading.stage import Stage
 from clients.base import TickClient
 from servers.wire import encode_array, encode_tick
 
+ASKING = ("short_polling", "long_polling")
 ALREADY = 5
 WINDOW_S = 10.0
+REFUSALS = ((400, "after='x' is not a whole number"), (503, "3 clients are connected"))
+LENGTH_HEADERS = (
+    "Content-Length: {}",
+    "content-length: {}",
+    "CONTENT-LENGTH:{}",
+    "Server: x\r\nContent-length:  {} \r\nCache-Control: no-store",
+    "X-Original-Content-Length: 999\r\nContent-Length: {}",
+)
+"""Five ways of writing one length: names in any case, white space or none (RFC 9112, sections 5 and 6.2)."""
 
 
 class Subject(NamedTuple):
@@ -19,11 +30,6 @@ class Subject(NamedTuple):
 
     client_class: type[TickClient]
     transport: str
-
-    @property
-    def asks(self) -> bool:
-        """Whether it asks for each delivery."""
-        return self.transport in ("short_polling", "long_polling")
 
     def on(self, stage: Stage, read_bytes: int | None = None) -> Drive:
         """Put a new client on a stage."""
@@ -92,13 +98,43 @@ def several_ticks_in_one_array(subject: Subject) -> None:
 
 
 def reads_that_split_anywhere(subject: Subject) -> None:
-    """TCP is a stream: a read may end within a head, a frame header or a tick."""
+    """TCP is a stream: a read may end within a head, a frame header or a tick; brackets may be in a text."""
     for read_bytes in (1, 7, 1_000):
-        stage = Stage(10)
+        stage = Stage(10, quotes=itertools.repeat(("A]},[{B", 1.0)))
         drive = subject.on(stage, read_bytes)
         drive.run(3)
         last = drive.finish()
         expect_order(drive.seqs, ALREADY, last)
+
+
+def heads_as_http_has_them(subject: Subject) -> None:
+    """A body has as many bytes as Content-Length says, and the name of that may be written in any case."""
+    stage = Stage(10)
+    stage.length_headers, stage.body_end = LENGTH_HEADERS, b" \r\n\n"
+    drive = subject.on(stage)
+    drive.run(3)
+    last = drive.finish()
+    expect_order(drive.seqs, ALREADY, last)
+
+
+def counts_what_it_does(subject: Subject) -> None:
+    """The counters are what a trial reports of a client."""
+    stage = Stage(1.3)
+    drive = subject.on(stage)
+    drive.run(WINDOW_S)
+    drive.finish()
+    client, asked = drive.client, len(stage.requests)
+    unanswered = 1 if subject.transport == "long_polling" else 0  # the server holds the newest
+    counted = (client.requests, client.messages, client.empty_responses)
+    expected = (asked, asked - unanswered, stage.empty_answers)
+    if counted != expected:
+        fail(
+            "it does not count what it does",
+            "requests, messages, empty_responses: " + ", ".join(map(str, counted)),
+            ", ".join(map(str, expected)),
+            "self.requests counts what it has asked, self.messages whole answers, self.empty_responses those "
+            "without a tick",
+        )
 
 
 def answers_without_ticks(subject: Subject) -> None:
@@ -143,17 +179,21 @@ def resumes_after_a_cut(subject: Subject) -> None:
 def refusals_are_errors_not_crashes(subject: Subject) -> None:
     """400 and 503, with the server's sentence; then it goes on."""
     stage = Stage(10)
-    stage.refusals = [(400, "after='x' is not a whole number"), (503, "3 clients are connected")]
+    stage.refusals = list(REFUSALS)
     drive = subject.on(stage)
     drive.expects_refusal = True
     drive.run(3)
-    wrong = [sentence for sentence in drive.refused if "HTTP 4" not in sentence and "HTTP 5" not in sentence]
-    if len(drive.refused) != 2 or wrong:
+    told = [
+        str(status) in said and sentence in said
+        for said, (status, sentence) in zip(drive.refused, REFUSALS, strict=False)
+    ]
+    if told != [True] * len(REFUSALS) or len(drive.refused) != len(REFUSALS):
         fail(
             "a refusal is not told as one",
             "; ".join(drive.refused) or "no ServerError",
-            "for each: ServerError with the status and the server's sentence (HTTP 503: 3 clients …)",
-            "look at the status before the body; clients/http.py, _sentence",
+            "for each: a ServerError with the status and the server's sentence, such as "
+            "ServerError('HTTP 503: 3 clients are connected')",
+            'look at the status before the body; the body of a refusal is {"error": "the sentence"}',
         )
     last = drive.finish()
     expect_order(drive.seqs, drive.seqs[0] if drive.seqs else ALREADY, last)
@@ -188,7 +228,7 @@ def _expect_requests(stage: Stage, expected: int, why: str) -> None:
             "it asks too often" if seen > expected else "it asks too seldom",
             f"{seen} requests in {WINDOW_S:g} s",
             f"{expected}: {why}",
-            "clients/short_polling.py sets deadline_ns, on_deadline asks; a long poll asks in _answered",
+            "a short poll sets deadline_ns and asks in on_deadline; a long poll asks when it has the answer",
         )
 
 
@@ -266,12 +306,27 @@ CHECKS: tuple[Check[Subject], ...] = (
     ),
     Check(
         "asks as often as its transport needs, counted exactly",
-        "clients/short_polling.py; RFC 6202, section 2",
+        "clients/base.py, deadline_ns; RFC 6202, section 2",
         requests_are_counted,
     ),
     Check(
         "sends the bytes that the model says",
-        "clients/http.py; RFC 6455, sections 5.2 and 5.3",
+        "RFC 9112, section 3; RFC 6455, sections 5.2 and 5.3",
         bytes_are_those_of_the_model,
     ),
 )
+ASKING_CHECKS: tuple[Check[Subject], ...] = (
+    Check(
+        "reads as many bytes as Content-Length says, in whatever case its name is",
+        "RFC 9110, section 5.1; RFC 9112, section 6.2",
+        heads_as_http_has_them,
+    ),
+    Check(
+        "counts its requests, messages and empty answers", "clients/base.py, TickClient", counts_what_it_does
+    ),
+)
+
+
+def checks(transport: str) -> tuple[Check[Subject], ...]:
+    """Return the checks for a transport: clients that ask must read heads, and count."""
+    return CHECKS + ASKING_CHECKS * (transport in ASKING)

@@ -83,7 +83,7 @@ class Drive:
                         "its deadline stands still",
                         seen=f"deadline_ns is {client.deadline_ns} at {next_ns}",
                         expected="a later instant, or None, after on_deadline",
-                        hint="clients/short_polling.py: the next is whole intervals after the last",
+                        hint="the next is whole intervals after the last",
                     )
             if self.peer is not None:
                 self.peer.wake()

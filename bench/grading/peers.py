@@ -8,13 +8,16 @@ from abc import ABC, abstractmethod
 from http import HTTPStatus
 
 import msgspec
-from websockets.frames import Opcode
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from bench.grading.base import Fault
 from bench.grading.stage import Asked, Stage
 from servers.base import DEFAULT_HOLD_S, MAX_HOLD_S, PATH
+from servers.feed import Delivery
+from servers.push import BAD_QUERY
+from servers.wire import Missed
 
 
 class Peer(ABC):
@@ -38,8 +41,8 @@ class Peer(ABC):
             asked = read_request(head + b"\r\n\r\n", self.stage.clock())
             self.stage.note(asked)
             self._hold_to_form(asked)
-            if self.stage.refusals:
-                self._refuse(asked, *self.stage.refusals.pop(0))
+            if (refusal := self.stage.refusal(asked)) is not None:
+                self._refuse(asked, *refusal)
             else:
                 self._begin(asked)
 
@@ -57,8 +60,16 @@ class Peer(ABC):
         self.closed = True
 
     def _answer(self, body: bytes, status: str = "200 OK", more: str = "") -> None:
-        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{more}Content-Length: {len(body)}"
+        lengths = self.stage.length_headers
+        length = lengths[len(self.stage.requests) % len(lengths)].format(len(body))
+        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{more}{length}"
         self.outbox += f"{head}\r\n\r\n".encode() + body
+
+    def _deliver(self, cursor: int) -> Delivery:
+        """Take what is to be sent after a cursor from the feed, and note what the history has lost."""
+        delivery = self.stage.feed.after(cursor)
+        self.stage.missed += delivery.missed
+        return delivery
 
     def _cursor(self, asked: Asked) -> int:
         return self.stage.feed.newest_only() if asked.cursor is None else asked.cursor
@@ -75,7 +86,7 @@ class Peer(ABC):
             number = text.replace(".", "", 1) if name == "hold" else text
             if not (number.isascii() and number.isdigit()):
                 raise _form(asked, f"{name}=NUMBER", "leave `after` out as long as no tick has come", where)
-        if (asked.cursor or 0) > self.stage.feed.newest_seq:
+        if (asked.cursor or 0) > self.stage.feed.newest_seq and not self.stage.is_ahead(asked):
             raise _form(asked, "a cursor that has been published", "after= is the newest seq you have", where)
 
 
@@ -85,10 +96,11 @@ class PollingPeer(Peer):
     transport = "short_polling"
 
     def _begin(self, asked: Asked) -> None:
-        delivery = self.stage.feed.after(self._cursor(asked))
+        delivery = self._deliver(self._cursor(asked))
+        self.stage.empty_answers += delivery.body == b"[]"
         more = f"Ticks-Missed: {delivery.missed}\r\n" if delivery.missed else ""
         more += f"Ticks-Waiting: {delivery.waiting}\r\n" if delivery.waiting else ""
-        self._answer(delivery.body, more=more)
+        self._answer(delivery.body + self.stage.body_end, more=more)
 
     def wake(self) -> None:
         """Send nothing: nobody has asked."""
@@ -151,8 +163,10 @@ class StreamPeer(Peer):
     def wake(self) -> None:
         """Send the ticks that are new."""
         while self._sent_seq is not None and self._sent_seq < self.stage.feed.newest_seq:
-            delivery = self.stage.feed.after(self._sent_seq)
+            delivery = self._deliver(self._sent_seq)
             self._sent_seq = delivery.last_seq
+            if delivery.missed:
+                self.say("event: missed", f"data: {msgspec.json.encode(Missed(delivery.missed)).decode()}")
             self.say(f"id: {delivery.last_seq}", f"data: {delivery.body.decode()}")
 
 
@@ -160,7 +174,7 @@ class WebSocketPeer(Peer):
     """A handshake, then a frame per delivery (RFC 6455), by the library's protocol without I/O.
 
     Attributes:
-        heard: Payloads of the client's frames, by opcode, and how many bytes it has sent in frames.
+        frame_bytes: How many bytes the client has sent in frames.
     """
 
     transport = "websocket"
@@ -168,7 +182,6 @@ class WebSocketPeer(Peer):
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage)
         self.protocol = ServerProtocol()
-        self.heard: list[tuple[Opcode, bytes]] = []
         self.frame_bytes = 0
         self._open = False
         self._sent_seq = 0
@@ -188,7 +201,8 @@ class WebSocketPeer(Peer):
         self.frame_bytes += len(rest)
         self.protocol.receive_data(rest)
         for event in self.protocol.events_received():
-            self.heard.append((event.opcode, bytes(event.data)))  # type: ignore[union-attr]
+            if isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.BINARY):
+                raise _asks_by_message(bytes(event.data))
         if self.protocol.parser_exc is not None:
             raise Fault(
                 "its frames are against the protocol",
@@ -199,7 +213,22 @@ class WebSocketPeer(Peer):
             )
         self._flush()
 
+    def _refuse(self, asked: Asked, status: int, sentence: str) -> None:
+        """Refuse a bad query by a close, because a browser cannot read the status of a handshake."""
+        if status != HTTPStatus.BAD_REQUEST or not self.stage.is_ahead(asked):
+            super()._refuse(asked, status, sentence)
+            return
+        self._shake_hands(asked)
+        self.protocol.send_close(BAD_QUERY, sentence)
+        self._flush()
+        self.closed = True
+
     def _begin(self, asked: Asked) -> None:
+        self._shake_hands(asked)
+        self._open, self._sent_seq = True, self._cursor(asked)
+        self.wake()
+
+    def _shake_hands(self, asked: Asked) -> None:
         self.protocol.receive_data(asked.raw)
         requests = [event for event in self.protocol.events_received() if isinstance(event, Request)]
         response = self.protocol.accept(requests[0]) if requests else None
@@ -211,8 +240,6 @@ class WebSocketPeer(Peer):
                 "RFC 6455, section 4.1",
             )
         self.protocol.send_response(response)
-        self._open, self._sent_seq = True, self._cursor(asked)
-        self.wake()
 
     def say(self, text: bytes) -> None:
         """Send one message."""
@@ -227,8 +254,10 @@ class WebSocketPeer(Peer):
     def wake(self) -> None:
         """Send the ticks that are new."""
         while self._open and self._sent_seq < self.stage.feed.newest_seq:
-            delivery = self.stage.feed.after(self._sent_seq)
+            delivery = self._deliver(self._sent_seq)
             self._sent_seq = delivery.last_seq
+            if delivery.missed:
+                self.protocol.send_text(msgspec.json.encode(Missed(delivery.missed)))
             self.protocol.send_text(delivery.body)
         self._flush()
 
@@ -256,10 +285,20 @@ def read_request(raw: bytes, at_ns: int) -> Asked:
         raise _form(
             asked,
             "GET /ticks HTTP/1.1, then a Host header, each line ended by \\r\\n",
-            "clients/http.py shows one",
+            "the example in RFC 9110, section 9.3.1, is one; print(repr(…)) shows what you send",
             "RFC 9112, sections 3 and 3.2",
         )
     return asked
+
+
+def _asks_by_message(data: bytes) -> Fault:
+    return Fault(
+        "it asks by messages",
+        seen=f"a message {data[:60]!r}",
+        expected="none: the cursor is in the address of the handshake, and then the server pushes",
+        where="README, Three ways to the same tick",
+        hint="a client of push listens; a question for each tick would be polling again",
+    )
 
 
 def _form(asked: Asked, expected: str, hint: str, where: str) -> Fault:

@@ -2,15 +2,15 @@
 
 import asyncio
 import contextlib
-import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
 
 import aiohttp
+import msgspec
 
 from bench.grading import virtual
-from bench.grading.base import Fault, fail
+from bench.grading.base import Fault, TimeIsOver, fail
 from bench.grading.stage import Stage
 from bench.grading.theatre import publishing
 from bench.grading.virtual import Clock
@@ -18,6 +18,8 @@ from servers.base import Serve, listen
 from servers.options import ServerOptions
 
 LIMIT_S = 60.0
+
+decode_json = msgspec.json.Decoder().decode
 
 
 class Delivered(NamedTuple):
@@ -34,12 +36,14 @@ class Visitor:
 
     Attributes:
         missed: Ticks that the server has said the history no longer has.
+        unfinished: Lines of an event that no empty line has ended yet.
     """
 
     def __init__(self, transport: str, stage: Stage, url: str, session: aiohttp.ClientSession) -> None:
         self.transport, self.stage, self.url = transport, stage, url
         self.session = session
         self.missed = 0
+        self.unfinished: list[str] = []
 
     async def get(self, target: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
         """Ask by plain HTTP; return status, headers and body."""
@@ -66,19 +70,23 @@ class Visitor:
                     return seqs
         return seqs
 
+    async def ask(self, query: str) -> Delivered:
+        """Ask once, as a client that polls."""
+        status, headers, body = await self.get(f"/ticks{query}")
+        if status != 200:
+            fail(
+                "it refuses a right request",
+                f"/ticks{query}: {status} {body[:120]!r}",
+                "200 and an array of ticks",
+                "servers/base.py, parse_query, reads the query",
+            )
+        self.missed += int(headers.get("Ticks-Missed", 0))
+        return self._delivered(body)
+
     async def _answers(self, query: str) -> AsyncIterator[Delivered]:
         while True:
             asked_ns = self.stage.clock()
-            status, headers, body = await self.get(f"/ticks{query}")
-            if status != 200:
-                fail(
-                    "it refuses a right request",
-                    f"/ticks{query}: {status} {body[:120]!r}",
-                    "200 and an array of ticks",
-                    "servers/base.py, parse_query, reads the query",
-                )
-            self.missed += int(headers.get("Ticks-Missed", 0))
-            delivered = self._delivered(body)
+            delivered = await self.ask(query)
             yield delivered
             if delivered.ticks:
                 query = f"?after={delivered.ticks[-1]['seq']}"
@@ -97,7 +105,7 @@ class Visitor:
             async for message in connection:
                 body = message.data if isinstance(message.data, bytes) else message.data.encode()
                 if body.startswith(b"{"):
-                    self.missed += json.loads(body)["missed"]
+                    self.missed += decode_json(body)["missed"]
                 else:
                     yield self._delivered(body)
 
@@ -114,24 +122,27 @@ class Visitor:
                 )
             fields: dict[str, str] = {}
             async for line in answer.content:
-                name, _, text = line.decode().rstrip("\r\n").partition(":")
+                self.unfinished.append(line.decode(errors="replace"))
+                name, _, text = line.decode(errors="replace").rstrip("\r\n").partition(":")
                 text = text.removeprefix(" ")
                 if name:
                     fields[name] = f"{fields[name]}\n{text}" if name == "data" and name in fields else text
                     continue
                 if line.strip():
                     continue  # a comment
+                self.unfinished = []
                 if fields.get("event") == "missed":
-                    self.missed += json.loads(fields["data"])["missed"]
+                    self.missed += decode_json(fields["data"])["missed"]
                 elif "data" in fields:
                     yield self._delivered(fields["data"].encode(), fields.get("id", ""))
                 fields = {}
 
     def _delivered(self, body: bytes, event_id: str = "") -> Delivered:
         try:
-            ticks = json.loads(body)
-            return Delivered(body, [dict(tick) for tick in ticks], self.stage.clock(), event_id)
-        except (ValueError, TypeError) as error:
+            ticks = decode_json(body)
+            seqs_are_there = all(isinstance(tick["seq"], int) for tick in ticks)
+            return Delivered(body, ticks * seqs_are_there, self.stage.clock(), event_id)
+        except (ValueError, TypeError, KeyError, msgspec.DecodeError) as error:
             raise Fault(
                 "what it sends is no array of ticks",
                 seen=repr(body[:120]),
@@ -158,12 +169,23 @@ async def visiting(serve: Serve, transport: str, stage: Stage) -> AsyncIterator[
                 stage.feed.close()
 
 
-def small_window(host: str, port: int) -> socket.socket:
+async def small_window(host: str, port: int) -> socket.socket:
     """Return a connection whose receiving end has room for next to nothing."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.connect((host, port))
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, (host, port))
     return sock
+
+
+def _unfinished(lines: list[str]) -> Fault:
+    return Fault(
+        "an event has no end",
+        seen=f"{''.join(lines)[-200:]!r}, and then nothing",
+        expected="an empty line behind each event: its text ends in \\n\\n",
+        where="WHATWG HTML, section 9.2.6",
+        hint="a client collects the lines of an event, and takes it when an empty line comes",
+    )
 
 
 class Subject(NamedTuple):
@@ -178,9 +200,16 @@ class Subject(NamedTuple):
 
         async def play() -> None:
             async with visiting(self.serve, self.transport, stage) as visiting_:
+                visitors.append(visiting_)
                 await visitor(visiting_)
 
-        virtual.run(self.clock, play(), LIMIT_S)
+        visitors: list[Visitor] = []
+        try:
+            virtual.run(self.clock, play(), LIMIT_S)
+        except TimeIsOver as error:
+            if visitors and visitors[0].unfinished:
+                raise _unfinished(visitors[0].unfinished) from error
+            raise
 
     def stage(self, rate_hz: float, *, already: int = 5, history_ticks: int = 5_000) -> Stage:
         """Set a stage on the clock of this process."""

@@ -63,10 +63,9 @@ def slow_client_costs_nothing(subject: Subject) -> None:
         host, _, port = visitor.url.removeprefix("http://").partition(":")
         upgrade = HANDSHAKE if subject.transport == "websocket" else "Accept: text/event-stream\r\n"
         request = f"GET /ticks?after=0 HTTP/1.1\r\nHost: {host}:{port}\r\n{upgrade}\r\n".encode()
-        with small_window(host, int(port)) as stalled:
-            stalled.sendall(
-                request if subject.transport in ("websocket", "server_sent_events") else request * 50
-            )
+        with await small_window(host, int(port)) as stalled:
+            requests = request if subject.transport in ("websocket", "server_sent_events") else request * 50
+            await asyncio.get_running_loop().sock_sendall(stalled, requests)
             await visitor.seqs_until(2 * SLOW_HISTORY_TICKS)
             before_bytes = psutil.Process().memory_info().rss
             seqs = await visitor.seqs_until(SLOW_TICKS, f"?after={stage.feed.newest_seq}")

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
-from bench.grading.base import Fault
+from bench.grading.base import Fault, offences
 from bench.grading.peers import Peer
 from bench.grading.stage import NEVER_NS, Stage
 
@@ -21,6 +21,7 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self.theatre.connections.add(self)
+        self.theatre.opened += 1
 
     def connection_lost(self, error: Exception | None) -> None:
         self.theatre.connections.discard(self)
@@ -29,7 +30,7 @@ class _Connection(asyncio.Protocol):
         try:
             self.peer.receive(data)
         except Fault as fault:
-            self.theatre.fault = self.theatre.fault or fault
+            offences.append(fault)
             self.transport.abort()
             return
         self.flush()
@@ -62,33 +63,54 @@ class Theatre:
 
     Attributes:
         cut_next: Cut the connection in the middle of the next answer or message.
-        fault: The first request against the rules.
+        opened: Connections so far.
     """
 
     def __init__(self, stage: Stage, make_peer: Callable[[Stage], Peer]) -> None:
         self.stage, self.make_peer = stage, make_peer
         self.connections: set[_Connection] = set()
         self.cut_next = False
-        self.fault: Fault | None = None
+        self.opened = 0
         self.url = ""
+        self._server: asyncio.Server | None = None
+        self._port = 0
+        self._returning: asyncio.Task[None] | None = None
 
     def cut(self) -> None:
         """Cut all connections now."""
         for connection in list(self.connections):
             connection.transport.abort()
 
+    def go_away(self, seconds: float) -> None:
+        """Cut all connections, and let nobody in for so many simulated seconds: the port is closed."""
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        self._returning = asyncio.create_task(self._return_after(seconds))
+
+    async def _return_after(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self._listen()
+
+    async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Listen, and publish, while the context is open."""
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/ticks"
+        await self._listen()
+        self.url = f"http://127.0.0.1:{self._port}/ticks"
         async with publishing(self.stage, self._wake):
             try:
                 yield
             finally:
                 self.cut()
-                server.close()
+                if self._returning is not None:
+                    self._returning.cancel()
+                assert self._server is not None
+                self._server.close()
 
     def _wake(self) -> None:
         for connection in list(self.connections):

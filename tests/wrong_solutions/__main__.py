@@ -1,0 +1,58 @@
+"""Judges the wrong solutions of an exercise in one process: ``python -m tests.wrong_solutions EXERCISE``.
+
+It prints, as JSON, for each of them what the rules found, up to what they are to find.
+"""
+
+import ast
+import json
+import sys
+from pathlib import Path
+
+from bench.grading import guard
+from bench.grading.__main__ import cast, import_file
+from bench.grading.base import judge
+from bench.grading.rules import checks_of
+from bench.grading.virtual import Clock
+
+FOLDER = Path(__file__).parent
+EXERCISES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in ("__main__", "careful"))
+
+
+def definitions(exercise: str) -> dict[str, str]:
+    """Return the docstring of each solution in a file."""
+    tree = ast.parse((FOLDER / f"{exercise}.py").read_text(encoding="utf-8"))
+    found = [node for node in tree.body if isinstance(node, ast.AsyncFunctionDef | ast.ClassDef)]
+    documented = {node.name: ast.get_docstring(node) for node in found if node.name[0] != "_"}
+    return {name: text for name, text in documented.items() if text}
+
+
+def wrong_solutions(exercise: str) -> dict[str, str]:
+    """Return what the grader is to say to each wrong solution of an exercise."""
+    return {name: text.partition("Graded: ")[2].rstrip(".") for name, text in definitions(exercise).items()}
+
+
+def main(exercise: str) -> None:
+    """Judge all of an exercise."""
+    clock, file = Clock(), FOLDER / f"{exercise}.py"
+    guard.set_clocks(clock)
+    guard.keep_logged_exceptions()
+    guard.refuse_to_block()
+    module = import_file(file)
+    form = {"long_polling_handle": "handle", "long_polling_client": "client"}.get(exercise, "ticks")
+    checks = checks_of(form, module.TRANSPORT, file.read_bytes())
+    found = {}
+    for name, said in wrong_solutions(exercise).items():
+        setattr(module, "Client" if form == "client" else form, getattr(module, name))
+        subject = cast(form, module.TRANSPORT, clock, [module], [file])
+        found[name] = ["every rule is kept"]
+        for check in checks:
+            verdict = judge(check, subject, file)
+            if not verdict.passed:
+                found[name].append(verdict.title)
+                if verdict.title.startswith(said):
+                    break
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
