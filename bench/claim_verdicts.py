@@ -13,7 +13,7 @@ from bench.experiments.base import (
     number,
     over_libraries,
     ratio,
-    tell_range,
+    tell_ratio,
     times,
 )
 from bench.transports import TRANSPORTS
@@ -119,7 +119,8 @@ def latency(evidence: Evidence) -> Verdict:
     if pairs:
         found = {pair: each.estimate for pair, each in pairs.items()}
         held += list(found.values())
-        sentence += f" In the experiment library: long polling {tell_range(pairs, same)}."
+        said = "half of the ticks come within {} the time by long polling that they take by WebSocket"
+        sentence += f" In the experiment library: {tell_ratio(pairs, same, said)}."
     if not ratios["short_polling"].estimate > 1:
         return FAILS, sentence
     least = min(figure for figure in held if not math.isnan(figure))
@@ -204,9 +205,8 @@ def polling(evidence: Evidence) -> Verdict:
     if not pairs:
         raise NotMeasured("bench run library", "this run lacks long polling or WebSocket there")
     found = {pair: each.estimate for pair, each in pairs.items()}
-    sentence = (
-        f"The server CPU of a delivery, as a multiple of WebSocket's: long polling {tell_range(pairs, same)}."
-    )
+    said = "a delivery by long polling takes {} the server CPU of one by WebSocket"
+    sentence = f"{tell_ratio(pairs, same, said)}."
     if max(found.values()) <= 1:
         return FAILS, sentence
     cheaper = False

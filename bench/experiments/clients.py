@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from bench.capacity import Search, capacities, ratio_of, round_clients
-from bench.experiments.base import Design, Experiment, estimate, number, tell_range
+from bench.experiments.base import Design, Experiment, estimate, number, tell_ratio
 from bench.models import (
     array_bytes,
     equal_bytes_interval_s,
@@ -80,7 +80,7 @@ def rows(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def capacity_ratio(found: pd.DataFrame, above: str, below: str) -> str:
-    """Say how many times the clients of one protocol another serves, over all pairs of libraries.
+    """Say how many times as many clients one protocol serves as another, by pairs of libraries.
 
     Only of capacities that are known on both sides: "at least 2,900" is no figure to divide by, or into.
     """
@@ -96,7 +96,8 @@ def capacity_ratio(found: pd.DataFrame, above: str, below: str) -> str:
         and _is_bounded(served[b])
     }
     same = [(a, b) for a, b in pairs if TRANSPORTS[a].library == TRANSPORTS[b].library]
-    return tell_range(pairs, same)
+    said = f"{TRANSPORTS[above].label} serves {{}} as many clients as {TRANSPORTS[below].label}"
+    return tell_ratio(pairs, same, said)
 
 
 def _is_bounded(capacity: Interval) -> bool:
@@ -138,16 +139,16 @@ def finding(trials: pd.DataFrame) -> str:
     for (protocol, limit_ms, interval_s), own in found.groupby([protocols, "latency_limit_ms", intervals_s]):
         asking = f" each {interval_s:g} s" if interval_s else ""
         servers = [
-            f"by {TRANSPORTS[str(name)].library} {tell_capacity(estimate(each, 'capacity_clients'))}"
+            f"{tell_capacity(estimate(each, 'capacity_clients'))} with {TRANSPORTS[str(name)].library}"
             for name, each in own.groupby("transport", sort=False)
         ]
         label = TRANSPORTS[str(protocol)].label
-        told.append(f"{label}{asking} within {limit_ms:g} ms {', '.join(servers)}")
+        told.append(f"by {label}{asking}, within {limit_ms:g} ms, {', '.join(servers)}")
     if not told:
         return ""
-    sentence = f"One process serves so many clients: {'; '.join(told)}."
+    sentence = f"Clients that one process serves: {'; '.join(told)}."
     if ratio := capacity_ratio(found, "websocket", "long_polling"):
-        sentence += f" WebSocket serves so many times the clients of long polling: {ratio}."
+        sentence += f" {ratio}."
     return sentence
 
 

@@ -75,10 +75,9 @@ def finding(trials: pd.DataFrame) -> str:
     ]
     asked = each(polls.iloc[0].to_dict())
     told = (
-        f"For 1,000 ticks at {polls['rate_hz'].iloc[0]:g} Hz short polling {asked} opens so many "
-        "connections: "
-        f"{number(opened[0])} where they are kept between requests, {number(opened[1])} where they are "
-        "not kept."
+        f"For 1,000 ticks at {polls['rate_hz'].iloc[0]:g} Hz short polling {asked} opens "
+        f"{number(opened[0])} connections where they are kept between requests, {number(opened[1])} where "
+        "they are not."
     )
     for tls in ways:
         kept, renewed = (

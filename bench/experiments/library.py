@@ -15,7 +15,7 @@ from bench.experiments.base import (
     estimate,
     number,
     over_libraries,
-    tell_range,
+    tell_ratio,
 )
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
@@ -52,10 +52,10 @@ def finding(trials: pd.DataFrame) -> str:
     sentence = f"A delivery to {to} costs the server: {told}."
     pairs, same = over_libraries(loaded, "server_cpu_us_per_tick", "long_polling", "websocket")
     if pairs:
-        found = tell_range(pairs, same)
-        sentence += f" Long polling takes so many times the CPU of WebSocket: {found}."
+        said = "a delivery by long polling takes {} the server CPU of one by WebSocket"
+        sentence += f" {tell_ratio(pairs, same, said)}."
     if found := clients.capacity_ratio(capacities(trials), "websocket", "long_polling"):
-        sentence += f" WebSocket serves so many times the clients of long polling: {found}."
+        sentence += f" {found}."
     return sentence
 
 
