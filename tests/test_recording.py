@@ -177,7 +177,7 @@ def test_the_same_market_is_read_from_every_form(tmp_path_factory, gaps_us, form
     if delimiter == ";":
         text = text.replace(".", ",")
     path = tmp_path_factory.getbasetemp() / f"{form}.csv"
-    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    path.write_bytes(gzip.compress(text.encode(), mtime=0) if packed else text.encode())
     recording = read_recording(path, payload_bytes=128)
     assert list(recording.offsets_ns) == [us * 1_000 for us in since_us]
     assert list(recording.prices) == [row / 4 for row in range(len(times))]
@@ -205,7 +205,7 @@ def test_the_same_market_is_read_from_every_form(tmp_path_factory, gaps_us, form
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_files_are_read_as_people_have_them(tmp_path, text, encoding):
-    for content in (text.encode(encoding), gzip.compress(text.encode(encoding))):
+    for content in (text.encode(encoding), gzip.compress(text.encode(encoding), mtime=0)):
         recording = read(tmp_path, content)
         assert list(recording.offsets_ns) == [0, S]
         assert quotes(recording) == [("ACME", 1.5), ("ACME", 1.6)]
@@ -274,8 +274,8 @@ def test_a_recording_that_cannot_be_replayed_is_refused_with_the_reason(tmp_path
     [
         (GOOD.encode() + b"\xff\xfe\x00", "cannot be read as a CSV file"),
         (GOOD.replace("ACME", "Zürich").encode("latin-1"), "cannot be read as a CSV file"),
-        (gzip.compress(GOOD.encode() * 100)[:-20], "cannot be read as a CSV file"),
-        (gzip.compress(GOOD.encode())[:10] + b"nothing to unpack", "cannot be read as a CSV file"),
+        (gzip.compress(GOOD.encode() * 100, mtime=0)[:-20], "cannot be read as a CSV file"),
+        (gzip.compress(GOOD.encode(), mtime=0)[:10] + b"nothing to unpack", "cannot be read as a CSV file"),
         (b"PK\x03\x04 and so on", "is a ZIP archive or a workbook"),
     ],
 )
