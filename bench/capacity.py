@@ -242,7 +242,7 @@ def _ran_out(worst: Mapping[Any, Any]) -> str:
     processors themselves, because something else used them. Polls are spread and know no bursts.
     """
     if pd.isna(worst.get("server_cpu_ratio")):
-        return "clients not let in in time"
+        return "clients waited too long to get in"
     whole = worst["limit"] == "server_cpu"
     busy = (worst.get("generator_cpu_ratio") or 0.0) > BUSY_GENERATOR_CPU_RATIO
     if worst["limit"] == "generator_cpu" or (busy and not whole):

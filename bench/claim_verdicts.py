@@ -32,7 +32,7 @@ WEBSOCKET_IS_PUSH = 0.001
 
 FULL_MEMORY_MB = 4_000.0
 """Memory that machines to rent have for a core: connections that need more run out of it first."""
-NOT_THE_MACHINE = ("clients not let in in time",)
+NOT_THE_MACHINE = ("clients waited too long to get in",)
 """What may end a search that no bigger machine would change."""
 
 Verdict = tuple[str, str]

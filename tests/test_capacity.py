@@ -201,7 +201,7 @@ def test_a_server_that_lets_nobody_in_has_failed_that_step(tmp_path: Path) -> No
         ({"limit": "", "generator_cpu_ratio": 0.85}, "load generator"),
         ({"limit": "", "poll_interval_s": 0.09}, "not known"),
         ({"limit": "server_cpu", "others_cpu_ratio": 0.5}, "server CPU (disturbed)"),
-        ({"limit": "", "server_cpu_ratio": math.nan}, "clients not let in in time"),
+        ({"limit": "", "server_cpu_ratio": math.nan}, "clients waited too long to get in"),
     ],
 )
 def test_what_ran_out_is_named(worst: dict[str, Any], words: str) -> None:

@@ -1,5 +1,7 @@
 """Which transport, when: the cheapest that keeps a promise, over acceptable latency and tick rate."""
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -22,6 +24,8 @@ from bench.plots.base import (
 )
 from bench.transports import TRANSPORTS
 
+NOTE_LETTERS = 76
+"""What fits in a line below the map."""
 HARDLY_RATIO = 1.5
 """Where the next costs less than so many times the cheapest, it hardly matters which: drawn pale."""
 HATCHES = {"pull": "//", "held": "..", "push": ""}
@@ -74,7 +78,7 @@ def plot_decision(
         title=f"Which is the cheapest in {cost}?",
         xlabel="acceptable latency of 99 % of the ticks (s), logarithmic\n"
         f"markers: measured; pale: the next costs less than {HARDLY_RATIO:g} times as much"
-        + (f"\n{note}" if note else ""),
+        + "".join(f"\n{line}" for line in textwrap.wrap(note, NOTE_LETTERS)),
         ylabel=f"{axis_label('rate_hz')}, logarithmic",
     )
     return ax

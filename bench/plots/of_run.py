@@ -253,4 +253,6 @@ def decision(
         return None
     if not len(found.points):
         return None
-    return figure_of(plot_decision(found.map(), found.points, found.borders(), cost=cost))
+    return figure_of(
+        plot_decision(found.map(), found.points, found.borders(), cost=cost, note=found.way_note())
+    )
