@@ -1,6 +1,7 @@
 """The command line: arguments and words only. What is done is done elsewhere."""
 
 import difflib
+import itertools
 import json
 import random
 import shlex
@@ -12,9 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+from typer.core import TyperGroup
 
 from bench import environment, machine
 from bench.certificate import make_certificate
@@ -31,26 +32,49 @@ from bench.report import doubts, print_noise, print_run
 from bench.results import REFERENCE, ResultsError, Run, export, find_run
 from bench.scenario import FIELDS, Scenario, ScenarioError, parse_value
 from bench.schedule import plan_run
+from bench.terminal import new_console, replace_missing_signs, shown
 from bench.trace import listing, record
 from bench.transports import MAIN, TRANSPORTS
 from clients.limits import raise_descriptor_limit
 from clients.stream import AddressError, stream
+from clients.tls_socket import CertificateError
 from servers.__main__ import main as serve_main
+from servers.interrupts import INTERRUPTED
 from servers.options import ServerOptions
 from servers.recording import RecordingError
 
-PIPED_WIDTH = 110
-DONE, FAILED, USAGE, SUSPECT, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, FAILED, USAGE, SUSPECT = 0, 1, 2, 3
+USAGE_ERRORS = (
+    SubmissionError,
+    ScenarioError,
+    RecordingError,
+    AddressError,
+    CertificateError,
+    UnknownNotebook,
+)
+
+
+class Commands(TyperGroup):
+    """All commands; Ctrl-C ends each with code 130, unless it has an end of its own."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            err.print("bench: interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+
 
 app = typer.Typer(
+    cls=Commands,
     help="Measure real-time web transports: short polling, long polling, WebSocket.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
-err = Console(stderr=True)
+out, err = new_console(), new_console(stderr=True)
 
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the runs.")]
 RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's name or path; the newest.")]
@@ -58,9 +82,10 @@ RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run'
 
 def main() -> None:
     """Run the command line; every expected fault is one sentence and an exit code, never a traceback."""
+    replace_missing_signs()
     try:
         app()
-    except (SubmissionError, ScenarioError, RecordingError, AddressError, UnknownNotebook) as error:
+    except USAGE_ERRORS as error:
         complain(str(error), USAGE)
     except (ResultsError, TrialFailed, NotebooksError, OSError) as error:
         complain(str(error), FAILED)
@@ -68,7 +93,7 @@ def main() -> None:
 
 def complain(sentence: str, code: int) -> NoReturn:
     """Say what is wrong and exit."""
-    err.print(f"[bold red]bench:[/] {escape(sentence)}", highlight=False, soft_wrap=True)
+    err.print(Text.assemble(("bench:", "bold red"), f" {sentence}"), soft_wrap=True)
     sys.exit(code)
 
 
@@ -161,10 +186,10 @@ def run(
         measured = Run.create(results, facts)
     finished = run_watched(measured, planned, out, err, quiet=as_json)
     if as_json:
-        out.print_json(json.dumps(json.loads(measured.trials.to_json(orient="records"))))
+        out.print_json(json.dumps(json.loads(measured.trials.to_json(orient="records"))), ensure_ascii=True)
     elif measured.rows:
         print_run(measured, out)
-    err.print(f"\nResults: {measured.folder}", highlight=False, soft_wrap=True)
+    err.print(f"\nResults: {measured.folder}", soft_wrap=True)
     raise typer.Exit(INTERRUPTED if not finished else SUSPECT if doubts(measured, EXPERIMENTS) else DONE)
 
 
@@ -216,14 +241,13 @@ def show(
             nearest(experiment, EXPERIMENTS, "experiment")
     shown = Run.open(find_run(results, name))
     if as_json:
-        out.print_json(json.dumps(json.loads(shown.trials.to_json(orient="records"))))
+        out.print_json(json.dumps(json.loads(shown.trials.to_json(orient="records"))), ensure_ascii=True)
         return
     facts, environment = shown.facts, shown.facts["environment"]
     out.print(
         f"Run {shown.folder.name} · {facts['started']} · profile {facts['profile']} · seed {facts['seed']}\n"
         f"{environment['cpu']}, {environment['cores']} cores · {environment['system']} · "
         f"Python {environment['python']}",
-        highlight=False,
     )
     print_run(shown, out, only=only or (), brief=brief)
 
@@ -239,7 +263,7 @@ def compare_(
     run_a, run_b = (Run.open(find_run(results, name)) for name in (name_a, name_b))
     comparisons = compare(run_a, run_b)
     if as_json:
-        out.print_json(json.dumps(as_records(comparisons)))
+        out.print_json(json.dumps(as_records(comparisons)), ensure_ascii=True)
         return
     print_comparison(comparisons, out, machines_note(run_a, run_b))
 
@@ -249,13 +273,13 @@ def doctor(
     noise: Annotated[bool, typer.Option(help="Measure the noise floor too: half a minute.")] = True,
 ) -> None:
     """Print what this machine can and cannot measure, what to do about it, and its noise floor."""
-    marks = {GOOD: "[green]✓[/]", LIMITED: "[yellow]![/]", MISSING: "[red]✗[/]"}
+    marks = {GOOD: ("✓", "green"), LIMITED: ("!", "yellow"), MISSING: ("✗", "red")}
     findings = []
     for finding in examine():
         findings.append(finding)
-        out.print(f"{marks[finding.state]} {finding.what:26} {finding.found}", highlight=False)
+        out.print(Text.assemble(marks[finding.state], f" {finding.what:26} {finding.found}"))
         if finding.advice:
-            out.print(f"{'':29}[dim]{finding.advice}[/]", highlight=False, soft_wrap=True)
+            out.print(f"{'':29}{finding.advice}", style="dim", soft_wrap=True)
     if noise:
         out.print(
             "\nThe instrument against itself: one scenario, measured as A and as B in turn …", style="dim"
@@ -282,7 +306,7 @@ def export_(
     ]
     export(source, target, kept)
     size_kb = sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) / 1e3
-    out.print(f"{target}: {len(source.rows)} trials, {size_kb:,.0f} kB", highlight=False)
+    out.print(f"{target}: {len(source.rows)} trials, {size_kb:,.0f} kB")
 
 
 @app.command(
@@ -297,6 +321,9 @@ def serve(context: typer.Context) -> None:
 def watch(
     transport: Annotated[str, typer.Argument(help="A transport, see bench list.")],
     url: Annotated[str | None, typer.Option(help="A running server's; without it, one is started.")] = None,
+    ca: Annotated[
+        Path | None, typer.Option(help="PEM file of who signed its certificate; else whom the system trusts.")
+    ] = None,
     ticks: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a scenario field.")
@@ -305,42 +332,50 @@ def watch(
     """Show one client's ticks as they come: their age, their bytes, and the answer or frame they came by."""
     if transport not in TRANSPORTS:
         nearest(transport, TRANSPORTS, "transport")
+    if ticks is not None and ticks < 1:
+        complain(f"--ticks is {ticks}; it must be 1 or more, or left out: then Ctrl-C stops", USAGE)
+    if ca is not None and url is None:
+        complain("--ca is for a running server; give its --url, too", USAGE)
     overrides = {name: values[0] for name, values in parse_overrides(settings or []).items()}
-    scenario = Scenario(transport, **{"clients": 1, "rate_hz": 4.0, **overrides})
     entry = TRANSPORTS[transport]
+    of_server = [name for name in overrides if name not in entry.client_class.settings]
+    if url is not None and of_server:
+        complain(f"the server at {url} runs already; leave out --set {of_server[0]}", USAGE)
+    scenario = Scenario(transport, **{"clients": 1, "rate_hz": 4.0, **overrides})
     carrier = "answer" if entry.client_class.pulls else "frame"
     try:
         with ExitStack() as stack:
-            address, ca = url, None
+            address, trusted = url, None if ca is None else str(ca)
             if address is None:
                 certificate = None
                 if scenario.tls:
                     folder = stack.enter_context(TemporaryDirectory(prefix="bench-"))
-                    certificate, ca = make_certificate(Path(folder), ServerOptions.host)
+                    certificate, trusted = make_certificate(Path(folder), ServerOptions.host)
                 options = scenario.server_options(certificate=certificate)
                 address = stack.enter_context(running_server(entry.server, options)).url
-            err.print(f"{entry.label} at {address}, Ctrl-C stops", highlight=False)
+            arrivals = stream(entry.client, address, ca=trusted, **scenario.client_settings())
+            err.print(f"{entry.label} at {shown(address)}, Ctrl-C stops")
             out.print(
                 f"{'tick':>8}  {'symbol':8}{'price':>9}  {'age':>10}  {'read':>8}  came by", style="bold"
             )
             last = 0
-            for count, arrival in enumerate(
-                stream(entry.client, address, ca=ca, **scenario.client_settings()), start=1
-            ):
+            for arrival in itertools.islice(arrivals, ticks):
                 tick = arrival.tick
                 same = arrival.message == last
                 out.print(
-                    f"{tick.seq:>8}  {tick.symbol:8}{arrival.price_text:>9}  {arrival.age_ms:>7.1f} ms  "
-                    + ("     ″    ″" if same else f"{arrival.read_bytes:>6} B  {carrier} {arrival.message}"),
-                    highlight=False,
+                    f"{tick.seq:>8}  {shown(tick.symbol):8}{arrival.price_text:>9}  {arrival.age_ms:>7.1f} ms"
+                    + (
+                        "       ″    ″"
+                        if same
+                        else f"  {arrival.read_bytes:>6} B  {carrier} {arrival.message}"
+                    ),
+                    soft_wrap=True,
                 )
                 last = arrival.message
-                if count == ticks:
-                    break
     except KeyboardInterrupt:
         pass
     except TimeoutError as error:
-        complain(f"{error}; is {address} a {entry.label} server?", FAILED)
+        complain(f"{shown(str(error))}; is {address} a {entry.label} server?", FAILED)
 
 
 add_course_commands(app)
@@ -354,7 +389,7 @@ def plot(name: RunArgument = None, results: ResultsOption = Path("results")) -> 
 
     written = save_figures(Run.open(find_run(results, name)))
     for path in written:
-        out.print(str(path), highlight=False, soft_wrap=True)
+        out.print(str(path), soft_wrap=True)
     if not written:
         complain("there is nothing to draw: the run has no valid trials yet", FAILED)
 
@@ -364,7 +399,7 @@ def report_(name: RunArgument = None, results: ResultsOption = Path("results")) 
     """Write a run as one page, report.html in its folder, that opens without a network."""
     from bench.page import write_page  # takes a second
 
-    out.print(str(write_page(Run.open(find_run(results, name)))), highlight=False, soft_wrap=True)
+    out.print(str(write_page(Run.open(find_run(results, name)))), soft_wrap=True)
 
 
 @app.command()
@@ -386,7 +421,7 @@ def wire(
     traces = {transport: record(transport, seconds, overrides) for transport in dict.fromkeys(transports)}
     for transport, events in traces.items():
         out.print(f"{TRANSPORTS[transport].label}, {seconds:g} s", style="bold")
-        out.print("\n".join(listing(events)), highlight=False, markup=False, soft_wrap=True)
+        out.print("\n".join(map(shown, listing(events))), soft_wrap=True)
     if figure is not None:
         from bench.plots.sequence import save_sequence  # takes a second
 

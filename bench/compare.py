@@ -142,7 +142,7 @@ def print_comparison(comparisons: Sequence[Comparison], console: Console, note: 
         chosen = [each for each in comparisons if name in each.experiments and each.against == against]
         if chosen:
             divided = f", divided by {TRANSPORTS[against].label} of the same block" if against else ""
-            console.print(f"\n[bold]{name}[/]: B/A{divided}", highlight=False)
+            console.print(Text.assemble((f"\n{name}", "bold"), f": B/A{divided}"))
             console.print(_table(name, chosen))
     console.print("≠ differs   ~ perhaps   = identical in all trials   ? a trial was suspect", style="dim")
     for each in comparisons:

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from bench.grading.report import grade_files
 from bench.grading.supervise import TIME_LIMIT_S
 from bench.notebooks import open_lab
 from bench.slides import build_decks
+from bench.terminal import new_console
 
 
 def notebooks(context: typer.Context) -> None:
@@ -37,10 +37,7 @@ def grade(
     time_limit_s: Annotated[float, typer.Option(help="Real time for each check.")] = TIME_LIMIT_S,
 ) -> None:
     """Check a student's client or server against the rules that every transport keeps."""
-    try:
-        passed = grade_files(files, Console(), time_limit_s=time_limit_s)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    passed = grade_files(files, new_console(), time_limit_s=time_limit_s)
     raise typer.Exit(0 if passed else 1)
 
 

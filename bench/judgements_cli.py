@@ -1,7 +1,6 @@
 """The commands that hold a run against published figures and against the notes' claims. Words only."""
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +18,8 @@ from bench.claim_verdicts import WITHIN_LIMITS as HOLDS_WITHIN_LIMITS
 from bench.evidence import Evidence
 from bench.literature import FALLS, PUBLICATIONS, STANDS, WITHIN_LIMITS, Judgement, Publication, as_record
 from bench.results import Run, find_run
+from bench.terminal import new_console, print_table
 
-PIPED_WIDTH = 110
 STYLES = {
     STANDS: "green",
     HOLDS: "green",
@@ -42,9 +41,9 @@ def literature(
     run = Run.open(find_run(results, name))
     evidence = Evidence(run.trials)
     judged = [(publication, publication.judged_by(evidence)) for publication in PUBLICATIONS]
-    out = _console()
+    out = new_console()
     if as_json:
-        out.print_json(json.dumps([as_record(*pair) for pair in judged]))
+        out.print_json(json.dumps([as_record(*pair) for pair in judged]), ensure_ascii=True)
         return
     out.print(f"Published figures, held against run {run.folder.name}", highlight=False)
     for publication, judgement in judged:
@@ -58,9 +57,9 @@ def claims(
     """Hold the claims of the course's notes against a run: verdict, and a sentence computed from it."""
     run = Run.open(find_run(results, name))
     entries = notes.ledger(run)
-    out = _console()
+    out = new_console()
     if as_json:
-        out.print_json(json.dumps([entry._asdict() for entry in entries]))
+        out.print_json(json.dumps([entry._asdict() for entry in entries]), ensure_ascii=True)
         return
     out.print(f"The claims of the notes, held against run {run.folder.name}", highlight=False)
     for entry in entries:
@@ -86,7 +85,7 @@ def _print_publication(publication: Publication, judgement: Judgement, out: Cons
             table.add_column(heading, justify="right" if numeric else "left")
         for row in judgement.rows:
             table.add_row(*row)
-        out.print(Padding(table, (0, 0, 0, 2)))
+        print_table(table, out)
     _print_verdict(judgement.verdict, judgement.ours, judgement.doubt, out)
 
 
@@ -104,10 +103,6 @@ def _print_count(verdicts: Sequence[str], out: Console) -> None:
     out.print(
         f"\n{len(verdicts)} in all: {', '.join(f'{what} {n}' for what, n in Counter(verdicts).items())}"
     )
-
-
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
 
 
 def add_to(app: typer.Typer) -> None:

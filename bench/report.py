@@ -214,7 +214,7 @@ def print_run(
             continue
         experiment = EXPERIMENTS[name]
         note = " (provisional, after one block)" if provisional else ""
-        console.print(f"\n[bold]{name}: {experiment.question}[/]{note}", highlight=False)
+        console.print(Text.assemble((f"\n{name}: {experiment.question}", "bold"), note))
         if not brief:
             console.print(experiment_table(experiment, trials, run))
         if experiment.note and not brief:

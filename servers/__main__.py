@@ -3,6 +3,11 @@
 Prints one JSON line (url, pid …) when ready; stops at Ctrl-C or SIGTERM, answering whoever waits.
 """
 
+if __name__ == "__main__":
+    from servers.interrupts import end_at_interrupt
+
+    end_at_interrupt()  # until the loop listens for it
+
 import argparse
 import asyncio
 import contextlib
