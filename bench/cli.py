@@ -1,27 +1,38 @@
 """The command line: arguments and words only. What is done is done elsewhere."""
 
-import difflib
 import itertools
 import json
 import random
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
-from typer.core import TyperGroup
 
 from bench import environment, machine
 from bench.certificate import make_certificate
+from bench.command_line import (
+    DONE,
+    FAILED,
+    SUSPECT,
+    USAGE,
+    Commands,
+    complain,
+    err,
+    nearest,
+    out,
+    parse_overrides,
+)
 from bench.compare import as_records, compare, machines_note, print_comparison
 from bench.course_cli import add_to as add_course_commands
 from bench.doctor import GOOD, LIMITED, MISSING, examine, measure_noise
+from bench.drawing import start_matplotlib
 from bench.experiments import EXPERIMENTS
 from bench.grading.submission import SubmissionError
 from bench.judgements_cli import add_to as add_judgement_commands
@@ -30,9 +41,9 @@ from bench.processes import TrialFailed, running_server
 from bench.progress import run_watched
 from bench.report import doubts, print_noise, print_run
 from bench.results import REFERENCE, ResultsError, Run, export, find_run
-from bench.scenario import FIELDS, Scenario, ScenarioError, parse_value
+from bench.scenario import FIELDS, Scenario, ScenarioError
 from bench.schedule import plan_run
-from bench.terminal import new_console, replace_missing_signs, shown
+from bench.terminal import replace_missing_signs, shown
 from bench.trace import listing, record
 from bench.transports import MAIN, TRANSPORTS
 from clients.limits import raise_descriptor_limit
@@ -43,7 +54,6 @@ from servers.interrupts import INTERRUPTED
 from servers.options import ServerOptions
 from servers.recording import RecordingError
 
-DONE, FAILED, USAGE, SUSPECT = 0, 1, 2, 3
 USAGE_ERRORS = (
     SubmissionError,
     ScenarioError,
@@ -54,18 +64,6 @@ USAGE_ERRORS = (
 )
 
 
-class Commands(TyperGroup):
-    """All commands; Ctrl-C ends each with code 130, unless it has an end of its own."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command that was named."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            err.print("bench: interrupted")
-            raise typer.Exit(INTERRUPTED) from None
-
-
 app = typer.Typer(
     cls=Commands,
     help="Measure real-time web transports: short polling, long polling, WebSocket.",
@@ -74,7 +72,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-out, err = new_console(), new_console(stderr=True)
 
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the runs.")]
 RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's name or path; the newest.")]
@@ -91,20 +88,6 @@ def main() -> None:
         complain(str(error), FAILED)
 
 
-def complain(sentence: str, code: int) -> NoReturn:
-    """Say what is wrong and exit."""
-    err.print(Text.assemble(("bench:", "bold red"), f" {sentence}"), soft_wrap=True)
-    sys.exit(code)
-
-
-def nearest(name: str, known: Iterable[str], what: str) -> NoReturn:
-    """Answer an unknown name with the nearest right one."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}"
-    complain(f"there is no {what} {name!r}; {hint}", USAGE)
-
-
 def sort_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Split names into experiments (none or ``all``: every one) and transports (none: the main ones)."""
     for name in names:
@@ -115,24 +98,6 @@ def sort_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
     if "all" in names or not experiments:
         experiments = list(EXPERIMENTS)
     return experiments, transports or MAIN
-
-
-def parse_overrides(settings: Sequence[str]) -> dict[str, list[Any]]:
-    """Read ``field=value`` (or ``field=value,value``) settings."""
-    overrides: dict[str, list[Any]] = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals:
-            complain(f"--set takes field=value, not {setting!r}; for example --set clients=200", USAGE)
-        if name not in FIELDS:
-            nearest(name, FIELDS, "field")
-        if name in overrides:
-            complain(f"--set {name} is given twice; separate its values by commas", USAGE)
-        whole = name == "recording" and Path(text).is_file()  # a file's name may have a comma
-        overrides[name] = [parse_value(name, part) for part in ([text] if whole else text.split(","))]
-    if {"recording", "rate_hz"} <= set(overrides):
-        complain("a replay has the rate of its recording; set speed in place of rate_hz", USAGE)
-    return overrides
 
 
 @app.command()
@@ -385,6 +350,7 @@ add_judgement_commands(app)
 @app.command()
 def plot(name: RunArgument = None, results: ResultsOption = Path("results")) -> None:
     """Draw the figures of a run, as PNG and SVG, into its folder figures."""
+    start_matplotlib()
     from bench.plots import save_figures  # takes a second
 
     written = save_figures(Run.open(find_run(results, name)))
@@ -397,6 +363,7 @@ def plot(name: RunArgument = None, results: ResultsOption = Path("results")) -> 
 @app.command("report")
 def report_(name: RunArgument = None, results: ResultsOption = Path("results")) -> None:
     """Write a run as one page, report.html in its folder, that opens without a network."""
+    start_matplotlib()
     from bench.page import write_page  # takes a second
 
     out.print(str(write_page(Run.open(find_run(results, name)))), soft_wrap=True)
@@ -423,6 +390,7 @@ def wire(
         out.print(f"{TRANSPORTS[transport].label}, {seconds:g} s", style="bold")
         out.print("\n".join(map(shown, listing(events))), soft_wrap=True)
     if figure is not None:
+        start_matplotlib()
         from bench.plots.sequence import save_sequence  # takes a second
 
         save_sequence(traces, figure)
