@@ -5,7 +5,6 @@ import json
 import random
 import shlex
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +27,7 @@ from bench.command_line import (
     nearest,
     out,
     parse_overrides,
+    sort_names,
 )
 from bench.compare import as_records, compare, machines_note, print_comparison
 from bench.course_cli import add_to as add_course_commands
@@ -45,7 +45,7 @@ from bench.scenario import FIELDS, Scenario, ScenarioError
 from bench.schedule import plan_run
 from bench.terminal import replace_missing_signs, shown
 from bench.trace import listing, record
-from bench.transports import MAIN, TRANSPORTS
+from bench.transports import TRANSPORTS
 from clients.limits import raise_descriptor_limit
 from clients.stream import AddressError, stream
 from clients.tls_socket import CertificateError
@@ -86,18 +86,6 @@ def main() -> None:
         complain(str(error), USAGE)
     except (ResultsError, TrialFailed, NotebooksError, OSError) as error:
         complain(str(error), FAILED)
-
-
-def sort_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split names into experiments (none or ``all``: every one) and transports (none: the main ones)."""
-    for name in names:
-        if name not in EXPERIMENTS and name not in TRANSPORTS and name != "all":
-            nearest(name, [*EXPERIMENTS, *TRANSPORTS, "all"], "experiment or transport")
-    experiments = [name for name in EXPERIMENTS if name in names]
-    transports = [name for name in TRANSPORTS if name in names]
-    if "all" in names or not experiments:
-        experiments = list(EXPERIMENTS)
-    return experiments, transports or MAIN
 
 
 @app.command()

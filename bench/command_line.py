@@ -10,8 +10,10 @@ import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
+from bench.experiments import EXPERIMENTS
 from bench.scenario import FIELDS, parse_value
 from bench.terminal import new_console
+from bench.transports import MAIN, TRANSPORTS
 from servers.interrupts import INTERRUPTED
 
 DONE, FAILED, USAGE, SUSPECT = 0, 1, 2, 3
@@ -42,6 +44,18 @@ def nearest(name: str, known: Iterable[str], what: str) -> NoReturn:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}"
     complain(f"there is no {what} {name!r}; {hint}", USAGE)
+
+
+def sort_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split names into experiments (none or ``all``: every one) and transports (none: the main ones)."""
+    for name in names:
+        if name not in EXPERIMENTS and name not in TRANSPORTS and name != "all":
+            nearest(name, [*EXPERIMENTS, *TRANSPORTS, "all"], "experiment or transport")
+    experiments = [name for name in EXPERIMENTS if name in names]
+    transports = [name for name in TRANSPORTS if name in names]
+    if "all" in names or not experiments:
+        experiments = list(EXPERIMENTS)
+    return experiments, transports or MAIN
 
 
 def parse_overrides(settings: Sequence[str]) -> dict[str, list[Any]]:

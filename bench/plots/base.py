@@ -19,7 +19,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 from bench.transports import TRANSPORTS
 
 STYLE = mpl.rc_params_from_file(Path(__file__).parent.parent / "bench.mplstyle", use_default_template=False)
-HOUSE = ["default", STYLE]
+HOUSE: Sequence[str | Path | dict[str, Any]] = ["default", cast(dict[str, Any], STYLE)]
 """The styles of a figure, in turn: matplotlib's own, so that no matplotlibrc leaks in, and the project's."""
 INK = "#222222"
 PAPER = "white"
