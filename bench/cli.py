@@ -371,7 +371,7 @@ def wire(
         if transport not in TRANSPORTS:
             nearest(transport, TRANSPORTS, "transport")
     if figure is not None and figure.suffix not in (".png", ".svg", ".pdf"):
-        complain(f"--figure is a .png, .svg or .pdf, not {figure.name!r}", USAGE)
+        complain(f"--figure is a .png, .svg or .pdf, not {str(figure)!r}", USAGE)
     overrides = {name: values[0] for name, values in parse_overrides(settings or []).items()}
     traces = {transport: record(transport, seconds, overrides) for transport in dict.fromkeys(transports)}
     for transport, events in traces.items():

@@ -113,6 +113,21 @@ def stream(client: str, url: str, *, ca: str | None = None, **settings: Any) -> 
         TimeoutError: If the server does not answer within 5 s.
     """
     client_class = load(client)
+    server = read_url(url, upgrades=not client_class.pulls)
+    if ca is not None and not server.encrypted:
+        raise AddressError(f"a certificate is for TLS, but {url} is without; write https:// in it")
+    if "poll_interval_s" in client_class.settings and settings.get("poll_interval_s"):
+        settings.setdefault("epoch_ns", now_ns())
+    make_socket: SocketFactory = StampedSocket
+    if server.encrypted:
+        make_socket = partial(TlsSocket, context=client_context(ca), server_name=server.address.host)
+    return _listen(client_class, server.address, make_socket, settings)
+
+
+def _listen(
+    client_class: type[TickClient], address: Address, make_socket: SocketFactory, settings: dict[str, Any]
+) -> Iterator[Arrival]:
+    heard: deque[Arrival] = deque()
 
     class Listener(client_class):  # type: ignore[misc, valid-type]
         """The client, keeping what it hears."""
@@ -126,18 +141,14 @@ def stream(client: str, url: str, *, ca: str | None = None, **settings: Any) -> 
             )
             return ticks
 
-    heard: deque[Arrival] = deque()
-    server = read_url(url, upgrades=not client_class.pulls)
-    if ca is not None and not server.encrypted:
-        raise AddressError(f"a certificate is for TLS, but {url} is without; write https:// in it")
-    if "poll_interval_s" in client_class.settings and settings.get("poll_interval_s"):
-        settings.setdefault("epoch_ns", now_ns())
-    host, port, _ = server.address
-    listener: TickClient = Listener(server.address, decode=decode_ticks, **settings)
-    make_socket: SocketFactory = StampedSocket
-    if server.encrypted:
-        make_socket = partial(TlsSocket, context=client_context(ca), server_name=host)
-    swarm = Swarm([listener], host, port, offset_ns=measure_clock_offset().offset_ns, make_socket=make_socket)
+    listener: TickClient = Listener(address, decode=decode_ticks, **settings)
+    swarm = Swarm(
+        [listener],
+        address.host,
+        address.port,
+        offset_ns=measure_clock_offset().offset_ns,
+        make_socket=make_socket,
+    )
     try:
         swarm.connect(deadline_ns=now_ns() + round(CONNECT_TIMEOUT_S * 1e9))
         while True:

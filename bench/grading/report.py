@@ -49,4 +49,4 @@ def _print_verdict(verdict: Verdict, out: Console) -> None:
 
 
 def _say(out: Console, line: str) -> None:
-    out.print(line, highlight=False, soft_wrap=True)
+    out.print(line, markup=True, soft_wrap=True)
