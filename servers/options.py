@@ -12,8 +12,8 @@ from servers.plan import PLANS
 from servers.recorded_cells import TIME_UNITS
 from servers.wire import MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES, PADDINGS
 
-MIN_RATE_HZ, MAX_RATE_HZ = 1e-5, 10_000
-"""A tick a day is the least, beside none at all."""
+MIN_RATE_HZ, MAX_RATE_HZ = 1e-8, 10_000
+"""A tick in three years is the least, beside none at all: recordings may be of months."""
 MIN_SPEED, MAX_SPEED = 1e-6, 1e6
 SHORTEST_S = 0.001
 """Pings, polls and holds are no shorter: event loops round their timers to about a millisecond."""
@@ -68,8 +68,8 @@ class ServerOptions:
             ),
             (
                 0 < self.rate_hz < MIN_RATE_HZ,
-                f"rate_hz is {self.rate_hz:g}, less than a tick a day; choose at least {MIN_RATE_HZ:g}, "
-                "or 0 for a silent market",
+                f"rate_hz is {self.rate_hz:g}, less than a tick in three years; choose {MIN_RATE_HZ:g} "
+                "or more, or 0 for a silent market",
             ),
             (
                 not 0 <= self.open_after_s <= DAY_S,

@@ -50,7 +50,7 @@ def test_an_absurd_value_is_planned_or_refused(name: str, transport: str) -> Non
 
 
 @given(st.sampled_from(MAIN), st.dictionaries(st.sampled_from(list(FIELDS)), texts, max_size=4))
-@example("websocket", {"rate_hz": "1e-5", "plan": "poisson", "window_s": "0.01"})
+@example("websocket", {"rate_hz": "1e-8", "plan": "poisson", "window_s": "0.01"})
 @example("short_polling", {"poll_interval_s": "0.0010001", "rate_hz": "9999.7", "window_s": "3600"})
 def test_absurd_values_together_are_planned_or_refused(transport: str, settings: dict[str, str]) -> None:
     planned_or_refused(transport, settings)
@@ -72,7 +72,7 @@ def test_a_server_refuses_absurd_values_with_one_sentence(name: str, data: st.Da
 @pytest.mark.parametrize(
     ("argument", "said"),
     [
-        ("--rate-hz=1e-300", "less than a tick a day"),
+        ("--rate-hz=1e-300", "less than a tick in three years"),
         ("--rate-hz=٣", "invalid number"),
         ("--port=80_80", "invalid whole number"),
         ("--congestion=vega[s]", "congestion is 'vega[s]'; this system has"),
