@@ -6,6 +6,17 @@ import sys
 if sys.path and not sys.flags.safe_path and sys.path[0] in ("", os.getcwd()):
     sys.path.append(sys.path.pop(0))
 
-from bench.cli import main
+from servers.interrupts import end_at_interrupt, raise_at_interrupt
 
-main()
+
+def main() -> None:
+    """Run the command line; Ctrl-C ends it quietly while it is imported, which takes a second or two."""
+    end_at_interrupt()
+    from bench.cli import main as run
+
+    raise_at_interrupt()
+    run()
+
+
+if __name__ == "__main__":
+    main()

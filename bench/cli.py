@@ -1,15 +1,14 @@
 """The command line: arguments and words only. What is done is done elsewhere."""
 
-import difflib
+import itertools
 import json
 import random
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -17,41 +16,66 @@ from rich.text import Text
 
 from bench import environment, machine
 from bench.certificate import make_certificate
+from bench.command_line import (
+    DONE,
+    FAILED,
+    SUSPECT,
+    USAGE,
+    Commands,
+    complain,
+    err,
+    nearest,
+    out,
+    parse_overrides,
+    sort_names,
+)
 from bench.compare import compare
 from bench.compare_report import as_records, notes, print_comparison
 from bench.course_cli import add_to as add_course_commands
 from bench.doctor import GOOD, LIMITED, MISSING, examine, measure_noise
 from bench.doubts import doubts
+from bench.drawing import start_matplotlib
 from bench.experiments import EXPERIMENTS
 from bench.export import export_folder, export_zip
 from bench.grading.submission import SubmissionError
 from bench.judgements_cli import add_to as add_judgement_commands
 from bench.notebooks import NotebooksError, UnknownNotebook
+from bench.printable import shown
 from bench.processes import TrialFailed, running_server
 from bench.progress import run_watched
 from bench.report import print_noise, print_run
 from bench.results import ResultsError, Run, find_run
-from bench.scenario import FIELDS, Scenario, ScenarioError, parse_value
+from bench.scenario import FIELDS, Scenario, ScenarioError
 from bench.schedule import digests, plan_again, plan_run
-from bench.terminal import new_console, replace_missing_signs
+from bench.terminal import replace_missing_signs
 from bench.trace import listing, record
-from bench.transports import MAIN, TRANSPORTS
+from bench.transports import TRANSPORTS
 from clients.limits import raise_descriptor_limit
 from clients.stream import AddressError, stream
+from clients.tls_socket import CertificateError
 from servers.__main__ import main as serve_main
+from servers.interrupts import INTERRUPTED
 from servers.options import ServerOptions
 from servers.recording import RecordingError
 
-DONE, FAILED, USAGE, SUSPECT, INTERRUPTED = 0, 1, 2, 3, 130
+USAGE_ERRORS = (
+    SubmissionError,
+    ScenarioError,
+    RecordingError,
+    AddressError,
+    CertificateError,
+    UnknownNotebook,
+)
+
 
 app = typer.Typer(
+    cls=Commands,
     help="Measure real-time web transports: short polling, long polling, WebSocket.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-out, err = new_console(), new_console(stderr=True)
 
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the runs.")]
 RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's name or path; the newest.")]
@@ -62,54 +86,10 @@ def main() -> None:
     replace_missing_signs()
     try:
         app()
-    except (SubmissionError, ScenarioError, RecordingError, AddressError, UnknownNotebook) as error:
+    except USAGE_ERRORS as error:
         complain(str(error), USAGE)
     except (ResultsError, TrialFailed, NotebooksError, OSError) as error:
         complain(str(error), FAILED)
-
-
-def complain(sentence: str, code: int) -> NoReturn:
-    """Say what is wrong and exit."""
-    err.print(Text.assemble(("bench:", "bold red"), f" {sentence}"), soft_wrap=True)
-    sys.exit(code)
-
-
-def nearest(name: str, known: Iterable[str], what: str) -> NoReturn:
-    """Answer an unknown name with the nearest right one."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}"
-    complain(f"there is no {what} {name!r}; {hint}", USAGE)
-
-
-def sort_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split names into experiments (none or ``all``: every one) and transports (none: the main ones)."""
-    for name in names:
-        if name not in EXPERIMENTS and name not in TRANSPORTS and name != "all":
-            nearest(name, [*EXPERIMENTS, *TRANSPORTS, "all"], "experiment or transport")
-    experiments = [name for name in EXPERIMENTS if name in names]
-    transports = [name for name in TRANSPORTS if name in names]
-    if "all" in names or not experiments:
-        experiments = list(EXPERIMENTS)
-    return experiments, transports or MAIN
-
-
-def parse_overrides(settings: Sequence[str]) -> dict[str, list[Any]]:
-    """Read ``field=value`` (or ``field=value,value``) settings."""
-    overrides: dict[str, list[Any]] = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals:
-            complain(f"--set takes field=value, not {setting!r}; for example --set clients=200", USAGE)
-        if name not in FIELDS:
-            nearest(name, FIELDS, "field")
-        if name in overrides:
-            complain(f"--set {name} is given twice; separate its values by commas", USAGE)
-        whole = name == "recording" and Path(text).is_file()  # a file's name may have a comma
-        overrides[name] = [parse_value(name, part) for part in ([text] if whole else text.split(","))]
-    if {"recording", "rate_hz"} <= set(overrides):
-        complain("a replay has the rate of its recording; set speed in place of rate_hz", USAGE)
-    return overrides
 
 
 @app.command()
@@ -163,7 +143,7 @@ def run(
     raise_descriptor_limit(max(each.scenario.clients for each in planned))
     finished = run_watched(measured, planned, out, err, quiet=as_json)
     if as_json:
-        out.print_json(json.dumps(json.loads(measured.trials.to_json(orient="records"))))
+        out.print_json(json.dumps(json.loads(measured.trials.to_json(orient="records"))), ensure_ascii=True)
     elif measured.rows:
         print_run(measured, out)
     err.print(f"\nResults: {measured.folder}", soft_wrap=True)
@@ -216,19 +196,19 @@ def show(
     for experiment in only or ():
         if experiment not in EXPERIMENTS:
             nearest(experiment, EXPERIMENTS, "experiment")
-    shown = Run.open(find_run(results, name))
+    opened = Run.open(find_run(results, name))
     if as_json:
-        out.print_json(json.dumps(json.loads(shown.trials.to_json(orient="records"))))
+        out.print_json(json.dumps(json.loads(opened.trials.to_json(orient="records"))), ensure_ascii=True)
         return
-    facts = shown.facts
+    facts = opened.facts
     cpu, cores, system, python = (
         facts.get("environment", {}).get(name, "unknown") for name in ("cpu", "cores", "system", "python")
     )
     out.print(
-        f"Run {shown.folder.name} · {facts['started']} · profile {facts['profile']} · seed {facts['seed']}\n"
+        f"Run {opened.folder.name} · {facts['started']} · profile {facts['profile']} · seed {facts['seed']}\n"
         f"{cpu}, {cores} cores · {system} · Python {python}",
     )
-    print_run(shown, out, only=only or (), brief=brief)
+    print_run(opened, out, only=only or (), brief=brief)
 
 
 @app.command("compare")
@@ -242,7 +222,7 @@ def compare_(
     run_a, run_b = (Run.open(find_run(results, name)) for name in (name_a, name_b))
     comparisons, chance = compare(run_a, run_b)
     if as_json:
-        out.print_json(json.dumps(as_records(comparisons)))
+        out.print_json(json.dumps(as_records(comparisons)), ensure_ascii=True)
         return
     print_comparison(comparisons, chance, out, notes(run_a, run_b))
 
@@ -307,6 +287,9 @@ def serve(context: typer.Context) -> None:
 def watch(
     transport: Annotated[str, typer.Argument(help="A transport, see bench list.")],
     url: Annotated[str | None, typer.Option(help="A running server's; without it, one is started.")] = None,
+    ca: Annotated[
+        Path | None, typer.Option(help="PEM file of who signed its certificate; else whom the system trusts.")
+    ] = None,
     ticks: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a scenario field.")
@@ -315,41 +298,50 @@ def watch(
     """Show one client's ticks as they come: their age, their bytes, and the answer or frame they came by."""
     if transport not in TRANSPORTS:
         nearest(transport, TRANSPORTS, "transport")
+    if ticks is not None and ticks < 1:
+        complain(f"--ticks is {ticks}; it must be 1 or more, or left out: then Ctrl-C stops", USAGE)
+    if ca is not None and url is None:
+        complain("--ca is for a running server; give its --url, too", USAGE)
     overrides = {name: values[0] for name, values in parse_overrides(settings or []).items()}
-    scenario = Scenario(transport, **{"clients": 1, "rate_hz": 4.0, **overrides})
     entry = TRANSPORTS[transport]
+    of_server = [name for name in overrides if name not in entry.client_class.settings]
+    if url is not None and of_server:
+        complain(f"the server at {url} runs already; leave out --set {of_server[0]}", USAGE)
+    scenario = Scenario(transport, **{"clients": 1, "rate_hz": 4.0, **overrides})
     carrier = "answer" if entry.client_class.pulls else "frame"
     try:
         with ExitStack() as stack:
-            address, ca = url, None
+            address, trusted = url, None if ca is None else str(ca)
             if address is None:
                 certificate = None
                 if scenario.tls:
                     folder = stack.enter_context(TemporaryDirectory(prefix="bench-"))
-                    certificate, ca = make_certificate(Path(folder), ServerOptions.host)
+                    certificate, trusted = make_certificate(Path(folder), ServerOptions.host)
                 options = scenario.server_options(certificate=certificate)
                 address = stack.enter_context(running_server(entry.server, options)).url
-            err.print(f"{entry.label} at {address}, Ctrl-C stops")
+            arrivals = stream(entry.client, address, ca=trusted, **scenario.client_settings())
+            err.print(f"{entry.label} at {shown(address)}, Ctrl-C stops")
             out.print(
                 f"{'tick':>8}  {'symbol':8}{'price':>9}  {'age':>10}  {'read':>8}  came by", style="bold"
             )
             last = 0
-            for count, arrival in enumerate(
-                stream(entry.client, address, ca=ca, **scenario.client_settings()), start=1
-            ):
+            for arrival in itertools.islice(arrivals, ticks):
                 tick = arrival.tick
                 same = arrival.message == last
                 out.print(
-                    f"{tick.seq:>8}  {tick.symbol:8}{arrival.price_text:>9}  {arrival.age_ms:>7.1f} ms  "
-                    + ("     ″    ″" if same else f"{arrival.read_bytes:>6} B  {carrier} {arrival.message}"),
+                    f"{tick.seq:>8}  {shown(tick.symbol):8}{arrival.price_text:>9}  {arrival.age_ms:>7.1f} ms"
+                    + (
+                        "       ″    ″"
+                        if same
+                        else f"  {arrival.read_bytes:>6} B  {carrier} {arrival.message}"
+                    ),
+                    soft_wrap=True,
                 )
                 last = arrival.message
-                if count == ticks:
-                    break
     except KeyboardInterrupt:
         pass
     except TimeoutError as error:
-        complain(f"{error}; is {address} a {entry.label} server?", FAILED)
+        complain(f"{shown(str(error))}; is {address} a {entry.label} server?", FAILED)
 
 
 add_course_commands(app)
@@ -359,6 +351,7 @@ add_judgement_commands(app)
 @app.command()
 def plot(name: RunArgument = None, results: ResultsOption = Path("results")) -> None:
     """Draw the figures of a run, as PNG and SVG, into its folder figures."""
+    start_matplotlib()
     from bench.plots import save_figures  # takes a second
 
     written = save_figures(Run.open(find_run(results, name)))
@@ -371,6 +364,7 @@ def plot(name: RunArgument = None, results: ResultsOption = Path("results")) -> 
 @app.command("report")
 def report_(name: RunArgument = None, results: ResultsOption = Path("results")) -> None:
     """Write a run as one page, report.html in its folder, that opens without a network."""
+    start_matplotlib()
     from bench.page import write_page  # takes a second
 
     out.print(str(write_page(Run.open(find_run(results, name)))), soft_wrap=True)
@@ -390,13 +384,14 @@ def wire(
         if transport not in TRANSPORTS:
             nearest(transport, TRANSPORTS, "transport")
     if figure is not None and figure.suffix not in (".png", ".svg", ".pdf"):
-        complain(f"--figure is a .png, .svg or .pdf, not {figure.name!r}", USAGE)
+        complain(f"--figure is a .png, .svg or .pdf, not {str(figure)!r}", USAGE)
     overrides = {name: values[0] for name, values in parse_overrides(settings or []).items()}
     traces = {transport: record(transport, seconds, overrides) for transport in dict.fromkeys(transports)}
     for transport, events in traces.items():
         out.print(f"{TRANSPORTS[transport].label}, {seconds:g} s", style="bold")
-        out.print("\n".join(listing(events)), highlight=False, markup=False, soft_wrap=True)
+        out.print("\n".join(map(shown, listing(events))), soft_wrap=True)
     if figure is not None:
+        start_matplotlib()
         from bench.plots.sequence import save_sequence  # takes a second
 
         save_sequence(traces, figure)

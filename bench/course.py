@@ -13,6 +13,7 @@ from IPython.core.getipython import get_ipython
 from IPython.display import Markdown, display
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+from bench.plots.base import HOUSE
 from bench.processes import Server, TrialFailed, running_server
 from bench.results import COLUMNS, Run, find_run
 from bench.scenario import Scenario
@@ -20,7 +21,6 @@ from bench.transports import TRANSPORTS
 from bench.trial import run_trial
 
 ROOT = Path(__file__).parent.parent
-STYLE = Path(__file__).parent / "bench.mplstyle"
 LIVE_VARIABLE = "BENCH_LIVE"
 NEWEST = "newest"
 FIGURE_DPI = 130
@@ -39,7 +39,7 @@ def open_run(name: str) -> Run:
     Raises:
         ResultsError: If there is no such run.
     """
-    plt.style.use(STYLE)
+    plt.style.use(HOUSE)
     if get_ipython() is not None:
         options = {"dpi": FIGURE_DPI, "bbox_inches": None, "metadata": {"Software": None}}
         set_matplotlib_formats("png", **options)  # type: ignore[no-untyped-call]

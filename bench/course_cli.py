@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from bench.grading.report import grade_and_report
 from bench.grading.supervise import TIME_LIMIT_S
 from bench.notebooks import open_lab
 from bench.slides import build_decks
+from bench.terminal import new_console
 
 Format = Literal["text", "json", "junit", "gradescope"]
 
@@ -46,12 +46,9 @@ def grade(
     jobs: Annotated[int | None, typer.Option(min=1, help="Files at the same time; one a core.")] = None,
 ) -> None:
     """Check students' clients and servers against the rules that every transport keeps."""
-    try:
-        results = grade_and_report(
-            files, Console(), format_=format_, folder=output, time_limit_s=time_limit_s, jobs=jobs
-        )
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    results = grade_and_report(
+        files, new_console(), format_=format_, folder=output, time_limit_s=time_limit_s, jobs=jobs
+    )
     raise typer.Exit(0 if all(result.passed for result in results) else 1)
 
 

@@ -43,7 +43,7 @@ def literature(
     judged = [(publication, publication.judged_by(evidence)) for publication in PUBLICATIONS]
     out = new_console()
     if as_json:
-        out.print_json(json.dumps([as_record(*pair) for pair in judged]))
+        out.print_json(json.dumps([as_record(*pair) for pair in judged]), ensure_ascii=True)
         return
     out.print(f"Published figures, held against run {run.folder.name}", highlight=False, markup=False)
     for publication, judgement in judged:
@@ -59,7 +59,7 @@ def claims(
     entries = notes.ledger(run)
     out = new_console()
     if as_json:
-        out.print_json(json.dumps([entry._asdict() for entry in entries]))
+        out.print_json(json.dumps([entry._asdict() for entry in entries]), ensure_ascii=True)
         return
     out.print(f"The claims of the notes, held against run {run.folder.name}", highlight=False, markup=False)
     for entry in entries:

@@ -26,6 +26,8 @@ ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 KEPT_CELL_METADATA = ("slideshow", "tags")
 KEPT_METADATA = ("course",)
 STOP_TIMEOUT_S = 10
+INLINE = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+"""Figures of a notebook stand in it, whatever the shell says of them."""
 
 
 class NotebooksError(Exception):
@@ -91,7 +93,7 @@ def run_all(paths: Iterable[Path], environment: Mapping[str, str]) -> list[Any]:
     Raises:
         NotebooksError: If a cell fails; with its traceback.
     """
-    return asyncio.run(_run_all(list(paths), {**os.environ, **environment}))
+    return asyncio.run(_run_all(list(paths), {**os.environ, **INLINE, **environment}))
 
 
 async def _run_all(paths: Sequence[Path], environment: Mapping[str, str]) -> list[Any]:
@@ -191,6 +193,7 @@ def open_lab(arguments: Sequence[str]) -> int:
     find_notebooks()
     lab = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={FOLDER}", *arguments],
+        env={**os.environ, **INLINE},
         start_new_session=True,  # Ctrl-C is ours: JupyterLab would ask a question and wait
     )
     try:

@@ -11,12 +11,14 @@ from bench.replay import LONGEST_WINDOW_S, check_gaps, check_rate, most_within
 from bench.transports import TRANSPORTS
 from clients.headers import HEADER_SETS
 from servers.base import DEFAULT_HOLD_S, MAX_HOLD_S
-from servers.options import ServerOptions
+from servers.options import MAX_SPEED, MIN_SPEED, SHORTEST_S, ServerOptions, read_number
 from servers.plan import OPENING_FACTOR, OPENING_S, QUIET_S
 from servers.recording import Recording, RecordingError, read_recording
 from servers.wire import MAX_BATCH_TICKS
 
 DEFAULT_POLL_INTERVAL_S = 0.5
+MAX_CLIENTS = 100_000
+SHORTEST_WINDOW_S = 0.01
 LONGEST_WINDOW_FACTOR = 4
 FEWEST_PERIODS = 10
 """In a silent market the window holds at least so many heartbeats, holds or polls."""
@@ -107,7 +109,11 @@ class Scenario:
         self._fit_transport()
         self._fit_plan()
         for problem, sentence in (
-            (self.clients < 1, f"clients is {self.clients}; at least 1 is needed"),
+            (
+                not 1 <= self.clients <= MAX_CLIENTS,
+                f"clients is {self.clients}; it must be from 1 to {MAX_CLIENTS:,}, which is more than one "
+                "load generator can hold",
+            ),
             (
                 self.generator not in GENERATORS,
                 f"generator is {self.generator!r}; choose {' or '.join(GENERATORS)}",
@@ -129,22 +135,29 @@ class Scenario:
                 f"cookie_bytes is {self.cookie_bytes}; browsers keep 0 to 4096 (RFC 6265, 6.1)",
             ),
             (
-                not 0 < self.window_s <= LONGEST_WINDOW_S,
-                f"window_s is {self.window_s:g}; it must be above 0, up to {LONGEST_WINDOW_S}",
+                not SHORTEST_WINDOW_S <= self.window_s <= LONGEST_WINDOW_S,
+                f"window_s is {self.window_s:g}; it must be from {SHORTEST_WINDOW_S:g} to {LONGEST_WINDOW_S}",
             ),
             (not 0 <= self.warmup_s <= 600, f"warmup_s is {self.warmup_s:g}; it must be from 0 to 600"),
             (
-                not self.latency_limit_ms > 0,
-                f"latency_limit_ms is {self.latency_limit_ms:g}; it must be above 0",
+                not 0.001 <= self.latency_limit_ms <= LONGEST_WINDOW_S * 1e3,
+                f"latency_limit_ms is {self.latency_limit_ms:g}; it must be from 0.001 "
+                f"to {LONGEST_WINDOW_S * 1e3:,.0f}, the longest window",
             ),
             (
-                self.poll_interval_s is not None and not 0 < self.poll_interval_s <= 600,
-                f"poll_interval_s is {self.poll_interval_s}; it must be above 0, up to 600",
+                self.poll_interval_s is not None and not SHORTEST_S <= self.poll_interval_s <= 600,
+                f"poll_interval_s is {self.poll_interval_s}; it must be from {SHORTEST_S:g} to 600: timers "
+                "and the loopback take a good part of a millisecond",
             ),
-            (not 0 <= (self.poll_pause_s or 0) <= 600, "poll_pause_s must be from 0 to 600"),
             (
-                self.hold_s is not None and not 0 < self.hold_s <= MAX_HOLD_S,
-                f"hold_s is {self.hold_s}; it must be above 0, up to {MAX_HOLD_S:g}",
+                bool(self.poll_pause_s) and not SHORTEST_S <= (self.poll_pause_s or 0) <= 600,
+                f"poll_pause_s is {self.poll_pause_s}; it must be 0, or from {SHORTEST_S:g} to 600: timers "
+                "are no finer than a part of a millisecond",
+            ),
+            (
+                self.hold_s is not None and not SHORTEST_S <= self.hold_s <= MAX_HOLD_S,
+                f"hold_s is {self.hold_s}; it must be from {SHORTEST_S:g} to {MAX_HOLD_S:g}: "
+                "timers are no finer than a part of a millisecond",
             ),
             (
                 self.contract == "every" and self._ticks_per_poll > MAX_BATCH_TICKS * 10,
@@ -201,8 +214,10 @@ class Scenario:
         elif self.recording is not None:
             if self.speed is None:
                 self._set("speed", 1.0)
-            if not (self.speed or 0.0) > 0:
-                raise ScenarioError(f"speed is {self.speed}; it must be above 0")
+            if not MIN_SPEED <= (self.speed or 0.0) <= MAX_SPEED:  # before a recording is read with it
+                raise ScenarioError(
+                    f"speed is {self.speed}; it must be from {MIN_SPEED:g} to {MAX_SPEED:,.0f}"
+                )
             recording = self._read()
             check_rate(recording)
             self._set("rate_hz", recording.rate_hz)
@@ -343,26 +358,37 @@ def _least_common_multiple(a: Fraction, b: Fraction) -> Fraction:
 
 FIELDS = {field.name: field for field in dataclasses.fields(Scenario) if field.name != "transport"}
 
+LONGEST_TEXT = 4096
+"""As long as a path may be on Linux (PATH_MAX)."""
+LONGEST_TOLD = 60
+
 
 def parse_value(name: str, text: str) -> Any:
     """Read the value of a scenario field from the command line; ``none`` is None where that is possible.
+
+    Numbers are of plain digits: neither 1_000 nor other alphabets' digits are understood, as in recordings.
 
     Raises:
         ScenarioError: If it is not of the field's type.
     """
     annotation = str(FIELDS[name].type)
+    told = repr(text if len(text) <= LONGEST_TOLD else f"{text[:LONGEST_TOLD]}…")
     if text.lower() == "none" and "None" in annotation:
         return None
     if "bool" in annotation:
         if text.lower() in ("true", "yes", "on", "1", "false", "no", "off", "0"):
             return text.lower() in ("true", "yes", "on", "1")
-        raise ScenarioError(f"{name} is yes or no, not {text!r}")
+        raise ScenarioError(f"{name} is yes or no, not {told}")
     kind = next(kind for kind in (int, float, str) if kind.__name__ in annotation)
+    if kind is str:
+        if not text or len(text) > LONGEST_TEXT or "\0" in text:
+            raise ScenarioError(f"{name} is a name of up to {LONGEST_TEXT} characters, not {told}")
+        return text
     try:
-        value = kind(text)
-        if isinstance(value, float) and not math.isfinite(value):
+        value = read_number(text, kind)
+        if not math.isfinite(value):
             raise ValueError
         return value
-    except ValueError:
+    except (ValueError, OverflowError):
         article = {int: "a whole number", float: "a number"}[kind]
-        raise ScenarioError(f"{name} is {article}, not {text!r}") from None
+        raise ScenarioError(f"{name} is {article}, not {told}") from None

@@ -2,12 +2,14 @@
 
 import codecs
 import sys
-import unicodedata
+from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from bench.printable import shown
 
 PIPED_WIDTH = 110
 ERRORS = "in_ascii"
@@ -42,11 +44,34 @@ ASCII = {
 """What the signs of the tables and sentences become where an encoding lacks them."""
 
 
-def new_console(*, stderr: bool = False) -> Console:
-    """Return the console for results (or for everything else): square brackets are text, never markup."""
+class PlainConsole(Console):
+    """A console on which texts are shown, never obeyed: square brackets, ``:names:``, control characters."""
+
+    def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
+        super().__init__(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Make a text of rich's of a string."""
+        return super().render_str(_lines_shown(text), **options)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print strings, texts and tables."""
+        super().print(*(_text_shown(each) if isinstance(each, Text) else each for each in objects), **options)
+
+
+def new_console(*, stderr: bool = False) -> PlainConsole:
+    """Return the console for results, or for everything else."""
     file = sys.stderr if stderr else sys.stdout
-    width = None if stderr or file.isatty() else PIPED_WIDTH
-    return Console(stderr=stderr, width=width, markup=False, highlight=False)
+    return PlainConsole(stderr=stderr, width=None if stderr or file.isatty() else PIPED_WIDTH)
+
+
+def _lines_shown(text: str) -> str:
+    return "\n".join(map(shown, text.expandtabs().split("\n")))
+
+
+def _text_shown(text: Text) -> Text:
+    plain = _lines_shown(text.plain)
+    return text if plain == text.plain else Text(plain, style=text.style)
 
 
 def replace_missing_signs() -> None:

@@ -1,5 +1,10 @@
 """The swarm as a process of its own: ``python -m clients``, told what to do by lines (clients/orders.py)."""
 
+if __name__ == "__main__":
+    from servers.interrupts import end_at_interrupt
+
+    end_at_interrupt()  # while the rest is imported
+
 import sys
 from functools import partial
 

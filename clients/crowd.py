@@ -1,5 +1,10 @@
 """The ordinary clients as a load generator: ``python -m clients.crowd``, told what to do as the swarm is."""
 
+if __name__ == "__main__":
+    from servers.interrupts import end_at_interrupt
+
+    end_at_interrupt()  # while the rest is imported
+
 import asyncio
 import contextlib
 import sys

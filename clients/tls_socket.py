@@ -21,6 +21,10 @@ LARGEST_PLAINTEXT_BYTES = 2**14
 """The most that a record holds (RFC 8446, section 5.1)."""
 
 
+class CertificateError(ValueError):
+    """The certificates of those who are trusted cannot be read."""
+
+
 def client_context(ca: str | None) -> ssl.SSLContext:
     """Return what clients trust and offer: TLS 1.2 or 1.3, and HTTP/1.1 by ALPN (RFC 7301).
 
@@ -28,12 +32,12 @@ def client_context(ca: str | None) -> ssl.SSLContext:
         ca: PEM file of the authority that signed the server's certificate; None trusts those of the system.
 
     Raises:
-        ValueError: If the file cannot be read.
+        CertificateError: If the file cannot be read.
     """
     try:
         context = ssl.create_default_context(cafile=ca)
     except OSError as error:
-        raise ValueError(
+        raise CertificateError(
             f"the certificates in {ca} cannot be read: {error.strerror}; give a PEM file"
         ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -19,6 +19,7 @@ from clients.generator import DELIVERY_FIELDS, LOOK_NS, LoadGenerator
 from clients.orders import Connected, Failed, Message, Order, Reading, Report, Window, decode, encode
 from clients.stamped_socket import StampedSocket, measure_clock_offset
 from servers.conditions import conditions
+from servers.interrupts import raise_at_interrupt
 from servers.wire import now_ns
 
 Make = Callable[[Order, int], LoadGenerator]
@@ -182,6 +183,7 @@ def main(make: Make, *, freeze: bool) -> int:
         freeze: Whether the garbage collector leaves alone what stands when all clients are connected: a full
             collection over 10,000 of them stops the loop for a tenth of a second.
     """
+    raise_at_interrupt()
     orders = Orders(sys.stdin.fileno())
     try:
         order = orders.wait()

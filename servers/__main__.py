@@ -3,6 +3,11 @@
 Prints one JSON line (url, pid …) when ready; stops at Ctrl-C or SIGTERM, answering whoever waits.
 """
 
+if __name__ == "__main__":
+    from servers.interrupts import end_at_interrupt
+
+    end_at_interrupt()  # until the loop listens for it
+
 import argparse
 import asyncio
 import contextlib
@@ -133,7 +138,11 @@ def run(transport: str, options: ServerOptions) -> None:
     max_clients = clients_that_fit(options.max_clients, raise_descriptor_limit())
     options = dataclasses.replace(options, max_clients=max_clients)
     if options.core is not None and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {options.core})
+        try:
+            os.sched_setaffinity(0, {options.core})
+        except OSError as error:
+            cores = ", ".join(map(str, sorted(os.sched_getaffinity(0))))
+            raise ValueError(f"core is {options.core}; this process may run on {cores}") from error
     loop_factory = None
     with contextlib.suppress(ImportError):
         import uvloop

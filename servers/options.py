@@ -2,14 +2,27 @@
 
 import argparse
 import dataclasses
+import functools
+import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from servers.plan import PLANS
 from servers.recorded_cells import TIME_UNITS
 from servers.wire import MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES, PADDINGS
 
-MAX_RATE_HZ = 10_000
+MIN_RATE_HZ, MAX_RATE_HZ = 1e-8, 10_000
+"""A tick in three years is the least, beside none at all: recordings may be of months."""
+MIN_SPEED, MAX_SPEED = 1e-6, 1e6
+SHORTEST_S = 0.001
+"""Pings, polls and holds are no shorter: event loops round their timers to about a millisecond."""
+DAY_S = 86_400
+MAX_CLIENTS = 1_000_000
+MAX_CORE = 8191
+"""The most processors of a Linux kernel, less one (CONFIG_NR_CPUS)."""
+CONGESTIONS = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
+DEFAULT_CONGESTION = "cubic"
 HISTORY_BYTES = 64 * 1024 * 1024
 """The most that the history may hold; a larger one is refused before anything starts."""
 
@@ -36,7 +49,7 @@ class ServerOptions:
     compression: bool = False
     certificate: str | None = None
     mss: int | None = 1460
-    congestion: str | None = "cubic"
+    congestion: str | None = DEFAULT_CONGESTION
     core: int | None = None
     stop_with_stdin: bool = False
 
@@ -53,8 +66,19 @@ class ServerOptions:
                 not 0 <= self.rate_hz <= MAX_RATE_HZ,
                 f"rate_hz is {self.rate_hz:g}; it must be from 0 (a silent market) to {MAX_RATE_HZ:,}",
             ),
-            (not self.open_after_s >= 0, f"open_after_s is {self.open_after_s:g}; it must be 0 or more"),
-            (not self.speed > 0, f"speed is {self.speed:g}; it must be above 0"),
+            (
+                0 < self.rate_hz < MIN_RATE_HZ,
+                f"rate_hz is {self.rate_hz:g}, less than a tick in three years; choose {MIN_RATE_HZ:g} "
+                "or more, or 0 for a silent market",
+            ),
+            (
+                not 0 <= self.open_after_s <= DAY_S,
+                f"open_after_s is {self.open_after_s:g}; it must be from 0 to {DAY_S:,}",
+            ),
+            (
+                not MIN_SPEED <= self.speed <= MAX_SPEED,
+                f"speed is {self.speed:g}; it must be from {MIN_SPEED:g} to {MAX_SPEED:,.0f}",
+            ),
             (
                 self.time_unit is not None and self.recording is None,
                 "time_unit belongs to a recording: give both, or leave it out",
@@ -78,10 +102,19 @@ class ServerOptions:
                 f"a history of {self.history_ticks} ticks of {self.payload_bytes} B is over "
                 f"{HISTORY_BYTES >> 20} MiB; lower the rate, the payload, the interval or the hold",
             ),
-            (self.max_clients < 1, f"max_clients is {self.max_clients}; it must be 1 or more"),
             (
-                self.heartbeat_s is not None and not self.heartbeat_s > 0,
-                f"heartbeat_s is {self.heartbeat_s}; it must be above 0, or left out for none",
+                not 1 <= self.max_clients <= MAX_CLIENTS,
+                f"max_clients is {self.max_clients}; it must be from 1 to {MAX_CLIENTS:,}",
+            ),
+            (
+                self.heartbeat_s is not None and not SHORTEST_S <= self.heartbeat_s <= DAY_S,
+                f"heartbeat_s is {self.heartbeat_s}; it must be from {SHORTEST_S:g} to {DAY_S:,}, "
+                "or left out for none",
+            ),
+            (not self.host, "host is empty; give an address, such as 127.0.0.1, or 0.0.0.0 for all"),
+            (
+                self.core is not None and not 0 <= self.core <= MAX_CORE,
+                f"core is {self.core}; it must be from 0 to {MAX_CORE}",
             ),
             (
                 (self.plan == "replay") != (self.recording is not None),
@@ -90,6 +123,11 @@ class ServerOptions:
         ):
             if problem:
                 raise ValueError(sentence)
+        if self.congestion is not None and not has_congestion(self.congestion):
+            raise ValueError(
+                f"congestion is {self.congestion!r}; this system has {', '.join(congestions())}; "
+                "choose one of them, or none"
+            )
 
     def arguments(self) -> list[str]:
         """Return the command-line arguments that say the same."""
@@ -100,6 +138,31 @@ class ServerOptions:
                 flag = "--" + field.name.replace("_", "-")
                 words.append(flag if value is True else f"{flag}={'none' if value is None else value}")
         return words
+
+
+def congestions() -> list[str]:
+    """Return TCP's congestion controls that are loaded; none where the system does not tell."""
+    try:
+        return CONGESTIONS.read_text("ascii").split()
+    except OSError:
+        return []
+
+
+@functools.cache
+def has_congestion(name: str) -> bool:
+    """Return whether a socket can have this congestion control; a privileged one may load its module.
+
+    The default, and all on a system that does not tell, are taken as they come: each trial records what was
+    in force.
+    """
+    if name == DEFAULT_CONGESTION or name in (known := congestions()) or not known:
+        return bool(name)
+    with socket.socket() as probe:
+        try:
+            probe.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, name.encode())
+        except (OSError, ValueError):
+            return False
+    return True
 
 
 OPTION_HELP = {
@@ -144,12 +207,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             )
 
 
+def read_number(text: str, kind: Callable[[str], Any]) -> Any:
+    """Return a number that is written in plain digits: neither 1_000 nor other alphabets' digits are.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if not text.isascii() or "_" in text:
+        raise ValueError(f"{text!r} is not a number in plain digits")
+    return kind(text)
+
+
 def _reader(annotation: str) -> Callable[[str], Any]:
     """Return the function that reads a value of this type; argparse names it in its messages."""
     kind = next(kind for kind in (int, float, str) if kind.__name__ in annotation)
 
     def read(text: str) -> Any:
-        return None if "None" in annotation and text == "none" else kind(text)
+        if kind is str or ("None" in annotation and text == "none"):
+            return None if text == "none" and "None" in annotation else text
+        return read_number(text, kind)
 
     read.__name__ = {int: "whole number", float: "number", str: "text"}[kind]
     return read

@@ -12,7 +12,7 @@ SOURCES = sorted(
 
 ALLOWED = {
     "servers": ("servers",),
-    "clients": ("clients", "servers.wire", "servers.conditions"),
+    "clients": ("clients", "servers.wire", "servers.conditions", "servers.interrupts"),
     "bench": ("bench", "clients", "servers"),
 }
 LONGEST_FILE_LINES = 400

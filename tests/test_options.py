@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servers.options import OPTION_HELP, ServerOptions, add_options
+from servers.options import (
+    MIN_RATE_HZ,
+    MIN_SPEED,
+    OPTION_HELP,
+    SHORTEST_S,
+    ServerOptions,
+    add_options,
+    congestions,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,14 +28,14 @@ from servers.options import OPTION_HELP, ServerOptions, add_options
         ({"rate_hz": -1}, "rate_hz is -1; it must be from 0 (a silent market) to 10,000"),
         ({"rate_hz": 10_001}, "rate_hz is 10001; it must be from 0 (a silent market) to 10,000"),
         ({"rate_hz": float("nan")}, "rate_hz is nan; it must be from 0 (a silent market) to 10,000"),
-        ({"speed": 0}, "speed is 0; it must be above 0"),
+        ({"speed": 0}, "speed is 0; it must be from 1e-06 to 1,000,000"),
         ({"time_unit": "ms"}, "time_unit belongs to a recording: give both, or leave it out"),
         ({"payload_bytes": 95}, "payload_bytes is 95; it must be from 96 to 65536"),
         ({"payload_bytes": 65_537}, "payload_bytes is 65537; it must be from 96 to 65536"),
         ({"history_ticks": 0}, "history_ticks is 0; it must be 1 or more"),
         ({"history_ticks": 10**6}, "a history of 1000000 ticks of 128 B is over 64 MiB; lower the rate"),
-        ({"max_clients": 0}, "max_clients is 0; it must be 1 or more"),
-        ({"heartbeat_s": 0}, "heartbeat_s is 0; it must be above 0, or left out for none"),
+        ({"max_clients": 0}, "max_clients is 0; it must be from 1 to 1,000,000"),
+        ({"heartbeat_s": 0}, "heartbeat_s is 0; it must be from 0.001 to 86,400, or left out for none"),
         ({"plan": "replay"}, "plan replay and recording go together: give both or neither"),
         ({"recording": "a.csv"}, "plan replay and recording go together: give both or neither"),
     ],
@@ -60,17 +68,17 @@ options = st.builds(
     ServerOptions,
     host=st.sampled_from(["127.0.0.1", "localhost", "::1"]),
     port=st.integers(0, 65_535),
-    rate_hz=some(at_least=0),
+    rate_hz=st.just(0) | some(at_least=MIN_RATE_HZ),
     plan=st.sampled_from(["steady", "poisson", "bursty"]),
-    speed=some(at_least=0),
+    speed=some(at_least=MIN_SPEED),
     seed=st.integers(-10, 2**40),
     payload_bytes=st.integers(96, 65_536),
     contract=st.sampled_from(["every", "latest"]),
     history_ticks=st.integers(1, 1_000),
     max_clients=st.integers(1, 10**6),
-    heartbeat_s=st.none() | some(at_least=0),
+    heartbeat_s=st.none() | some(at_least=SHORTEST_S),
     mss=st.none() | st.integers(88, 32_767),
-    congestion=st.sampled_from([None, "cubic", "bbr", "reno"]),
+    congestion=st.sampled_from([None, "cubic", *congestions()]),
     core=st.none() | st.integers(0, 127),
     stop_with_stdin=st.booleans(),
 )

@@ -22,7 +22,7 @@ from matplotlib.text import Annotation, Text
 from bench.experiments import EXPERIMENTS
 from bench.models import decision_map, wire_costs
 from bench.plots import FIGURES, draw, draw_all, one_combination, save_figures
-from bench.plots.base import STYLE, axis_label, look, plain, rendered, spread
+from bench.plots.base import HOUSE, axis_label, look, plain, rendered, spread
 from bench.plots.cost import plot_frontier, plot_layers, plot_scaling
 from bench.plots.decision import plot_decision
 from bench.plots.latency import plot_age, plot_latency_ecdf, plot_prediction, plot_repeats
@@ -196,7 +196,7 @@ def off_limits(ax: Axes) -> set[Text]:
 
 def texts(figure: Figure) -> list[tuple[str, Any]]:
     """Return every text of a figure that is drawn, and its box in pixels."""
-    with mpl.rc_context(STYLE):
+    with mpl.style.context(HOUSE):
         figure.canvas.draw()
         hidden = set().union(*(off_limits(ax) for ax in figure.axes))
         return [

@@ -1,19 +1,18 @@
 """What crosses the wire, overheard: every message once, in order, with its exact size; and the commands."""
 
 import shutil
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from bench import cli
 from bench.results import Run
 from bench.scenario import ScenarioError
 from bench.trace import TickMark, TraceEvent, _Heard, decode, frame_headers, listing, record
 from bench.transports import MAIN, TRANSPORTS
 from servers.wire import TickStamp
+from tests.commands import Done, run_bench
 from tests.test_report_page import small_run
 
 REFERENCE = Path(__file__).parent.parent / "results" / "reference"
@@ -99,29 +98,13 @@ def test_what_cannot_be_traced_is_refused_with_a_sentence(seconds: float, settin
 # The commands
 
 
-class Done(NamedTuple):
-    """What a command has said, and its exit code."""
-
-    code: object
-    stdout: str
-    stderr: str
-
-
 @pytest.fixture
 def bench(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Callable[..., Done]:
-    """Run the command line in this process: a process of its own takes two seconds to import."""
+    """Run the command line in this process, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["bench", *arguments])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        said = capsys.readouterr()
-        return Done(end.value.code or 0, said.out, said.err)
-
-    return run
+    return partial(run_bench, monkeypatch, capsys)
 
 
 def test_wire_prints_a_listing_and_draws_it(bench: Callable[..., Done], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
 import msgspec
 
+from bench.printable import shown
 from clients.base import ServerError
 
 Subject = TypeVar("Subject")
@@ -123,13 +124,6 @@ def describe(error: BaseException) -> str:
         text = "its text cannot be had"
     name = type(error).__name__
     return shown(f"{name}: {text}" if text else name)[:LONGEST_TEXT]
-
-
-def shown(text: str) -> str:
-    r"""Return a text in which what would move a cursor, paint or turn a line round is written as \x1b."""
-    return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(text)
-    )
 
 
 def line_of(error: BaseException, file: Path) -> str:

@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 import msgspec
 
 from bench.grading import VERSION
-from bench.grading.base import Verdict, shown
+from bench.grading.base import Verdict
 from bench.grading.grade import FileResult
+from bench.printable import shown
 
 
 def as_json(results: Sequence[FileResult]) -> str:

@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.grading import VERSION
-from bench.grading.base import Verdict, shown
+from bench.grading.base import Verdict
 from bench.grading.formats import FORMATS, details
 from bench.grading.grade import FileResult, grade_files
 from bench.grading.submission import SubmissionError
 from bench.grading.supervise import TIME_LIMIT_S
+from bench.printable import shown
 
 CLASS_FILES = 3
 """So many files are a class: rows and a summary follow."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.grading.base import shown
 from bench.grading.peers import PEERS
+from bench.printable import shown
 from bench.transports import TRANSPORTS
 
 FORMS = {

@@ -13,10 +13,11 @@ from threading import Event
 import msgspec
 
 import bench
-from bench.grading.base import Check, Verdict, shown
+from bench.grading.base import Check, Verdict
 from bench.grading.rules import checks_of
 from bench.grading.seal import LONGEST_LINE_BYTES, Seal, new_secret
 from bench.grading.submission import Part, SubmissionError
+from bench.printable import shown
 from servers.wire import now_ns
 
 TIME_LIMIT_S = 10.0

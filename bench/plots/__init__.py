@@ -16,7 +16,7 @@ from bench.decision import cpu_chart, wire_chart
 from bench.experiments import EXPERIMENTS
 from bench.fields import SEARCHED, combinations, mixed_fields, tell_field
 from bench.plots import of_run
-from bench.plots.base import rendered
+from bench.plots.base import rendered, styled
 from bench.plots.tables import valid_trials
 from bench.results import ResultsError, Run
 
@@ -117,6 +117,7 @@ FIGURES: dict[str, Sequence[Drawing]] = {
 """The figures of each experiment; one that is not named here has ``REPEATS``."""
 
 
+@styled
 def draw(drawing: Drawing, run: Run, experiment: str) -> Figure | None:
     """Draw a figure of a run; None if it lacks the trials.
 

@@ -10,15 +10,17 @@ from typing import Any, NamedTuple, TypeVar, cast
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.style import context as style_context
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from bench.transports import TRANSPORTS
 
 STYLE = mpl.rc_params_from_file(Path(__file__).parent.parent / "bench.mplstyle", use_default_template=False)
+HOUSE: Sequence[str | Path | dict[str, Any]] = ["default", cast(dict[str, Any], STYLE)]
+"""The styles of a figure, in turn: matplotlib's own, so that no matplotlibrc leaks in, and the project's."""
 INK = "#222222"
 PAPER = "white"
 MODEL_LINE: dict[str, Any] = {"color": INK, "linewidth": 2, "linestyle": (0, (4, 3)), "zorder": 5}
@@ -53,7 +55,7 @@ def styled(plot: Plot) -> Plot:
 
     @functools.wraps(plot)
     def in_style(*args: Any, **options: Any) -> Any:
-        with rc_context(STYLE):
+        with style_context(HOUSE):
             return plot(*args, **options)
 
     return cast(Plot, in_style)
@@ -279,6 +281,6 @@ def figure_of(ax: Axes) -> Figure:
 def rendered(figure: Figure, form: str) -> bytes:
     """Return a figure as the bytes of a file; the same figure always gives the same bytes."""
     file = io.BytesIO()
-    with rc_context(STYLE):
+    with style_context(HOUSE):
         figure.savefig(file, format=form, metadata={"Date": None} if form == "svg" else None)
     return file.getvalue()
