@@ -2,6 +2,7 @@
 
 import codecs
 import sys
+import unicodedata
 from typing import Any
 
 from rich.cells import cell_len
