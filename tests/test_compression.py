@@ -196,11 +196,11 @@ def test_the_ticks_are_the_same(name, start_server, watch):
     transport = TRANSPORTS[name]
     ticks = {}
     for compression in (False, True):
-        server = start_server(transport, compression=compression, rate_hz=50, payload_bytes=1024)
+        server = start_server(transport, compression=compression, rate_hz=50, payload_bytes=2048)
         got, down = heard(server, transport, watch, 30, compression=compression)
         assert [tick.seq for tick in got] == list(range(1, len(got) + 1))
         ticks[compression] = [(tick.seq, tick.symbol, tick.price) for tick in got[:30]]
-        assert (down < len(got) * 1024) == compression
+        assert (down < len(got) * 2048) == compression
     assert ticks[False] == ticks[True]
 
 
@@ -255,11 +255,11 @@ def test_a_client_that_fell_behind_catches_up(name, start_server, watch):
 @pytest.mark.parametrize("tls", [False, True])
 def test_a_trial_is_compressed(name, tls):
     scenario = Scenario(
-        name, clients=2, compression=True, tls=tls, payload_bytes=1024, warmup_s=0.1, window_s=0.5
+        name, clients=2, compression=True, tls=tls, payload_bytes=2048, warmup_s=0.1, window_s=0.5
     )
     row = run_trial(scenario, seed=1).row
     assert (row["delivered"], row["missed"], row["connection_errors"]) == (row["expected"], 0, "")
-    assert row["app_bytes_per_tick_down"] < 1024
+    assert row["app_bytes_per_tick_down"] < 2048
 
 
 @pytest.mark.parametrize("name", sorted(set(TRANSPORTS) - set(COMPRESSING)))

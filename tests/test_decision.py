@@ -101,7 +101,7 @@ def measured(
         figures |= {"requests_per_tick": 0.0, "server_cpu_ratio": 0.5}
         rows.append(trial("interval", name, figures, clients=100, rate_hz=50.0, **size))
         touch = {"heartbeat_s": idle_each_s} if name == "websocket" else {"hold_s": idle_each_s}
-        in_touch = {"clients": 1000, "rate_hz": 0.0, "window_s": 2 * idle_each_s, **touch}
+        in_touch = {"clients": 1000, "rate_hz": 0.0, "window_s": 10 * idle_each_s, **touch}
         rows.append(trial("idle", name, {"server_cpu_us_per_client_s": silent_us / idle_each_s}, **in_touch))
     for interval_s in (0.1, 0.5, 1.0):
         cpu_us = 100 / interval_s + 50 * 8
@@ -171,7 +171,7 @@ def test_a_server_with_little_to_do_tells_nothing_of_what_a_busy_one_takes() -> 
 
 def test_equal_bytes_depend_on_the_acks() -> None:
     each_s, two_s = (equal_bytes_s(128, 5.0, ticks_per_ack=ticks) for ticks in (1, 2))
-    assert (each_s, two_s) == pytest.approx((0.66, 0.86), abs=0.01)
+    assert (each_s, two_s) == pytest.approx((0.70, 0.93), abs=0.01)
 
 
 def test_an_ack_for_two_ticks_moves_the_border_only_where_ticks_come_fast() -> None:
