@@ -36,6 +36,7 @@ needs_stamps = pytest.mark.skipif(not KERNEL_STAMPS, reason="the kernel stamps n
 
 pytestmark = pytest.mark.alone
 
+ATTEMPTS = 3
 AGREEMENT_NS = 100_000
 CLOCK_STEP_NS = 50_000
 TOLD_BY_SENDER_RATIO = 0.95
@@ -210,9 +211,15 @@ def deviations_ns(transport: Transport, count: int, rate_hz: float, ticks: int, 
 def test_own_stamps_are_those_of_the_wire(
     name: str, count: int, rate_hz: float, ticks: int, busy: bool
 ) -> None:
-    found = once_more(lambda: deviations_ns(TRANSPORTS[name], count, rate_hz, ticks, busy))
-    assert len(found) >= count
-    assert np.quantile(np.abs(found), 0.99) <= AGREEMENT_NS
+    """The kernel may be held up between its two stamps; a stamp that is wrong is so each time."""
+    apart_ns = []
+    for _ in range(ATTEMPTS):
+        found = once_more(lambda: deviations_ns(TRANSPORTS[name], count, rate_hz, ticks, busy))
+        assert len(found) >= count
+        apart_ns.append(np.quantile(np.abs(found), 0.99))
+        if apart_ns[-1] <= AGREEMENT_NS:
+            return
+    pytest.fail(f"the stamps are apart by so many ns (p99), each time: {apart_ns}")
 
 
 def message_ends(stream: bytes) -> list[int]:
