@@ -104,7 +104,8 @@ def memory_kb(trials: pd.DataFrame, transport: str, *, compression: bool = False
 def once_bytes(trials: pd.DataFrame, transport: str) -> float:
     """Return the wire bytes that staying in touch once takes, of most clients, or NaN.
 
-    Where a run has several periods, it is the mean over them: one poll costs what another costs.
+    Requests are counted: a busy server answers late, and then there are fewer of them than periods. Pings
+    are not, and go by their period. Where a run has several, it is the mean over them.
     """
     own = rows(trials)
     own = own[(own["transport"] == transport) & ~own["compression"].astype(bool)]
@@ -112,8 +113,9 @@ def once_bytes(trials: pd.DataFrame, transport: str) -> float:
         return math.nan
     own = own.assign(period_s=for_each_row(own, period_s)).dropna(subset=["period_s"])
     own = own[own["clients"] == own["clients"].max()]
+    times_a_second = own["requests_per_client_s"].where(own["requests_per_client_s"] > 0, 1 / own["period_s"])
     return estimate(
-        own.assign(once_bytes=own["wire_bytes_per_client_s"] * own["period_s"]), "once_bytes"
+        own.assign(once_bytes=own["wire_bytes_per_client_s"] / times_a_second), "once_bytes"
     ).estimate
 
 
