@@ -10,7 +10,8 @@ import pandas as pd
 
 from bench.evidence import Evidence, NotMeasured
 from bench.experiments.base import estimate, number
-from bench.models import (
+from bench.server_costs import busy_trials, delivery_costs, poll_costs
+from bench.theory import (
     QUANTILE,
     Cost,
     Work,
@@ -21,7 +22,6 @@ from bench.models import (
     push_traffic,
     wire_costs,
 )
-from bench.server_costs import busy_trials, delivery_costs, poll_costs
 from bench.transports import MAIN, TRANSPORTS
 
 
@@ -95,7 +95,7 @@ class Chart:
 
 
 def wire_chart(evidence: Evidence) -> Chart:
-    """Return the chart by wire bytes: bench/models, held against what was measured."""
+    """Return the chart by wire bytes: bench/theory, held against what was measured."""
     payload_bytes = usual_payload_bytes(evidence)
     return Chart(
         wire_costs(payload_bytes, "minimal", **TOUCH),

@@ -13,11 +13,11 @@ from rich.text import Text
 from bench.experiments.base import Experiment, estimate, number
 from bench.fields import is_set, sortable, tell_fixed, varied_axes
 from bench.metrics import WindowTicks
-from bench.models import Bounds
 from bench.replay import tell_rows
 from bench.results import Run
 from bench.scenario import FIELDS
 from bench.statistics import TRIAL_FIGURES, Interval, resampled_interval
+from bench.theory import Bounds
 from bench.transports import TRANSPORTS
 from clients.short_polling import stratified_phases
 

@@ -16,9 +16,10 @@ from bench.evidence import Evidence
 from bench.judgements_cli import print_entry
 from bench.literature import PUBLICATIONS
 from bench.results import FIGURE_COLUMNS, REFERENCE, Run
+from tests import ROOT
 from tests.synthetic import synthetic_run, trial
 
-RESULTS = Path(__file__).parent.parent / "results"
+RESULTS = ROOT / "results"
 IDENTIFIERS = (
     "persistent-ws persistent-http handshake latency overhead polling-imitation polling push duplex tcp "
     "stateless database fleet vertical rooms offline server-events server-created webrtc use-cases"

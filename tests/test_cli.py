@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from bench.results import Run
+from tests import ROOT
 from tests.waiting import LIMIT_S, interruptible, wait_until
 
-ROOT = Path(__file__).parent.parent
 SERVE = [sys.executable, "-m", "bench", "serve", "short_polling"]
 FAST = ["--quick", "--set", "window_s=0.4", "--set", "clients=3", "--set", "warmup_s=0"]
 

@@ -20,6 +20,7 @@ from bench.scenario import PROFILES, Scenario
 from bench.schedule import plan_run
 from bench.statistics import interval
 from bench.transports import MAIN, TRANSPORTS
+from tests import ROOT
 
 NAMES = ["freshness", "interval", "library", "instrument"]
 PLANNED = [each for each in plan_run(NAMES, MAIN, "standard", 1, {}) if each.search is None]
@@ -233,7 +234,7 @@ def test_the_reference_run_equals_itself(reference: Run) -> None:
 
 @pytest.fixture
 def reference() -> Run:
-    return Run.open(Path(__file__).parent.parent / "results" / "reference")
+    return Run.open(ROOT / "results" / "reference")
 
 
 def test_what_chance_gives_leads_and_has_its_spread() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bench.decision import MOVED_RATIO, TOUCH, Touch, cpu_chart, equal_bytes_s, wire_chart
 from bench.evidence import Evidence, NotMeasured
 from bench.experiments.base import number
-from bench.models import (
+from bench.theory import (
     QUANTILE,
     Link,
     Work,

@@ -5,15 +5,14 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from bench.cli import app
 from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 QUOTE = re.compile(r"(<!-- from bench ([^>]*) -->\n```\n)(.*?)(```)", re.DOTALL)
 

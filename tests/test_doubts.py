@@ -1,7 +1,6 @@
 """Doubts: all of them by one function, and outliers that are hardly ever ordinary noise."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,10 @@ from bench.report import print_run
 from bench.results import REFERENCE, Run
 from bench.tables import experiment_table
 from bench.terminal import Console, words
+from tests import ROOT
 from tests.synthetic import synthetic_run, trial
 
-REFERENCE_RUN = Path(__file__).parent.parent / "results" / REFERENCE
+REFERENCE_RUN = ROOT / "results" / REFERENCE
 ORDINARY = {"verdict": "ok", "verdict_reason": ""}
 LATE = {"verdict": "suspect", "verdict_reason": "the load generator used 95% of its core"}
 

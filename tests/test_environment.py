@@ -16,6 +16,7 @@ from bench.trial import run_trial
 from bench.verdict import CONDITIONS, tell_condition
 from servers.conditions import conditions
 from servers.options import ServerOptions
+from tests import ROOT
 
 SHELL = {
     "PYTHONASYNCIODEBUG": "1",
@@ -80,7 +81,7 @@ def test_a_trial_in_a_hostile_place_is_as_anywhere(hostile_place: Path) -> None:
 
 def test_the_command_line_works_in_a_hostile_folder(hostile_place: Path) -> None:
     environment = {name: text for name, text in os.environ.items() if name not in (*SHELL, "PYTHONPATH")}
-    root = str(Path(__file__).parent.parent)
+    root = str(ROOT)
     (hostile_place / "bench.py").unlink()  # this one -m itself finds, before any code of ours runs
     done = subprocess.run(
         [sys.executable, "-m", "bench", "--help"],
@@ -136,7 +137,7 @@ def test_another_scheduling_policy_is_found() -> None:
 def test_switches_of_the_interpreter_are_found(switches: list[str], codes: set[str]) -> None:
     done = subprocess.run(
         [sys.executable, *switches, "-m", "servers.conditions"],
-        cwd=Path(__file__).parent.parent, capture_output=True, encoding="utf-8", timeout=30, check=True,
+        cwd=ROOT, capture_output=True, encoding="utf-8", timeout=30, check=True,
     )  # fmt: skip
     assert codes <= set(done.stdout.split())
 
@@ -146,7 +147,7 @@ def test_a_debugger_or_coverage_tool_is_found() -> None:
     program = f"import sys; sys.settrace(lambda *_: None); {look}"
     done = subprocess.run(
         [sys.executable, "-c", program],
-        cwd=Path(__file__).parent.parent, capture_output=True, encoding="utf-8", timeout=30, check=True,
+        cwd=ROOT, capture_output=True, encoding="utf-8", timeout=30, check=True,
     )  # fmt: skip
     assert "traced" in done.stdout.split()
 
@@ -155,7 +156,7 @@ def test_pure_python_parsers_are_found() -> None:
     program = "import aiohttp.web; from servers.conditions import conditions; print(*conditions())"
     done = subprocess.run(
         [sys.executable, "-c", program], env={**os.environ, "AIOHTTP_NO_EXTENSIONS": "1"},
-        cwd=Path(__file__).parent.parent, capture_output=True, encoding="utf-8", timeout=30, check=True,
+        cwd=ROOT, capture_output=True, encoding="utf-8", timeout=30, check=True,
     )  # fmt: skip
     assert "without_extensions" in done.stdout.split()
 

@@ -10,7 +10,6 @@ from bench.experiments import EXPERIMENTS
 from bench.experiments.base import number
 from bench.experiments.rate import FIXED, SLOW_HZ, tell_turned
 from bench.fields import combinations, mixed_fields, tell_field, tell_fixed, varied_axes
-from bench.models import Bounds
 from bench.report import findings
 from bench.results import FIGURE_COLUMNS
 from bench.scenario import FIELDS, PROFILES, Scenario
@@ -18,6 +17,7 @@ from bench.schedule import plan_run
 from bench.statistics import Interval
 from bench.tables import experiment_table, predictions, summarise
 from bench.terminal import words
+from bench.theory import Bounds
 from bench.transports import MAIN
 from tests.synthetic import synthetic_run, trial
 

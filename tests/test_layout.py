@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 SOURCES = sorted(
     path for package in ("servers", "clients", "bench") for path in (ROOT / package).rglob("*.py")
 )

@@ -29,11 +29,11 @@ from clients.base import Address
 from clients.stream import AddressError, ServerUrl, read_url
 from servers import interrupts
 from servers.wire import now_ns
+from tests import ROOT
 from tests.asking import StartServer
 from tests.commands import Done, run_bench
 from tests.conftest import LIMIT_S
 
-ROOT = Path(__file__).parent.parent
 HOSTILE = "\x1b[2J\x9b31m\u202e[/b][red]:x:\r\n\x00"
 HARMLESS = r"\x1b[2J\x9b31m\u202e[/b][red]:x:\r\n\x00"
 LEAKS = {"font.family": ["serif"], "savefig.bbox": "tight", "savefig.transparent": True, "text.usetex": True}

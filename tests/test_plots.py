@@ -20,7 +20,6 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
 from bench.experiments import EXPERIMENTS
-from bench.models import decision_map, wire_costs
 from bench.plots import FIGURES, draw, draw_all, one_combination, save_figures
 from bench.plots.base import HOUSE, axis_label, look, plain, rendered, spread
 from bench.plots.cost import plot_frontier, plot_layers, plot_scaling
@@ -31,12 +30,14 @@ from bench.plots.server import plot_capacity, plot_libraries
 from bench.results import Run
 from bench.tables import experiment_table
 from bench.terminal import words
+from bench.theory import decision_map, wire_costs
 from bench.trace import TickMark, TraceEvent
 from bench.transports import MAIN, TRANSPORTS
+from tests import ROOT
 from tests.synthetic import synthetic_run, trial
 from tests.test_results import FACTS
 
-REFERENCE = Path(__file__).parent.parent / "results" / "reference"
+REFERENCE = ROOT / "results" / "reference"
 UNIT = re.compile(r"\((ms|s|B|Hz|µs|MB|kB|count|ratio)\)")
 NAN = float("nan")
 TOUCH_PX = 1.5

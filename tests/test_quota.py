@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.quota import Throttling, read_quota, throttling
+from tests import ROOT
 
 V1_CPU = Path("/sys/fs/cgroup/cpu")
 V2 = Path("/sys/fs/cgroup")
@@ -143,7 +144,7 @@ def test_a_trial_under_a_quota_names_the_quota(tight_group: Path, tmp_path: Path
     columns = ("cpu_quota_cores", "throttled_periods", "verdict", "verdict_reason", "limit")
     done = subprocess.run(
         [sys.executable, "-c", program, str(tight_group), *columns],
-        cwd=Path(__file__).parent.parent, capture_output=True, encoding="utf-8", timeout=100,
+        cwd=ROOT, capture_output=True, encoding="utf-8", timeout=100,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert '"cpu_quota_cores": 0.5' in done.stdout

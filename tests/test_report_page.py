@@ -17,9 +17,10 @@ from bench.page import command, page, shown_experiments, tell_environment, write
 from bench.report import findings
 from bench.results import ResultsError, Run
 from bench.tables import experiment_table
+from tests import ROOT
 from tests.test_results import FACTS, fake_deliveries, fake_row
 
-REFERENCE = Path(__file__).parent.parent / "results" / "reference"
+REFERENCE = ROOT / "results" / "reference"
 ENVIRONMENT = {"cpu": "a <fast> one", "cores": 2, "kernel_stamps": True, "libraries": {"aiohttp": "3.11"}}
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 

@@ -17,9 +17,9 @@ from bench.export import export_folder
 from bench.report import print_run
 from bench.results import Run, find_run, reference_folder
 from bench.schedule import digests, plan_again, plan_run
+from tests import ROOT
 from tests.test_results import FACTS, fake_deliveries, fake_row
 
-ROOT = Path(__file__).parent.parent
 MARKET = "time,symbol,price\n0,ACME,1\n1,ACME,2\n2,ACME,3\n"
 
 

@@ -6,7 +6,6 @@ Every simulation is seeded. "Covers" is within 93 to 97 % unless a test says wha
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from bench.statistics import (
     resampled_interval,
     slope_interval,
 )
+from tests import ROOT
 
 Floats = NDArray[np.float64]
 RUNS = 4_000
@@ -140,7 +140,7 @@ def test_retrying_what_was_disturbed_lowers_the_tails() -> None:
 
 
 def test_the_readme_says_what_these_worlds_say() -> None:
-    readme = " ".join((Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8").split())
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     for words in ("74 of 100", "25 of 100", "80 of 100", "53 of 100"):
         assert words in readme
 

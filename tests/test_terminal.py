@@ -15,8 +15,8 @@ from bench.experiments import EXPERIMENTS
 from bench.results import REFERENCE, Run
 from bench.tables import experiment_table
 from bench.terminal import in_ascii, new_console, print_table, words
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
 RUN = Run.open(ROOT / "results" / REFERENCE)
 
 

@@ -12,10 +12,11 @@ from bench.scenario import ScenarioError
 from bench.trace import TickMark, TraceEvent, _Heard, decode, frame_headers, listing, record
 from bench.transports import MAIN, TRANSPORTS
 from servers.wire import TickStamp
+from tests import ROOT
 from tests.commands import Done, run_bench
 from tests.test_report_page import small_run
 
-REFERENCE = Path(__file__).parent.parent / "results" / "reference"
+REFERENCE = ROOT / "results" / "reference"
 FRAME = b"\x81\x7e\x00\x82" + b"x" * 130
 
 

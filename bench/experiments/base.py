@@ -84,7 +84,7 @@ class Experiment:
         doubtful: Scenario fields and values whose trials are suspect by design: what makes them so is what is
             asked for. They are marked like others, but nobody need do anything about them.
         note: What must be known to read the table, or nothing.
-        predict: What theory says (bench/models) of the column ``predicted``, for each row of the summary, by
+        predict: What theory says (bench/theory) of the column ``predicted``, for each row of the summary, by
             the row's own fields: a figure or bounds, and NaN where it does not cover them.
         predicted_from: Columns that it needs beside those that are shown.
         predicted_by: What the prediction is called: theory, or what else it comes from.

@@ -14,7 +14,9 @@ import pandas as pd
 
 from bench.capacity import Search, capacities, ratio_of, round_clients
 from bench.experiments.base import Design, Experiment, estimate, number, tell_ratio
-from bench.models import (
+from bench.scenario import Profile
+from bench.statistics import Interval
+from bench.theory import (
     array_bytes,
     equal_bytes_interval_s,
     polling_traffic,
@@ -22,8 +24,6 @@ from bench.models import (
     request_bytes,
     response_head_bytes,
 )
-from bench.scenario import Profile
-from bench.statistics import Interval
 from bench.transports import TRANSPORTS
 
 LIMIT_MS = 100.0
@@ -33,7 +33,7 @@ AT_EQUAL_FRESHNESS = {**FIXED, "poll_interval_s": 0.09, "latency_limit_ms": LIMI
 
 
 def _interval_of_equal_bytes_s() -> float:
-    """Return the poll interval at which asking costs as many wire bytes as WebSocket (bench/models)."""
+    """Return the poll interval at which asking costs as many wire bytes as WebSocket (bench/theory)."""
 
     def polling_bytes(interval_s: float) -> float:
         return polling_traffic(

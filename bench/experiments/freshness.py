@@ -20,8 +20,8 @@ from bench.experiments.base import (
     ratio,
     times,
 )
-from bench.models import Link, polling_latency
 from bench.scenario import FIELDS, Profile
+from bench.theory import Link, polling_latency
 from bench.transports import TRANSPORTS
 
 FIXED = {"clients": 100, "rate_hz": 50.0, "poll_interval_s": 0.5, "warmup_s": 0.3}

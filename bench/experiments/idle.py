@@ -20,13 +20,13 @@ from bench.experiments.base import (
     number,
     single_trials,
 )
-from bench.models import (
+from bench.scenario import FEWEST_PERIODS, Profile
+from bench.theory import (
     heartbeat_bytes_per_s,
     idle_polling_bytes_per_s,
     request_bytes,
     response_head_bytes,
 )
-from bench.scenario import FEWEST_PERIODS, Profile
 from bench.transports import TRANSPORTS
 
 FIXED = {"rate_hz": 0.0, "window_s": 1.0, "warmup_s": 0.3}

@@ -8,8 +8,8 @@ import pandas as pd
 
 from bench.experiments import freshness
 from bench.experiments.base import Design, Experiment, each, estimate, for_each_row, number, poll_cycle_s
-from bench.models import SEGMENT_HEADER_BYTES
 from bench.scenario import Profile
+from bench.theory import SEGMENT_HEADER_BYTES
 
 
 def designs(profile: Profile) -> list[Design]:

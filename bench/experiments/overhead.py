@@ -21,7 +21,8 @@ from bench.experiments.base import (
     poll_cycle_s,
     single_trials,
 )
-from bench.models import (
+from bench.scenario import Profile
+from bench.theory import (
     Bounds,
     Traffic,
     array_bytes,
@@ -32,7 +33,6 @@ from bench.models import (
     request_bytes,
     response_head_bytes,
 )
-from bench.scenario import Profile
 from bench.transports import MAIN, TRANSPORTS
 
 FIXED = {

@@ -25,9 +25,9 @@ from bench.experiments.base import (
     poll_cycle_s,
     single_trials,
 )
-from bench.models import SEGMENT_HEADER_BYTES, long_polling_ticks_per_answer, polling_ticks_per_answer
 from bench.scenario import Profile
 from bench.statistics import Interval
+from bench.theory import SEGMENT_HEADER_BYTES, long_polling_ticks_per_answer, polling_ticks_per_answer
 from bench.transports import TRANSPORTS
 
 SLOWED = 30.0
@@ -155,7 +155,7 @@ def _longer_hold(
 ) -> str:
     """Say from which hold on long polling would cost less than WebSocket, where it costs more now.
 
-    A tick takes one request for each hold that ends before it, and one more (bench/models/requests.py), each
+    A tick takes one request for each hold that ends before it, and one more (bench/theory/requests.py), each
     of as many bytes as measured. The last of the holds that divide the period ends after it, not before, as
     the next request takes time.
     """

@@ -8,14 +8,14 @@ from bench.evidence import Evidence, NotMeasured, asked_once
 from bench.experiments import overhead
 from bench.experiments.base import estimate, number
 from bench.literature.base import Judgement, Publication, judged, worst
-from bench.models import (
+from bench.theory import (
     SEGMENT_HEADER_BYTES,
     Link,
     array_bytes,
     paused_polling_latency,
     websocket_header_bytes,
 )
-from bench.models.traffic import DELAYED_ACK_S
+from bench.theory.traffic import DELAYED_ACK_S
 
 CLIENTS = (1_000, 10_000, 100_000)
 UPDATES_PER_S = 1

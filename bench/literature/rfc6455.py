@@ -3,7 +3,7 @@
 from bench.evidence import Evidence
 from bench.experiments.base import number
 from bench.literature.base import FALLS, NOT_JUDGED, STANDS, WITHIN_LIMITS, Judgement, Publication
-from bench.models import array_bytes, websocket_header_bytes
+from bench.theory import array_bytes, websocket_header_bytes
 from bench.transports import TRANSPORTS
 
 HEADER_BYTES = (2, 4, 10)

@@ -13,7 +13,6 @@ from bench.evidence import Evidence, NotMeasured
 from bench.experiments import EXPERIMENTS
 from bench.experiments.base import estimate, poll_cycle_s
 from bench.fields import is_set, tell_field, varied_axes
-from bench.models import Link, short_polling_latency
 from bench.plots.base import figure_of, in_order, new_figure, rows_height_in, styled
 from bench.plots.cost import plot_frontier, plot_layers, plot_scaling
 from bench.plots.decision import plot_decision
@@ -30,6 +29,7 @@ from bench.plots.tables import (
     wire_bytes_per_client_s,
 )
 from bench.results import Run
+from bench.theory import Link, short_polling_latency
 from bench.transports import TRANSPORTS
 
 AGE_SECONDS, AGE_CYCLES = 2.0, 3.0

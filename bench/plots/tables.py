@@ -9,7 +9,9 @@ import pandas as pd
 from bench.capacity import capacities
 from bench.experiments import clients
 from bench.experiments.base import estimate, single_trials
-from bench.models import (
+from bench.plots.base import in_order, label
+from bench.results import Run
+from bench.theory import (
     Link,
     array_bytes,
     polling_traffic,
@@ -17,8 +19,6 @@ from bench.models import (
     response_head_bytes,
     short_polling_latency,
 )
-from bench.plots.base import in_order, label
-from bench.results import Run
 from bench.transports import MAIN
 
 

@@ -12,7 +12,7 @@ C between two looks; long cycles hold more of the ticks, and the mean wait is E[
 import math
 from typing import Literal
 
-from bench.models.distribution import MS_PER_S, Latency, Link
+from bench.theory.distribution import MS_PER_S, Latency, Link
 
 Plan = Literal["steady", "poisson"]
 EQUAL_RATIO = 1e-9

@@ -9,12 +9,13 @@
     decision.py      which is the cheapest for a rate and an acceptable latency
     http2.py         what HTTP/2 would make of the headers
 
-Times go in in seconds and come out in ms, like the columns that they stand beside. tests/test_models.py holds
-all of it against a simulation that knows no formula, tests/test_models_measured.py against measured runs.
+Times go in in seconds and come out in ms, like the columns that they stand beside.
+tests/bench/theory/test_simulated.py holds all of it against a simulation that knows no formula,
+tests/bench/theory/test_measured.py against measured runs.
 """
 
-from bench.models.age import long_polling_age_ms, polling_age_ms, push_age_ms, source_age_ms
-from bench.models.capacity import (
+from bench.theory.age import long_polling_age_ms, polling_age_ms, push_age_ms, source_age_ms
+from bench.theory.break_even import (
     break_even_hz,
     crossover_latency_s,
     equal_bytes_interval_s,
@@ -23,7 +24,7 @@ from bench.models.capacity import (
     polling_clients_per_core,
     push_clients_per_core,
 )
-from bench.models.decision import (
+from bench.theory.cheapest import (
     QUANTILE,
     Cost,
     Work,
@@ -34,15 +35,15 @@ from bench.models.decision import (
     ranked,
     wire_costs,
 )
-from bench.models.distribution import Latency, Link, over_fan_out
-from bench.models.http2 import (
+from bench.theory.distribution import Latency, Link, over_fan_out
+from bench.theory.http2 import (
     computed_header_blocks,
     computed_request_bytes,
     computed_response_bytes,
     http2_request_headers,
     http2_response_headers,
 )
-from bench.models.latency import (
+from bench.theory.latency import (
     Plan,
     closed_loop_cycle_s,
     long_polling_latency,
@@ -53,12 +54,12 @@ from bench.models.latency import (
     push_latency,
     short_polling_latency,
 )
-from bench.models.requests import (
+from bench.theory.requests import (
     TicksPerAnswer,
     long_polling_ticks_per_answer,
     polling_ticks_per_answer,
 )
-from bench.models.traffic import (
+from bench.theory.traffic import (
     SEGMENT_HEADER_BYTES,
     Bounds,
     Traffic,

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from bench.models.capacity import heartbeat_bytes_per_s
-from bench.models.requests import long_polling_ticks_per_answer
-from bench.models.traffic import (
+from bench.theory.break_even import heartbeat_bytes_per_s
+from bench.theory.requests import long_polling_ticks_per_answer
+from bench.theory.traffic import (
     array_bytes,
     long_polling_traffic,
     polling_traffic,
@@ -66,7 +66,7 @@ def longest_interval_s(latency_s: float) -> float:
 def wire_costs(
     payload_bytes: int, headers: str, *, hold_s: float, heartbeat_s: float, ticks_per_ack: int = 1
 ) -> dict[str, Cost]:
-    """Return the wire bytes per client-second of the three transports, by bench/models/traffic.py.
+    """Return the wire bytes per client-second of the three transports, by bench/theory/traffic.py.
 
     Args:
         payload_bytes: Exact size of a tick.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from scipy.optimize import brentq
 
-from bench.models.traffic import SEGMENT_HEADER_BYTES, websocket_header_bytes
+from bench.theory.traffic import SEGMENT_HEADER_BYTES, websocket_header_bytes
 
 SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 1e-3, 3600.0
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1e-6, 100.0

@@ -14,8 +14,8 @@ minus the age at the source is τ × the number of ticks due but not yet there; 
 
 import math
 
-from bench.models.distribution import MS_PER_S, Link
-from bench.models.latency import Plan, long_polling_latency, polling_latency, push_latency
+from bench.theory.distribution import MS_PER_S, Link
+from bench.theory.latency import Plan, long_polling_latency, polling_latency, push_latency
 
 
 def source_age_ms(rate_hz: float, plan: Plan = "steady") -> float:
@@ -58,7 +58,7 @@ def long_polling_age_ms(
       E[A] = (E[X; X < g] + e^(−λ(g+h)) (g + h)) / (1 − e^(−λ(g+h))), X exponential.
 
     Raises:
-        ValueError: See :func:`bench.models.latency.long_polling_latency`.
+        ValueError: See :func:`bench.theory.latency.long_polling_latency`.
     """
     if plan == "steady":
         latency = long_polling_latency(rate_hz, link, hold_s=hold_s)

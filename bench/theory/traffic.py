@@ -17,9 +17,9 @@ import numpy as np
 from aiohttp.http import SERVER_SOFTWARE
 from numpy.typing import NDArray
 
-from bench.models.distribution import Link
-from bench.models.latency import Plan
-from bench.models.requests import (
+from bench.theory.distribution import Link
+from bench.theory.latency import Plan
+from bench.theory.requests import (
     TicksPerAnswer,
     long_polling_ticks_per_answer,
     polling_ticks_per_answer,

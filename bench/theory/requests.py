@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import poisson
 
-from bench.models.latency import Plan, periods_covering
+from bench.theory.latency import Plan, periods_covering
 
 RARER_THAN = 1e-12
 
