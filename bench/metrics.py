@@ -1,43 +1,25 @@
-"""Raw samples in, figures out: pure functions. The names of figures are those of the columns of trials.csv.
-
-``deliveries`` is an int64 array of shape (n, 6), a row per tick delivered to a client, in the order in which
-the swarm handled them; its columns are ``clients.generator.DELIVERY_FIELDS``.
-"""
-
-from typing import NamedTuple
+"""Raw samples in, figures out: pure functions. A figure has the name of its column of trials.csv."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.deliveries import (
+    ARRIVED_NS,
+    CLIENT,
+    DUE_NS,
+    HANDLED_NS,
+    NS_PER_MS,
+    SEQ,
+    STAMP_SHARED,
+    Deliveries,
+    WindowTicks,
+    in_window,
+)
 from bench.statistics import percentile
 from clients.orders import Reading
 from clients.stamped_socket import WireCounts
 
-CLIENT, SEQ, DUE_NS, ARRIVED_NS, HANDLED_NS, STAMP_SHARED = range(6)
-NS_PER_MS = 1e6
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
-
-Deliveries = NDArray[np.int64]
-
-
-class WindowTicks(NamedTuple):
-    """The ticks due in the window: from ``first_seq`` to ``last_seq``, both included, due in [start, end)."""
-
-    first_seq: int
-    last_seq: int
-    start_ns: int
-    end_ns: int
-
-    @property
-    def ticks(self) -> int:
-        """How many ticks it is."""
-        return self.last_seq - self.first_seq + 1
-
-
-def in_window(deliveries: Deliveries, window: WindowTicks) -> Deliveries:
-    """Return the deliveries of the window's ticks."""
-    seq = deliveries[:, SEQ]
-    return deliveries[(seq >= window.first_seq) & (seq <= window.last_seq)]
 
 
 def delivery_counts(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.metrics import WindowTicks
+from bench.deliveries import WindowTicks
 from servers.options import MAX_RATE_HZ
 from servers.plan import NS_PER_S, recording_length_ns
 from servers.recorded_cells import TIME_UNITS

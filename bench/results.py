@@ -24,7 +24,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.metrics import Deliveries
+from bench.deliveries import Deliveries
 from bench.run_files import RUN_JSON, TRIALS_CSV, Archive, Folder, RunFiles, write_whole
 from bench.run_files import ResultsError as ResultsError  # what callers of this module catch
 from bench.run_reading import Kind, Table, read_facts, read_parquet, read_trials, started, trials_digest

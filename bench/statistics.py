@@ -2,16 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtri, nctdtrinc, ndtri, stdtr, stdtrit
 
-from clients.generator import DELIVERY_FIELDS
-
-if TYPE_CHECKING:
-    from bench.metrics import Deliveries, WindowTicks
+from bench.deliveries import ARRIVED_NS, CLIENT, DUE_NS, SEQ, Deliveries, WindowTicks, in_window
 
 CONFIDENCE = 0.95
 POWER = 0.8
@@ -28,10 +25,6 @@ TRIAL_FIGURES: dict[str, float | None] = {
     "latency_p999_ms": 0.999,
 }
 """Figures that ``resampled_interval`` knows: None for the mean, or the quantile."""
-
-_CLIENT, _SEQ, _DUE_NS, _ARRIVED_NS = (
-    DELIVERY_FIELDS.index(name) for name in ("client", "seq", "due_ns", "arrived_ns")
-)
 
 
 def ticks_needed(quantile: float) -> int:
@@ -208,8 +201,8 @@ def slope_interval(x: Sequence[float], y: Sequence[float]) -> Interval:
 
 
 def resampled_interval(
-    deliveries: "Deliveries",
-    window: "WindowTicks",
+    deliveries: Deliveries,
+    window: WindowTicks,
     figure: str,
     *,
     phases: Sequence[float] | None = None,
@@ -246,8 +239,8 @@ def resampled_interval(
         The figure in ms; NaN where the ticks cannot carry it; no bounds for under two clients or six ticks.
     """
     quantile = TRIAL_FIGURES[figure]
-    own = deliveries[(deliveries[:, _SEQ] >= window.first_seq) & (deliveries[:, _SEQ] <= window.last_seq)]
-    latency_ms = (own[:, _ARRIVED_NS] - own[:, _DUE_NS]) / 1e6
+    own = in_window(deliveries, window)
+    latency_ms = (own[:, ARRIVED_NS] - own[:, DUE_NS]) / 1e6
     if quantile is None:
         estimate = float(latency_ms.mean()) if len(own) else math.nan
         influence = latency_ms - estimate
@@ -255,11 +248,11 @@ def resampled_interval(
         estimate = percentile(latency_ms, quantile, window.ticks)
         influence = (latency_ms <= estimate).astype(np.float64)
         influence -= influence.mean() if len(own) else 0.0
-    names, clients = np.unique(own[:, _CLIENT], return_inverse=True)
+    names, clients = np.unique(own[:, CLIENT], return_inverse=True)
     if math.isnan(estimate) or len(names) < 2 or window.ticks < FEWEST_TICKS_PER_TRIAL:
         return Interval(estimate, math.nan, math.nan)
     by_client = np.bincount(clients, influence) / len(own)
-    by_tick = np.bincount(own[:, _SEQ] - window.first_seq, influence, window.ticks) / len(own)
+    by_tick = np.bincount(own[:, SEQ] - window.first_seq, influence, window.ticks) / len(own)
     rng = np.random.default_rng(seed)
     deviations = _redrawn_ticks(by_tick, rng) + (
         _redrawn_clients(by_client, rng)

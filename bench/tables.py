@@ -10,9 +10,9 @@ from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from bench.deliveries import WindowTicks
 from bench.experiments.base import Experiment, estimate, number
 from bench.fields import is_set, sortable, tell_fixed, varied_axes
-from bench.metrics import WindowTicks
 from bench.replay import tell_rows
 from bench.results import Run
 from bench.scenario import FIELDS

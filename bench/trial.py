@@ -17,8 +17,8 @@ import numpy as np
 
 from bench import metrics
 from bench.certificate import make_certificate
+from bench.deliveries import ARRIVED_NS, HANDLED_NS, NS_PER_MS, Deliveries, WindowTicks, in_window
 from bench.machine import Cores, CoreTimes, core_times, listen_overflows, usable_cores
-from bench.metrics import Deliveries, WindowTicks
 from bench.processes import CPU_CLOCK, Server, SwarmProcess, TrialFailed, running_server, running_swarm
 from bench.quota import read_quota, throttling
 from bench.replay import ROUNDING_S, rows_played
@@ -184,12 +184,12 @@ def run_trial(
             raise TrialFailed(f"the server died ({server.how_it_ended()})")
 
         deliveries = _read_samples(folder / "deliveries.int64", len(DELIVERY_FIELDS))
-        own = metrics.in_window(deliveries, window)
+        own = in_window(deliveries, window)
         request_lags = _read_samples(folder / "request_lags.int64", 2)
         request_lags = request_lags[
             (request_lags[:, 0] >= window.start_ns) & (request_lags[:, 0] < window.end_ns)
         ]
-        connects_ms = _read_samples(folder / "connects.int64", 1)[:, 0] / metrics.NS_PER_MS
+        connects_ms = _read_samples(folder / "connects.int64", 1)[:, 0] / NS_PER_MS
 
     seconds = (at_end.at_ns - at_start.at_ns) / 1e9
     ticks = metrics.delivered_between(deliveries, at_start.at_ns, at_end.at_ns)
@@ -228,7 +228,7 @@ def run_trial(
         / max(after.delivered - before.delivered, 1),
         "generator_rss_mb": after.rss_bytes / 1e6,
         "generator_rss_kb_per_client": (after.rss_bytes - connected.empty_rss_bytes) / 1e3 / scenario.clients,
-        "generator_lag_p99_ms": metrics.lag_p99_ms(own[:, metrics.HANDLED_NS] - own[:, metrics.ARRIVED_NS]),
+        "generator_lag_p99_ms": metrics.lag_p99_ms(own[:, HANDLED_NS] - own[:, ARRIVED_NS]),
         "request_lag_p99_ms": metrics.lag_p99_ms(request_lags[:, 1]),
         "drained": report.drained,
         "clock_shift_ns": report.clock_shift_ns,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bench import metrics
+from bench.deliveries import ARRIVED_NS, DUE_NS, HANDLED_NS, NS_PER_MS, Deliveries, WindowTicks, in_window
 from bench.processes import Server
 from bench.transports import TRANSPORTS
 from clients.base import Address
@@ -67,17 +68,17 @@ def run_late(server: Server, name: str, count: int, ticks: int, **settings: Any)
     return swarm, first
 
 
-def deliveries_of(swarm: Swarm) -> metrics.Deliveries:
+def deliveries_of(swarm: Swarm) -> Deliveries:
     return np.array(swarm.deliveries, dtype=np.int64).reshape(-1, len(DELIVERY_FIELDS))
 
 
-def window_of(deliveries: metrics.Deliveries, first_seq: int, ticks: int) -> metrics.WindowTicks:
+def window_of(deliveries: Deliveries, first_seq: int, ticks: int) -> WindowTicks:
     """Return the window of so many ticks; its instants play no part here."""
-    return metrics.WindowTicks(first_seq, first_seq + ticks - 1, 0, 0)
+    return WindowTicks(first_seq, first_seq + ticks - 1, 0, 0)
 
 
-def generator_lag_p99_ms(own: metrics.Deliveries) -> float:
-    return metrics.lag_p99_ms(own[:, metrics.HANDLED_NS] - own[:, metrics.ARRIVED_NS])
+def generator_lag_p99_ms(own: Deliveries) -> float:
+    return metrics.lag_p99_ms(own[:, HANDLED_NS] - own[:, ARRIVED_NS])
 
 
 def test_late_reading_of_lone_ticks_shows_as_generator_lag_not_as_latency(start_server: StartServer) -> None:
@@ -86,7 +87,7 @@ def test_late_reading_of_lone_ticks_shows_as_generator_lag_not_as_latency(start_
     swarm, first = run_late(server, "websocket", count=5, ticks=9)
     deliveries = deliveries_of(swarm)
     window = window_of(deliveries, first, 9)
-    own = metrics.in_window(deliveries, window)
+    own = in_window(deliveries, window)
     assert generator_lag_p99_ms(own) >= LATE_MS
     assert metrics.stamp_shared_ratio(deliveries, window) > 0.01
     figures = metrics.latency_figures(deliveries, window)
@@ -104,11 +105,11 @@ def test_late_reading_of_many_ticks_shows_as_shared_stamps(start_server: StartSe
     swarm, first = run_late(server, "websocket", count=5, ticks=100)
     deliveries = deliveries_of(swarm)
     window = window_of(deliveries, first, 100)
-    own = metrics.in_window(deliveries, window)
+    own = in_window(deliveries, window)
     assert metrics.stamp_shared_ratio(deliveries, window) > 0.5
-    handled_ms = (own[:, metrics.HANDLED_NS] - own[:, metrics.DUE_NS]) / metrics.NS_PER_MS
+    handled_ms = (own[:, HANDLED_NS] - own[:, DUE_NS]) / NS_PER_MS
     assert np.quantile(handled_ms, 0.99) >= LATE_MS
-    assert (own[:, metrics.ARRIVED_NS] <= own[:, metrics.HANDLED_NS]).all()
+    assert (own[:, ARRIVED_NS] <= own[:, HANDLED_NS]).all()
 
 
 @pytest.mark.parametrize(
@@ -131,6 +132,6 @@ def test_kernel_stamps_are_not_moved_by_a_late_swarm(start_server: StartServer, 
     swarm, first = run_late(server, name, count=3, ticks=6)
     deliveries = deliveries_of(swarm)
     window = window_of(deliveries, first, 6)
-    own = metrics.in_window(deliveries, window)
+    own = in_window(deliveries, window)
     assert generator_lag_p99_ms(own) >= LATE_MS
     assert metrics.latency_figures(deliveries, window)["latency_p50_ms"] < STALL_MS / 3

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import metrics
-from bench.metrics import WindowTicks
+from bench.deliveries import WindowTicks
 from bench.statistics import interval, percentile, ticks_needed
 from clients.orders import Reading
 

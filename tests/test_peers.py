@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.deliveries import ARRIVED_NS, CLIENT, DUE_NS, HANDLED_NS, SEQ
 from bench.experiments.instrument import EXPERIMENT
-from bench.metrics import ARRIVED_NS, CLIENT, DUE_NS, HANDLED_NS, SEQ
 from bench.processes import TrialFailed, running_server, running_swarm
 from bench.scenario import PROFILES, Scenario
 from bench.transports import TRANSPORTS

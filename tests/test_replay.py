@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from bench.cli import parse_overrides
-from bench.metrics import WindowTicks
+from bench.deliveries import WindowTicks
 from bench.processes import TrialFailed
 from bench.replay import most_within, rows_played, tell_rows
 from bench.results import COLUMNS

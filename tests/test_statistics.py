@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import digamma, ndtri
 
-from bench.metrics import Deliveries, WindowTicks
+from bench.deliveries import Deliveries, WindowTicks
 from bench.statistics import (
     Interval,
     detectable_ratio,

@@ -5,8 +5,8 @@
     age.py           age of information
     requests.py      requests, empty answers, ticks per answer
     traffic.py       bytes and packets by layer
-    capacity.py      where one transport becomes cheaper than another
-    decision.py      which is the cheapest for a rate and an acceptable latency
+    break_even.py    where one transport becomes cheaper than another
+    cheapest.py      which is the cheapest for a rate and an acceptable latency
     http2.py         what HTTP/2 would make of the headers
 
 Times go in in seconds and come out in ms, like the columns that they stand beside.

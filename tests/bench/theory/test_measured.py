@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench import theory
-from bench.metrics import ARRIVED_NS, DUE_NS
+from bench.deliveries import ARRIVED_NS, DUE_NS
 from bench.results import QUANTILES_KEPT, REFERENCE, Run
 from bench.scenario import Scenario
 from bench.theory import Latency, Link
