@@ -5,18 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from bench.evidence import Evidence, NotMeasured, asked_once, tell
+from bench.evidence import Evidence, NotMeasured, asked_once
 from bench.experiments import idle, overhead
-from bench.experiments.base import (
-    both_ways,
-    estimate,
-    number,
-    over_libraries,
-    ratio,
-    tell_ratio,
-    times,
-)
+from bench.experiments.base import both_ways, estimate, over_libraries, ratio
 from bench.transports import TRANSPORTS
+from bench.wording import number, tell, tell_ratio, times
 
 HOLDS = "holds"
 WITHIN_LIMITS = "holds within limits"

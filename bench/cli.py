@@ -40,7 +40,6 @@ from bench.export import export_folder, export_zip
 from bench.grading.submission import SubmissionError
 from bench.judgements_cli import add_to as add_judgement_commands
 from bench.notebooks import NotebooksError, UnknownNotebook
-from bench.printable import shown
 from bench.processes import TrialFailed, running_server
 from bench.progress import run_watched
 from bench.report import print_noise, print_run
@@ -50,6 +49,7 @@ from bench.schedule import digests, plan_again, plan_run
 from bench.terminal import replace_missing_signs
 from bench.trace import listing, record
 from bench.transports import TRANSPORTS
+from bench.wording import shown
 from clients.limits import raise_descriptor_limit
 from clients.stream import AddressError, stream
 from clients.tls_socket import CertificateError

@@ -11,13 +11,13 @@ from rich.text import Text
 
 from bench.compare import DEFAULTS, SMALLEST_RELEVANT, Chance, Comparison, Key, none_if_nan
 from bench.experiments import EXPERIMENTS
-from bench.experiments.base import number
 from bench.fields import AXES
 from bench.results import Run
 from bench.statistics import Interval
 from bench.tables import NAMES
 from bench.terminal import print_table
 from bench.transports import TRANSPORTS
+from bench.wording import number
 
 ALWAYS_TOLD = ("clients", "rate_hz", "poll_interval_s")
 MARKS = {"differs": "≠", "perhaps": "~", "slight": "≈", "equal": "=", "alike": "", "unknown": ""}

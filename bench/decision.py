@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bench.evidence import Evidence, NotMeasured
-from bench.experiments.base import estimate, number
+from bench.experiments.base import estimate
 from bench.server_costs import busy_trials, delivery_costs, poll_costs
 from bench.theory import (
     QUANTILE,
@@ -23,6 +23,7 @@ from bench.theory import (
     wire_costs,
 )
 from bench.transports import MAIN, TRANSPORTS
+from bench.wording import number
 
 
 class Touch(TypedDict):

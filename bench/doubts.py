@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.experiments import EXPERIMENTS
-from bench.experiments.base import Row, number
+from bench.experiments.base import Row
 from bench.fields import is_set, tell_field
 from bench.results import Run
 from bench.scenario import FIELDS
 from bench.tables import NAMES, WORDS
 from bench.transports import TRANSPORTS
+from bench.wording import number
 
 MODIFIED_Z = 3.5
 NORMAL_MAD = 0.6745

@@ -4,16 +4,15 @@ The ledger of claims (claims.py) and the published figures (literature/) are jud
 what the run does not have gets :class:`NotMeasured`, which names the command that measures it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from bench.capacity import ALLOWED_LATE_RATIO, capacities
-from bench.experiments.base import estimate, number
+from bench.experiments.base import estimate
 from bench.results import FIGURE_COLUMNS, SCENARIO_COLUMNS
 from bench.statistics import Interval
-from bench.transports import TRANSPORTS
 
 PLAIN: dict[str, Any] = {
     "plan": "steady",
@@ -157,21 +156,3 @@ def _as_numbers(column: "pd.Series[Any]") -> "pd.Series[Any]":
         return column.astype(float)
     except (TypeError, ValueError):
         return column
-
-
-def tell(found: Interval, unit: str) -> str:
-    """Write a figure and, where it was repeated, its 95 % interval: ``1.79 ms (1.6 to 2)``."""
-    told = f"{number(found.estimate)} {unit}"
-    if pd.isna(found.low) or number(found.low) == number(found.high):
-        return told
-    return f"{told} ({number(found.low)} to {number(found.high)})"
-
-
-def tell_span(pairs: Mapping[tuple[str, str], float], same: Sequence[tuple[str, str]], unit: str) -> str:
-    """Write figures of pairs of libraries as a span that names the value of the same library."""
-    low, high = (number(end(pairs.values())) for end in (min, max))
-    told = f"{low} {unit}" if low == high else f"{low} to {high} {unit}"
-    if len(pairs) > 1:
-        told += " by choice of library"
-    named = [f"{number(pairs[pair])} {unit} if both are by {TRANSPORTS[pair[0]].library}" for pair in same]
-    return ", ".join([told, *named])

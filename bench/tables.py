@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.deliveries import WindowTicks
-from bench.experiments.base import Experiment, estimate, number
+from bench.experiments.base import Experiment, estimate
 from bench.fields import is_set, sortable, tell_fixed, varied_axes
 from bench.replay import tell_rows
 from bench.results import Run
@@ -19,6 +19,7 @@ from bench.scenario import FIELDS
 from bench.statistics import TRIAL_FIGURES, Interval, resampled_interval
 from bench.theory import Bounds
 from bench.transports import TRANSPORTS
+from bench.wording import number
 from clients.short_polling import stratified_phases
 
 NAMES = {

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.printable import shown
+from bench.wording import shown
 
 PIPED_WIDTH = 110
 ERRORS = "in_ascii"

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from bench.decision import MOVED_RATIO, TOUCH, Touch, cpu_chart, equal_bytes_s, wire_chart
 from bench.evidence import Evidence, NotMeasured
-from bench.experiments.base import number
 from bench.theory import (
     QUANTILE,
     Link,
@@ -28,6 +27,7 @@ from bench.theory import (
     wire_costs,
 )
 from bench.transports import MAIN
+from bench.wording import number
 from tests.synthetic import synthetic_run, trial
 
 LATENCIES_S = np.geomspace(0.02, 100, 30).tolist()

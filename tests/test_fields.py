@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from bench.experiments import EXPERIMENTS
-from bench.experiments.base import number
 from bench.experiments.rate import FIXED, SLOW_HZ, tell_turned
 from bench.fields import combinations, mixed_fields, tell_field, tell_fixed, varied_axes
 from bench.report import findings
@@ -19,6 +18,7 @@ from bench.tables import experiment_table, predictions, summarise
 from bench.terminal import words
 from bench.theory import Bounds
 from bench.transports import MAIN
+from bench.wording import number
 from tests.synthetic import synthetic_run, trial
 
 WORDS = {"verdict": "ok", "verdict_reason": "", "limit": "", "stamps": "kernel", "event_loop": "uvloop",

@@ -144,15 +144,6 @@ def is_plain(row: Row, *more: str) -> bool:
     )
 
 
-def number(value: float) -> str:
-    """Return a number for people: three significant digits, never in powers of ten; – for none."""
-    if math.isnan(value):
-        return "–"
-    if value == 0 or abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.1g}"
-
-
 def _valid(trials: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
     """Return the trials that may be averaged and match."""
     chosen = trials[trials["verdict"] != "invalid"]
@@ -196,22 +187,6 @@ def ratio(trials: pd.DataFrame, column: str, above: Mapping[str, Any], below: Ma
     return ratio_interval(a, b)
 
 
-def times(found: Interval) -> str:
-    """Write a ratio for people: ``2.19×, 95 % interval 1.71 to 2.75``; no interval where there is none."""
-    return _bounded(found, f"{number(found.estimate)}×, 95 % interval ")
-
-
-def _in_brackets(found: Interval, words: str = "") -> str:
-    """Write a ratio for people: ``2.19× (1.71 to 2.75)``."""
-    return _bounded(found, f"{number(found.estimate)}× ({words}", ")")
-
-
-def _bounded(found: Interval, before: str, after: str = "") -> str:
-    if math.isnan(found.low):
-        return f"{number(found.estimate)}×"
-    return f"{before}{number(found.low)} to {number(found.high)}{after}"
-
-
 def over_libraries(
     trials: pd.DataFrame, column: str, above: str, below: str, **where: Any
 ) -> tuple[dict[tuple[str, str], Interval], list[tuple[str, str]]]:
@@ -230,34 +205,3 @@ def over_libraries(
     }
     known = {pair: found for pair, found in pairs.items() if not math.isnan(found.estimate)}
     return known, [(a, b) for a, b in known if TRANSPORTS[a].library == TRANSPORTS[b].library]
-
-
-def tell_ratio(pairs: Mapping[tuple[str, str], Interval], same: Sequence[tuple[str, str]], said: str) -> str:
-    """Say how two protocols compare: by the same library first, then over all pairs of libraries.
-
-    "With aiohttp for both, WebSocket serves 3× (95 % interval 2.6 to 3.4) as many clients as long polling;
-    over all pairs of libraries it is 1.5× (1.3 to 1.7) to 4.5× (3.9 to 5.2)".
-
-    Args:
-        pairs: The ratios by names of transports.
-        same: Those of the pairs that are written with the same library.
-        said: What is said of one ratio, with ``{}`` in its place.
-    """
-    if not pairs:
-        return ""
-    ends = [choose(pairs.values(), key=lambda found: found.estimate) for choose in (min, max)]
-    if not same:
-        if len(pairs) == 1:
-            (above, below) = (TRANSPORTS[name] for name in next(iter(pairs)))
-            told = said.format(_in_brackets(ends[0], "95 % interval "))
-            return f"With {above.library} and {below.library}, which are not the same library, {told}"
-        between = f"{_in_brackets(ends[0], '95 % interval ')} to {_in_brackets(ends[1])}"
-        return f"By choice of library, {said.format(between)}"
-    told = "; ".join(
-        f"{'W' if not index else 'w'}ith {TRANSPORTS[pair[0]].library} for both, "
-        + said.format(_in_brackets(pairs[pair], "" if index else "95 % interval "))
-        for index, pair in enumerate(same)
-    )
-    if len(pairs) == len(same):
-        return told
-    return f"{told}; over all pairs of libraries it is {_in_brackets(ends[0])} to {_in_brackets(ends[1])}"

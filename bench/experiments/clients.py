@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from bench.capacity import Search, capacities, ratio_of, round_clients
-from bench.experiments.base import Design, Experiment, estimate, number, tell_ratio
+from bench.experiments.base import Design, Experiment, estimate
 from bench.scenario import Profile
 from bench.statistics import Interval
 from bench.theory import (
@@ -25,6 +25,7 @@ from bench.theory import (
     response_head_bytes,
 )
 from bench.transports import TRANSPORTS
+from bench.wording import number, tell_ratio
 
 LIMIT_MS = 100.0
 PAYLOAD_BYTES = 128

@@ -15,14 +15,13 @@ from bench.experiments.base import (
     each,
     estimate,
     for_each_row,
-    number,
     poll_cycle_s,
     ratio,
-    times,
 )
 from bench.scenario import FIELDS, Profile
 from bench.theory import Link, polling_latency
 from bench.transports import TRANSPORTS
+from bench.wording import number, times
 
 FIXED = {"clients": 100, "rate_hz": 50.0, "poll_interval_s": 0.5, "warmup_s": 0.3}
 

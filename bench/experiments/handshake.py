@@ -19,13 +19,13 @@ from bench.experiments.base import (
     estimate,
     for_each_row,
     is_plain,
-    number,
     poll_cycle_s,
     single_trials,
 )
 from bench.scenario import Profile
 from bench.theory import long_polling_ticks_per_answer, polling_ticks_per_answer
 from bench.transports import MAIN, TRANSPORTS
+from bench.wording import number
 
 FIXED = {"clients": 1, "rate_hz": 50.0, "poll_interval_s": 0.02, "window_s": 1.0, "warmup_s": 0.1}
 

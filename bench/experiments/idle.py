@@ -17,7 +17,6 @@ from bench.experiments.base import (
     both_ways,
     estimate,
     for_each_row,
-    number,
     single_trials,
 )
 from bench.scenario import FEWEST_PERIODS, Profile
@@ -28,6 +27,7 @@ from bench.theory import (
     response_head_bytes,
 )
 from bench.transports import TRANSPORTS
+from bench.wording import number
 
 FIXED = {"rate_hz": 0.0, "window_s": 1.0, "warmup_s": 0.3}
 

@@ -8,9 +8,10 @@ asks late is also answered late: with long polling the stamps themselves suffer.
 import pandas as pd
 
 from bench.experiments import library
-from bench.experiments.base import Design, Experiment, estimate, number, ratio, times
+from bench.experiments.base import Design, Experiment, estimate, ratio
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
+from bench.wording import number, times
 
 
 def designs(profile: Profile) -> list[Design]:

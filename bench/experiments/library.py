@@ -9,16 +9,10 @@ import pandas as pd
 
 from bench.capacity import capacities
 from bench.experiments import clients
-from bench.experiments.base import (
-    Design,
-    Experiment,
-    estimate,
-    number,
-    over_libraries,
-    tell_ratio,
-)
+from bench.experiments.base import Design, Experiment, estimate, over_libraries
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
+from bench.wording import number, tell_ratio
 
 FIXED = {"rate_hz": 10.0, "poll_interval_s": 0.5, "warmup_s": 0.3}
 

@@ -17,7 +17,6 @@ from bench.experiments.base import (
     estimate,
     for_each_row,
     is_plain,
-    number,
     poll_cycle_s,
     single_trials,
 )
@@ -34,6 +33,7 @@ from bench.theory import (
     response_head_bytes,
 )
 from bench.transports import MAIN, TRANSPORTS
+from bench.wording import number
 
 FIXED = {
     "clients": 1,

@@ -21,7 +21,6 @@ from bench.experiments.base import (
     estimate,
     for_each_row,
     is_plain,
-    number,
     poll_cycle_s,
     single_trials,
 )
@@ -29,6 +28,7 @@ from bench.scenario import Profile
 from bench.statistics import Interval
 from bench.theory import SEGMENT_HEADER_BYTES, long_polling_ticks_per_answer, polling_ticks_per_answer
 from bench.transports import TRANSPORTS
+from bench.wording import number
 
 SLOWED = 30.0
 """What the times of the slow end are divided by."""

@@ -9,7 +9,7 @@ import msgspec
 from bench.grading import VERSION
 from bench.grading.base import Verdict
 from bench.grading.grade import FileResult
-from bench.printable import shown
+from bench.wording import shown
 
 
 def as_json(results: Sequence[FileResult]) -> str:

@@ -17,7 +17,7 @@ from bench.grading.base import Check, Verdict
 from bench.grading.rules import checks_of
 from bench.grading.seal import LONGEST_LINE_BYTES, Seal, new_secret
 from bench.grading.submission import Part, SubmissionError
-from bench.printable import shown
+from bench.wording import shown
 from servers.wire import now_ns
 
 TIME_LIMIT_S = 10.0

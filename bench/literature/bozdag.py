@@ -6,8 +6,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from bench.evidence import Evidence, NotMeasured
-from bench.experiments.base import number, over_libraries
+from bench.experiments.base import over_libraries
 from bench.literature.base import NOT_JUDGED, Judgement, Publication, judged, middle
+from bench.wording import number
 
 CLAIMED_RATIO = 7.0
 EQUAL_RATES = (0.5, 5.0)

@@ -4,9 +4,9 @@ import math
 
 from bench.evidence import Evidence, NotMeasured, asked_once
 from bench.experiments import overhead
-from bench.experiments.base import number
 from bench.literature.base import Judgement, Publication, judged, worst
 from bench.theory import SEGMENT_HEADER_BYTES, array_bytes
+from bench.wording import number
 
 CLIENTS, INTERVAL_S, REQUEST_BYTES = 10_000, 60, 850
 HTTP_BYTES = (500, 800)

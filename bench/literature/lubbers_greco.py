@@ -6,7 +6,7 @@ import pandas as pd
 
 from bench.evidence import Evidence, NotMeasured, asked_once
 from bench.experiments import overhead
-from bench.experiments.base import estimate, number
+from bench.experiments.base import estimate
 from bench.literature.base import Judgement, Publication, judged, worst
 from bench.theory import (
     SEGMENT_HEADER_BYTES,
@@ -16,6 +16,7 @@ from bench.theory import (
     websocket_header_bytes,
 )
 from bench.theory.traffic import DELAYED_ACK_S
+from bench.wording import number
 
 CLIENTS = (1_000, 10_000, 100_000)
 UPDATES_PER_S = 1

@@ -6,10 +6,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from bench.evidence import Evidence, NotMeasured
-from bench.experiments.base import estimate, number, over_libraries
+from bench.experiments.base import estimate, over_libraries
 from bench.literature.base import Judgement, Publication, judged, middle
 from bench.statistics import FEWEST_TICKS_PER_TRIAL
 from bench.transports import TRANSPORTS
+from bench.wording import number
 
 MEAN_TRANSITS = 1.0
 """The average, as they have it: close to one transit."""

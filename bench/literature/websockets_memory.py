@@ -6,8 +6,8 @@ import pandas as pd
 
 from bench.evidence import Evidence, NotMeasured
 from bench.experiments import idle
-from bench.experiments.base import number
 from bench.literature.base import Judgement, Publication, judged, worst
+from bench.wording import number
 
 PUBLISHED_KIB = {True: 64.0, False: 14.0}
 """By whether messages are compressed, with the library's default settings."""

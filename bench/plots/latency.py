@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bench.experiments.base import number
 from bench.plots.base import (
     INK,
     MODEL_LINE,
@@ -25,6 +24,7 @@ from bench.plots.base import (
     whiskers,
 )
 from bench.statistics import interval
+from bench.wording import number
 
 SUSPECT = {"marker": "$?$", "markersize": 17}
 NEAR_MODEL_RATIO = 0.1
