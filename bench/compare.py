@@ -11,13 +11,13 @@ import pandas as pd
 from scipy.special import ndtr, ndtri
 
 from bench.capacity import ratio_of
+from bench.columns import DERIVED_WORD_COLUMNS
 from bench.experiments import EXPERIMENTS
 from bench.experiments.base import estimate
 from bench.results import ResultsError, Run
 from bench.scenario import Scenario
 from bench.significance import Figures, across_runs, counts_by_chance, holm
 from bench.statistics import CONFIDENCE, NO_INTERVAL, SAME_LOG, Interval, interval, ratio_interval
-from bench.tables import WORDS
 from bench.transports import TRANSPORTS
 
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(Scenario) if field.name != "transport"}
@@ -192,7 +192,7 @@ def _asked(run_a: Run, run_b: Run) -> list[_Asked]:
         found = {name for rows in own for row in rows for name in str(row["experiment"]).split()}
         names = [name for name in EXPERIMENTS if name in found]
         columns = dict.fromkeys(column for name in names for column in EXPERIMENTS[name].columns)
-        for figure in (column for column in columns if column not in WORDS):
+        for figure in (column for column in columns if column not in DERIVED_WORD_COLUMNS):
             blocks = _blocks(own[0], figure), _blocks(own[1], figure)
             if not all(blocks):
                 continue

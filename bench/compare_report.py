@@ -9,12 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.columns import AXES, HEADINGS
 from bench.compare import DEFAULTS, SMALLEST_RELEVANT, Chance, Comparison, Key, none_if_nan
 from bench.experiments import EXPERIMENTS
-from bench.fields import AXES
 from bench.results import Run
 from bench.statistics import Interval
-from bench.tables import NAMES
 from bench.terminal import print_table
 from bench.transports import TRANSPORTS
 from bench.wording import number
@@ -76,7 +75,7 @@ def describe(comparison: Comparison) -> str:
         if scenario[name] is not None and (scenario[name] != default or name in ALWAYS_TOLD)
     ]
     where = ", ".join([where, *told])
-    figure = NAMES.get(comparison.figure, comparison.figure).replace("\n", " ")
+    figure = HEADINGS.get(comparison.figure, comparison.figure).replace("\n", " ")
     over = f" over {TRANSPORTS[comparison.against].label}'s" if comparison.against else ""
     return (
         f"{where}: {figure}{over} {number(comparison.a.estimate)} → {number(comparison.b.estimate)} "
@@ -117,7 +116,7 @@ def _table(experiment: str, comparisons: Sequence[Comparison]) -> Table:
     figures = [name for name in EXPERIMENTS[experiment].columns if name in found]
     table = Table()
     for name in ["transport", *axes, *figures]:
-        table.add_column(NAMES.get(name, name), justify="left" if name == "transport" else "right")
+        table.add_column(HEADINGS.get(name, name), justify="left" if name == "transport" else "right")
     for key, cells in rows.items():
         scenario, transport = dict(key), TRANSPORTS[dict(key)["transport"]]
         table.add_row(

@@ -13,9 +13,10 @@ from IPython.core.getipython import get_ipython
 from IPython.display import Markdown, display
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+from bench.columns import COLUMNS
 from bench.plots.base import HOUSE
 from bench.processes import Server, TrialFailed, running_server
-from bench.results import COLUMNS, Run, find_run
+from bench.results import Run, find_run
 from bench.scenario import Scenario
 from bench.transports import TRANSPORTS
 from bench.trial import run_trial

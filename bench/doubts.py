@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bench.columns import DERIVED_WORD_COLUMNS, HEADINGS, is_set, tell_field
 from bench.experiments import EXPERIMENTS
 from bench.experiments.base import Row
-from bench.fields import is_set, tell_field
 from bench.results import Run
 from bench.scenario import FIELDS
-from bench.tables import NAMES, WORDS
 from bench.transports import TRANSPORTS
 from bench.wording import number
 
@@ -84,7 +83,7 @@ def outliers(run: Run, experiments: Collection[str]) -> Iterator[Outlier]:
     for name in experiments:
         rows = EXPERIMENTS[name].rows(run.trials_of(name))
         valid = rows[(rows["verdict"] != "invalid") & (rows["step"] == 0)]
-        columns = [column for column in EXPERIMENTS[name].columns if column not in WORDS]
+        columns = [column for column in EXPERIMENTS[name].columns if column not in DERIVED_WORD_COLUMNS]
         for _, own in valid.groupby(["transport", *FIELDS], dropna=False, sort=False):
             trials = own.to_dict("records")
             for column in columns:
@@ -121,7 +120,7 @@ def _tell_outliers(found: Iterator[Outlier]) -> list[str]:
     told = []
     for own in by_trial.values():
         figures = ", ".join(
-            f"{NAMES.get(each.column, each.column).replace(chr(10), ' ')} {number(each.figure)} "
+            f"{HEADINGS.get(each.column, each.column).replace(chr(10), ' ')} {number(each.figure)} "
             f"(median of all {number(each.median)})"
             for each in own
         )

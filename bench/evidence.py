@@ -10,22 +10,9 @@ from typing import Any
 import pandas as pd
 
 from bench.capacity import ALLOWED_LATE_RATIO, capacities
+from bench.columns import FIGURE_COLUMNS, NO_PART_OF_SCENARIO, PLAIN, SCENARIO_COLUMNS
 from bench.experiments.base import estimate
-from bench.results import FIGURE_COLUMNS, SCENARIO_COLUMNS
 from bench.statistics import Interval
-
-PLAIN: dict[str, Any] = {
-    "plan": "steady",
-    "contract": "every",
-    "generator": "swarm",
-    "tls": False,
-    "compression": False,
-    "cookie_bytes": 0,
-}
-"""What a scenario is unless asked for otherwise, so that a run with ``--set`` is not mixed up."""
-NO_PART_OF_SCENARIO = (
-    "experiment repeat order step attempt seed warmup_s window_s congestion latency_limit_ms".split()
-)
 
 
 class NotMeasured(Exception):

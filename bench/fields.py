@@ -2,59 +2,13 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from numbers import Real
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from bench.columns import AXES, DECISIVE, ORDINARY, PHRASES, SHOWN_LAST, is_set, sortable, tell_field
 from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS
-
-CONDITIONS = ("congestion", "window_s", "warmup_s")
-"""How long, and over what, was measured: shown only where nothing else tells trials apart."""
-AXES = [name for name in FIELDS if name not in CONDITIONS]
-"""What tells scenarios apart beside the transport; a table shows those that vary in it."""
-SEARCHED = ("clients", "poll_interval_s", "latency_limit_ms")
-"""Fields in which the steps of searches for capacity differ; what is told of searches holds them apart."""
-DECISIVE = (
-    "clients rate_hz payload_bytes poll_interval_s poll_pause_s hold_s heartbeat_s headers window_s".split()
-)
-"""Fields that a table always tells; the others only where they are not what they are by default."""
-ORDINARY = {**{name: field.default for name, field in FIELDS.items()}, "keep_alive": True}
-"""What a scenario is unless asked for otherwise."""
-
-SWITCHES = {
-    "keep_alive": ("kept", "not kept"),
-    "tls": ("TLS", "no TLS"),
-    "compression": ("compressed", "as it is"),
-}
-WORDS = {
-    "clients": "{} clients",
-    "rate_hz": "{} Hz",
-    "plan": "{} ticks",
-    "recording": "recording {}",
-    "speed": "{} times as fast",
-    "payload_bytes": "{} B",
-    "padding": "padded with {}",
-    "contract": "contract {}",
-    "poll_interval_s": "every {} s",
-    "poll_pause_s": "pause {} s",
-    "hold_s": "hold {} s",
-    "heartbeat_s": "ping each {} s",
-    "headers": "{} headers",
-    "cookie_bytes": "cookie {} B",
-    "mss": "segments of {} B",
-    "latency_limit_ms": "limit {} ms",
-    "generator": "{}",
-    "warmup_s": "warm-up {} s",
-    "window_s": "window {} s",
-}
-LONGER_WORDS = {
-    "payload_bytes": "{} B a tick",
-    "poll_interval_s": "a poll every {} s",
-    "generator": "load by {}",
-}
-"""The same where no transport and no heading stands beside it."""
 
 
 class Combination(NamedTuple):
@@ -62,36 +16,6 @@ class Combination(NamedTuple):
 
     fields: dict[str, Any]
     trials: pd.DataFrame
-
-
-def is_set(value: Any) -> bool:
-    """Return whether a cell says something."""
-    return value is not None and not (isinstance(value, float) and value != value)
-
-
-def sortable(value: Any) -> Any:
-    """Return a value of a field as something that sorts and compares: what is not set comes first."""
-    return value if is_set(value) else -1.0
-
-
-def tell_field(name: str, value: Any, *, alone: bool = False) -> str:
-    """Say in a word or two what a field is.
-
-    Args:
-        name: The field.
-        value: Its value; None, or NaN, is not set.
-        alone: Whether no transport stands beside it, and no heading above it.
-    """
-    if not is_set(value):
-        return "no pings" if name == "heartbeat_s" else f"no {name.replace('_', ' ')}"
-    if name in SWITCHES:
-        told = SWITCHES[name][0 if value else 1]
-        return f"connections {told}" if alone and name == "keep_alive" else told
-    if name == "clients" and value == 1:
-        return "1 client"
-    told = f"{float(value):,g}" if isinstance(value, Real) else str(value)
-    words = LONGER_WORDS if alone and name in LONGER_WORDS else WORDS
-    return words.get(name, f"{name.replace('_', ' ')} {{}}").format(told)
 
 
 def varied_axes(rows: pd.DataFrame) -> list[str]:
@@ -106,7 +30,7 @@ def varied_axes(rows: pd.DataFrame) -> list[str]:
         if rows[axis].dropna().nunique() > 1
         or rows.groupby("transport")[axis].nunique(dropna=False).max() > 1
     ]
-    return [*varied, *_mixed(rows, varied, CONDITIONS)]
+    return [*varied, *_mixed(rows, varied, SHOWN_LAST)]
 
 
 def mixed_fields(rows: pd.DataFrame, apart: Sequence[str]) -> list[str]:
@@ -116,7 +40,7 @@ def mixed_fields(rows: pd.DataFrame, apart: Sequence[str]) -> list[str]:
     and the same scenario: a window that is rounded to whole polls follows from the interval.
     """
     mixed = _mixed(rows, apart, AXES)
-    return [*mixed, *_mixed(rows, [*apart, *mixed], CONDITIONS)]
+    return [*mixed, *_mixed(rows, [*apart, *mixed], SHOWN_LAST)]
 
 
 def _mixed(rows: pd.DataFrame, apart: Sequence[str], among: Iterable[str]) -> list[str]:
@@ -179,7 +103,7 @@ def tell_fixed(rows: pd.DataFrame, varied: Sequence[str]) -> str:
             told.append("no pings")
         elif len(values) > 1 and name in DECISIVE:  # windows
             ends = [f"{values[end]:g}" for end in (0, -1)]
-            told.append(WORDS[name].format(" to ".join(ends)))
+            told.append(PHRASES[name].format(" to ".join(ends)))
         elif values and (name in DECISIVE or values != [ORDINARY[name]]):
             told += [tell_field(name, value, alone=True) for value in values]
     return f"Fixed: {', '.join(told)}." if told else ""

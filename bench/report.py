@@ -5,15 +5,16 @@ from collections.abc import Sequence
 import pandas as pd
 from rich.console import Console
 
+from bench.columns import HEADINGS, SEARCHED, is_set, tell_field
 from bench.doctor import Noise
 from bench.doubts import belongs, tell_doubts
 from bench.experiments import EXPERIMENTS
 from bench.experiments.base import Experiment
-from bench.fields import SEARCHED, combinations, is_set, mixed_fields, tell_field
+from bench.fields import combinations, mixed_fields
 from bench.results import Run
 from bench.scenario import FIELDS, PROFILES, Scenario
 from bench.statistics import POWER
-from bench.tables import NAMES, experiment_table
+from bench.tables import experiment_table
 from bench.terminal import print_table
 
 ONCE = "Measured once (n = 1)."
@@ -128,7 +129,7 @@ def print_noise(noise: Noise, console: Console) -> None:
             "no difference, as it should be" if ratio.low <= 1 <= ratio.high else "differs by chance or drift"
         )
         found = noise.detectable[name]
-        figure = NAMES.get(name, name).replace("\n", " ")
+        figure = HEADINGS.get(name, name).replace("\n", " ")
         console.print(
             f"  {figure:32} B/A {ratio.estimate:.2f}, {ratio.low:.2f} to {ratio.high:.2f}: {verdict}\n"
             f"  {'':32} a difference of {found.estimate - 1:.0%} is found in {POWER * 10:.0f} of 10 tries "

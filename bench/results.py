@@ -24,6 +24,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.columns import (
+    COLUMNS,
+    FLAG_COLUMNS,
+    REQUIRED_COLUMNS,
+    SCHEMA_VERSION,
+    SINCE_SCHEMA,
+    WHOLE_NUMBER_COLUMNS,
+    WHOLE_SINCE_SCHEMA,
+    WORD_COLUMNS,
+)
 from bench.deliveries import Deliveries
 from bench.run_files import RUN_JSON, TRIALS_CSV, Archive, Folder, RunFiles, write_whole
 from bench.run_files import ResultsError as ResultsError  # what callers of this module catch
@@ -32,72 +42,11 @@ from bench.scenario import Scenario
 from bench.transports import TRANSPORTS
 from clients.generator import DELIVERY_FIELDS
 
-SCHEMA_VERSION = 4
-WHOLE_SINCE_SCHEMA = 3
-"""Runs of older schemas may lack figures; newer ones have every column but those that came later."""
-SINCE_SCHEMA: dict[int, dict[str, Any]] = {
-    2: {"attempt": 1, "replaced": False, "generator": "swarm"},
-    3: {"step": 0, "padding": "noise", "tls": False, "compression": False, "latency_limit_ms": 100.0},
-    4: {
-        "time_unit": None,
-        "recording_rows": None,
-        "recording_first_row": None,
-        "recording_last_row": None,
-        "server_cpu_clock": "server",
-        "cpu_quota_cores": None,
-        "throttled_periods": None,
-        "conditions": None,
-    },
-}
-"""The columns that came with a schema, and what older runs would say; None: they measured no such thing."""
 REFERENCE = "reference"
 INSTALLED = Path(__file__).parent
 """The folder of this package: of a clone, or where it was installed to."""
 WORSE = ("ok", "suspect", "invalid")
 
-SCENARIO_COLUMNS = [
-    "experiment",
-    *(field.name for field in dataclasses.fields(Scenario)),
-    "repeat",
-    "order",
-    "step",
-    "attempt",
-    "seed",
-]
-FIGURE_COLUMNS = """
-    verdict verdict_reason limit replaced
-    recording_rows recording_first_row recording_last_row
-    latency_p50_ms latency_p90_ms latency_p99_ms latency_p999_ms latency_max_ms latency_mean_ms
-    handled_p50_ms handled_p99_ms late_ratio
-    stamp_shared_ratio aoi_mean_ms
-    expected delivered missed duplicated out_of_order superseded
-    requests requests_per_tick empty_responses polls_skipped
-    payload_bytes_per_tick app_bytes_per_tick_up app_bytes_per_tick_down
-    tls_bytes_per_tick_up tls_bytes_per_tick_down
-    wire_bytes_per_tick_up wire_bytes_per_tick_down packets_per_tick_up packets_per_tick_down retransmits
-    requests_per_client_s wire_bytes_per_client_s_up wire_bytes_per_client_s_down
-    first_answer_wire_bytes_up first_answer_wire_bytes_down
-    connections_opened connections_per_1000_ticks connect_p50_ms connect_p99_ms connect_all_s connect_limit
-    listen_overflows
-    connection_errors
-    server_cpu_us_per_tick server_cpu_us_per_client_s server_cpu_ratio server_cpu_clock
-    server_rss_mb server_rss_kb_per_client
-    publish_lag_p99_ms loop_lag_p99_ms
-    generator_cpu_ratio generator_cpu_us_per_tick generator_rss_mb generator_rss_kb_per_client
-    generator_lag_p99_ms request_lag_p99_ms
-    drained clock_shift_ns steal_ratio others_cpu_ratio cpu_quota_cores throttled_periods conditions
-    stamps event_loop congestion_used
-""".split()
-COLUMNS = SCENARIO_COLUMNS + FIGURE_COLUMNS
-WORDS = """
-    experiment verdict verdict_reason limit connect_limit connection_errors stamps event_loop congestion_used
-    server_cpu_clock conditions
-""".split()
-FLAGS = ["replaced", "drained"]
-WHOLE = ["repeat", "order", "step", "attempt", "seed"]
-"""Beside the scenario's, the columns of words, of True or False, of whole numbers; the rest are numbers."""
-REQUIRED = "experiment transport clients rate_hz repeat order step attempt verdict replaced".split()
-"""The columns that are empty in no row, also if the trial failed."""
 QUANTILES_PARQUET = "quantiles.parquet"
 QUANTILES_KEPT = [0.001, 0.01, *(step / 100 for step in range(2, 99)), 0.99, 0.999]
 
@@ -109,12 +58,16 @@ def _kinds() -> dict[str, Kind]:
         for name, kind in (("str", Kind.WORD), ("bool", Kind.FLAG), ("int", Kind.WHOLE)):
             if name in str(field.type):
                 kinds[field.name] = kind
-    for names, kind in ((WORDS, Kind.WORD), (FLAGS, Kind.FLAG), (WHOLE, Kind.WHOLE)):
+    for names, kind in (
+        (WORD_COLUMNS, Kind.WORD),
+        (FLAG_COLUMNS, Kind.FLAG),
+        (WHOLE_NUMBER_COLUMNS, Kind.WHOLE),
+    ):
         kinds |= dict.fromkeys(names, kind)
     return kinds
 
 
-TABLE = Table(_kinds(), REQUIRED, SINCE_SCHEMA, SCHEMA_VERSION, WHOLE_SINCE_SCHEMA)
+TABLE = Table(_kinds(), REQUIRED_COLUMNS, SINCE_SCHEMA, SCHEMA_VERSION, WHOLE_SINCE_SCHEMA)
 """What trials.csv holds."""
 
 

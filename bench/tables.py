@@ -10,9 +10,10 @@ from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from bench.columns import DERIVED_WORD_COLUMNS, HEADINGS, is_set, sortable
 from bench.deliveries import WindowTicks
 from bench.experiments.base import Experiment, estimate
-from bench.fields import is_set, sortable, tell_fixed, varied_axes
+from bench.fields import tell_fixed, varied_axes
 from bench.replay import tell_rows
 from bench.results import Run
 from bench.scenario import FIELDS
@@ -21,65 +22,6 @@ from bench.theory import Bounds
 from bench.transports import TRANSPORTS
 from bench.wording import number
 from clients.short_polling import stratified_phases
-
-NAMES = {
-    "transport": "transport",
-    "clients": "clients",
-    "rate_hz": "rate\nHz",
-    "payload_bytes": "payload\nB",
-    "poll_interval_s": "interval\ns",
-    "poll_pause_s": "pause\ns",
-    "contract": "contract",
-    "generator": "load\ngenerator",
-    "latency_p50_ms": "latency\np50 ms",
-    "latency_p90_ms": "latency\np90 ms",
-    "latency_p99_ms": "latency\np99 ms of\na trial",
-    "latency_mean_ms": "latency\nmean ms",
-    "aoi_mean_ms": "age of\ninformation\nmean ms",
-    "requests_per_tick": "requests\nper tick",
-    "app_bytes_per_tick_down": "HTTP or\nframe bytes\ndown per tick",
-    "wire_bytes_per_tick_up": "wire bytes\nup\nper tick",
-    "wire_bytes_per_tick_down": "wire bytes\ndown\nper tick",
-    "server_cpu_ratio": "server\ncore used",
-    "server_cpu_us_per_tick": "server CPU\nµs per\ndelivery",
-    "generator_cpu_us_per_tick": "generator CPU\nµs per\ndelivery",
-    "handled_p50_ms": "as client\nreports it\np50 ms",
-    "generator_lag_p99_ms": "arrivals\nhandled late\np99 ms",
-    "request_lag_p99_ms": "requests\nsent late\np99 ms",
-    "server_rss_mb": "server\nmemory MB",
-    "server_rss_kb_per_client": "server\nmemory kB\nper client",
-    "generator_rss_kb_per_client": "swarm\nmemory kB\nper client",
-    "server_cpu_us_per_client_s": "server CPU\nµs/s per\nclient",
-    "headers": "headers",
-    "cookie_bytes": "cookie\nB",
-    "hold_s": "hold\ns",
-    "heartbeat_s": "heartbeat\ns",
-    "keep_alive": "keep-\nalive",
-    "tls": "TLS",
-    "compression": "com-\npressed",
-    "padding": "padding",
-    "latency_limit_ms": "limit\nms",
-    "empty_responses_per_tick": "empty\nper tick",
-    "requests_per_client_s": "requests per\nclient and s",
-    "app_bytes_per_tick_up": "HTTP or\nframe bytes\nup per tick",
-    "tls_bytes_per_tick_up": "TLS bytes\nup per tick",
-    "tls_bytes_per_tick_down": "TLS bytes\ndown per tick",
-    "framing_bytes_per_tick_up": "HTTP or\nframing\nB up",
-    "framing_bytes_per_tick_down": "HTTP or\nframing\nB down",
-    "tcp_ip_bytes_per_tick_up": "TCP/IP\nB up",
-    "tcp_ip_bytes_per_tick_down": "TCP/IP\nB down",
-    "wire_bytes_per_tick": "on the wire\nB per tick",
-    "wire_bytes_per_client_s": "wire B/s\nper client",
-    "connections_per_1000_ticks": "connections\nper 1,000\nticks",
-    "connect_p50_ms": "connect\np50 ms",
-    "first_answer_wire_bytes": "wire bytes\nuntil first\nanswer",
-    "capacity_clients": "clients\nserved",
-    "ran_out": "what ran out",
-    "window_s": "window\ns",
-    "warmup_s": "warm-up\ns",
-    "trials": "n",
-}
-"""Headings of the columns; a column that is not here is headed by its own name."""
 
 ONCE = "n = 1: each figure is of one trial; what varies between trials is not seen."
 REPEATED = "n = {}: ± is over so many trials; a figure without it was the same in all, to the digits shown."
@@ -94,8 +36,6 @@ WITHIN = (
 TYPICAL_P99 = (
     "p99: the typical p99 of a trial (geometric mean over trials), not the p99 of all deliveries together."
 )
-WORDS = ("ran_out",)
-"""Columns that are words."""
 
 
 class FigureTable(NamedTuple):
@@ -138,7 +78,7 @@ def summarise(trials: pd.DataFrame, columns: Iterable[str], run: Run | None = No
 
 def _reduce(trials: pd.DataFrame, column: str) -> Interval | str:
     """Return the estimate of a figure, or the distinct words of a column of words."""
-    if column not in WORDS:
+    if column not in DERIVED_WORD_COLUMNS:
         return estimate(trials, column)
     return ", ".join(dict.fromkeys(str(word) for word in trials[column] if is_set(word)))
 
@@ -165,11 +105,13 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | No
     counted = ["trials"] * (len(counts) > 1)
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
     for name in ["transport", *varied, *counted, *experiment.columns]:
-        justify: JustifyMethod = "left" if name == "transport" or name in WORDS else "right"
-        table.add_column(Text(NAMES.get(name, name)), justify=justify, no_wrap=name not in WORDS)
+        justify: JustifyMethod = "left" if name == "transport" or name in DERIVED_WORD_COLUMNS else "right"
+        table.add_column(
+            Text(HEADINGS.get(name, name)), justify=justify, no_wrap=name not in DERIVED_WORD_COLUMNS
+        )
     predicted = predictions(experiment, summary)
     if predicted:
-        heading = NAMES.get(experiment.predicted, experiment.predicted).replace("latency\n", "")
+        heading = HEADINGS.get(experiment.predicted, experiment.predicted).replace("latency\n", "")
         table.add_column(Text(f"{experiment.predicted_by}\n{heading}"), justify="right", style="dim")
     for index, row in enumerate(summary):
         cells = [Text(TRANSPORTS[row["transport"]].label, style=TRANSPORTS[row["transport"]].colour)]
@@ -177,7 +119,7 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | No
         mark = "?" if "suspect" in row["verdicts"] else ""
         cells += [
             Text(row[column])
-            if column in WORDS
+            if column in DERIVED_WORD_COLUMNS
             else Text(_figure(column, row[column], "*" * (column in row["within"]) + mark))
             for column in experiment.columns
         ]

@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 from bench.claim_verdicts import FAILS, HOLDS, OPEN, WITHIN_LIMITS
 from bench.claims import CLAIMS, Entry, ledger
 from bench.cli import app
+from bench.columns import FIGURE_COLUMNS
 from bench.evidence import Evidence
 from bench.judgements_cli import print_entry
 from bench.literature import PUBLICATIONS
-from bench.results import FIGURE_COLUMNS, REFERENCE, Run
+from bench.results import REFERENCE, Run
 from tests import ROOT
 from tests.synthetic import synthetic_run, trial
 

@@ -12,10 +12,11 @@ import pytest
 from rich.console import Console
 
 from bench import compare as comparing
+from bench.columns import COLUMNS
 from bench.compare import SMALLEST_RELEVANT, Chance, Comparison
 from bench.compare_report import as_records, lead, notes, print_comparison, summary
 from bench.experiments import EXPERIMENTS
-from bench.results import COLUMNS, ResultsError, Run
+from bench.results import ResultsError, Run
 from bench.scenario import PROFILES, Scenario
 from bench.schedule import plan_run
 from bench.statistics import interval

@@ -6,11 +6,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from bench.columns import FIGURE_COLUMNS, tell_field
 from bench.experiments import EXPERIMENTS
 from bench.experiments.rate import FIXED, SLOW_HZ, tell_turned
-from bench.fields import combinations, mixed_fields, tell_field, tell_fixed, varied_axes
+from bench.fields import combinations, mixed_fields, tell_fixed, varied_axes
 from bench.report import findings
-from bench.results import FIGURE_COLUMNS
 from bench.scenario import FIELDS, PROFILES, Scenario
 from bench.schedule import plan_run
 from bench.statistics import Interval

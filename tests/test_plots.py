@@ -19,9 +19,10 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
+from bench.columns import axis_label
 from bench.experiments import EXPERIMENTS
 from bench.plots import FIGURES, draw, draw_all, one_combination, save_figures
-from bench.plots.base import HOUSE, axis_label, look, plain, rendered, spread
+from bench.plots.base import HOUSE, look, plain, rendered, spread
 from bench.plots.cost import plot_frontier, plot_layers, plot_scaling
 from bench.plots.decision import plot_decision
 from bench.plots.latency import plot_age, plot_latency_ecdf, plot_prediction, plot_repeats

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from bench.cli import parse_overrides
+from bench.columns import COLUMNS
 from bench.deliveries import WindowTicks
 from bench.processes import TrialFailed
 from bench.replay import most_within, rows_played, tell_rows
-from bench.results import COLUMNS
 from bench.scenario import Scenario, ScenarioError
 from bench.schedule import plan_run
 from bench.transports import TRANSPORTS

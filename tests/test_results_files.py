@@ -16,9 +16,10 @@ import pytest
 from rich.console import Console
 
 from bench.cli import main
+from bench.columns import COLUMNS, REQUIRED_COLUMNS
 from bench.export import export_folder, export_zip
 from bench.report import print_run
-from bench.results import COLUMNS, REQUIRED, ResultsError, Run, find_run
+from bench.results import ResultsError, Run, find_run
 from bench.run_files import LARGEST_FILE_BYTES
 from tests.test_results import FACTS, fake_deliveries, fake_row
 
@@ -230,7 +231,7 @@ def test_line_ends_that_git_has_changed_are_no_change(run: Run) -> None:
     assert len(Run.open(run.folder).rows) == 3
 
 
-@pytest.mark.parametrize("column", REQUIRED)
+@pytest.mark.parametrize("column", REQUIRED_COLUMNS)
 def test_an_older_run_lacks_none_of_the_columns_that_tell_what_a_row_is(run: Run, column: str) -> None:
     facts = {name: value for name, value in run.facts.items() if name != "trials"} | {"schema": 3}
     (run.folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from bench.columns import SEARCHED, tell_field
 from bench.decision import cpu_chart, wire_chart
 from bench.experiments import EXPERIMENTS
-from bench.fields import SEARCHED, combinations, mixed_fields, tell_field
+from bench.fields import combinations, mixed_fields
 from bench.plots import of_run
 from bench.plots.base import rendered, styled
 from bench.plots.tables import valid_trials

@@ -33,20 +33,6 @@ TICK_LETTER_WIDTH = 0.75
 """Width of a digit and its share of the gap, in font sizes."""
 SURE_SHARE = 0.75
 """What a panel keeps of its width at least, once its labels have been given room."""
-UNITS = {"ms": "ms", "us": "µs", "s": "s", "bytes": "B", "hz": "Hz", "mb": "MB", "kb": "kB", "ns": "ns"}
-AXIS_LABELS = {
-    "latency_p50_ms": "median delivery latency (ms)",
-    "latency_mean_ms": "mean delivery latency (ms)",
-    "aoi_mean_ms": "mean age of information (ms)",
-    "rate_hz": "tick rate (Hz)",
-    "clients": "clients (count)",
-    "poll_interval_s": "poll interval (s)",
-    "requests_per_tick": "requests per tick (count)",
-    "server_cpu_us_per_tick": "server CPU per delivery (µs)",
-    "server_cpu_us_per_client_s": "server CPU per client-second (µs)",
-    "wire_bytes_per_client_s": "wire bytes per client-second (B)",
-    "wire_bytes_per_tick": "wire bytes per tick (B)",
-}
 Plot = TypeVar("Plot", bound=Callable[..., Any])
 
 
@@ -116,18 +102,6 @@ def in_order(transports: Sequence[str]) -> list[str]:
 
 
 # Axes
-
-
-def axis_label(column: str) -> str:
-    """Return what an axis says of a column of trials.csv, with its unit in parentheses."""
-    if column in AXIS_LABELS:
-        return AXIS_LABELS[column]
-    words = column.split("_")
-    for place, word in enumerate(words):
-        if word in UNITS:
-            rest = [*words[:place], *(["bytes"] if word == "bytes" else []), *words[place + 1 :]]
-            return f"{' '.join(rest)} ({UNITS[word]})"
-    return f"{' '.join(words[:-1])} (ratio)" if words[-1] == "ratio" else f"{' '.join(words)} (count)"
 
 
 def plain(value: float) -> str:

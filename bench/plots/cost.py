@@ -4,12 +4,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
+from bench.columns import axis_label
 from bench.plots.base import (
     INK,
     MODEL_LINE,
     PAPER,
     Tag,
-    axis_label,
     colour,
     frame,
     in_order,

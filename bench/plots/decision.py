@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
+from bench.columns import axis_label
 from bench.plots.base import (
     INK,
     MODEL_LINE,
     PAPER,
-    axis_label,
     colour,
     frame,
     in_order,

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from bench.columns import axis_label
 from bench.plots.base import (
     INK,
     MODEL_LINE,
-    axis_label,
     colour,
     frame,
     in_order,

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bench.columns import is_set, tell_field
 from bench.decision import Chart
 from bench.evidence import Evidence, NotMeasured
 from bench.experiments import EXPERIMENTS
 from bench.experiments.base import estimate, poll_cycle_s
-from bench.fields import is_set, tell_field, varied_axes
+from bench.fields import varied_axes
 from bench.plots.base import figure_of, in_order, new_figure, rows_height_in, styled
 from bench.plots.cost import plot_frontier, plot_layers, plot_scaling
 from bench.plots.decision import plot_decision
