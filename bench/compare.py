@@ -12,8 +12,8 @@ from scipy.special import ndtr, ndtri
 
 from bench.capacity import ratio_of
 from bench.columns import DERIVED_WORD_COLUMNS
+from bench.estimates import estimate
 from bench.experiments import EXPERIMENTS
-from bench.experiments.base import estimate
 from bench.results import ResultsError, Run
 from bench.scenario import Scenario
 from bench.significance import Figures, across_runs, counts_by_chance, holm

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.capacity import ALLOWED_LATE_RATIO, capacities
 from bench.columns import FIGURE_COLUMNS, NO_PART_OF_SCENARIO, PLAIN, SCENARIO_COLUMNS
-from bench.experiments.base import estimate
+from bench.estimates import estimate
 from bench.statistics import Interval
 
 

@@ -18,6 +18,7 @@ from bench.deliveries import (
 from bench.statistics import percentile
 from clients.orders import Reading
 from clients.stamped_socket import WireCounts
+from servers.recording import Recording
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 
@@ -177,3 +178,17 @@ def delivered_between(deliveries: Deliveries, start_ns: int, end_ns: int) -> int
     """Return how many deliveries arrived in an interval of time."""
     arrived = deliveries[:, ARRIVED_NS]
     return int(np.count_nonzero((arrived >= start_ns) & (arrived < end_ns)))
+
+
+def rows_played(recording: Recording, window: WindowTicks) -> dict[str, int]:
+    """Return what a row of trials.csv says of a replay: how many rows there are, and the window's own.
+
+    Rows are counted from 1 below the names of the columns. A last row above the first one means that the
+    recording ended, and began again, within the window.
+    """
+    rows = len(recording.offsets_ns)
+    return {
+        "recording_rows": rows,
+        "recording_first_row": (window.first_seq - 1) % rows + 1,
+        "recording_last_row": (window.last_seq - 1) % rows + 1,
+    }

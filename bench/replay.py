@@ -1,14 +1,11 @@
-"""What a measurement must know of a recording: its busiest stretch, its gaps, and which rows were played."""
+"""What a replay will be, computed from its recording: its busiest stretch, and its gaps."""
 
 import functools
 import math
-from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from bench.deliveries import WindowTicks
 from servers.options import MAX_RATE_HZ
 from servers.plan import NS_PER_S, recording_length_ns
 from servers.recorded_cells import TIME_UNITS
@@ -92,34 +89,6 @@ def _or_unit(recording: Recording) -> str:
     if not recording.told_by_size:
         return ""
     return f"; or say by time_unit what its times are in: {', '.join(TIME_UNITS)}"
-
-
-def rows_played(recording: Recording, window: WindowTicks) -> dict[str, int]:
-    """Return what a row of trials.csv says of a replay: how many rows there are, and the window's own.
-
-    Rows are counted from 1 below the names of the columns. A last row above the first one means that the
-    recording ended, and began again, within the window.
-    """
-    rows = len(recording.offsets_ns)
-    return {
-        "recording_rows": rows,
-        "recording_first_row": (window.first_seq - 1) % rows + 1,
-        "recording_last_row": (window.last_seq - 1) % rows + 1,
-    }
-
-
-def tell_rows(trials: pd.DataFrame) -> Iterator[str]:
-    """Say, for each recording, which of its rows the windows of these trials played."""
-    replayed = trials[trials["recording"].notna() & trials["recording_first_row"].notna()]
-    for path, own in replayed.groupby("recording", sort=False):
-        rows, first, last, ticks = (
-            own[name].astype(int)
-            for name in ("recording_rows", "recording_first_row", "recording_last_row", "expected")
-        )
-        played = f"rows {first.min():,} to {last.max():,}"
-        if ((last < first) | (ticks // own["clients"].astype(int) > rows)).any():
-            played = "from the last on to the first again, see recording_first_row in trials.csv"
-        yield f"Replayed in these windows, of the {rows.max():,} rows of {path}: {played}."
 
 
 def _due(recording: Recording, laps: int) -> NDArray[np.int64]:

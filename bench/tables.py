@@ -1,7 +1,7 @@
 """A table per experiment: trials reduced to one row per scenario, and what must be known to read it."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -10,18 +10,25 @@ from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from bench.columns import DERIVED_WORD_COLUMNS, HEADINGS, is_set, sortable
-from bench.deliveries import WindowTicks
-from bench.experiments.base import Experiment, estimate
-from bench.fields import tell_fixed, varied_axes
-from bench.replay import tell_rows
+from bench.columns import (
+    DECISIVE,
+    DERIVED_WORD_COLUMNS,
+    HEADINGS,
+    ORDINARY,
+    PHRASES,
+    is_set,
+    sortable,
+    tell_field,
+)
+from bench.estimates import summarise
+from bench.experiments.base import Experiment
 from bench.results import Run
 from bench.scenario import FIELDS
-from bench.statistics import TRIAL_FIGURES, Interval, resampled_interval
+from bench.scenarios_of_trials import varied_axes
+from bench.statistics import Interval
 from bench.theory import Bounds
 from bench.transports import TRANSPORTS
 from bench.wording import number
-from clients.short_polling import stratified_phases
 
 ONCE = "n = 1: each figure is of one trial; what varies between trials is not seen."
 REPEATED = "n = {}: ± is over so many trials; a figure without it was the same in all, to the digits shown."
@@ -43,57 +50,6 @@ class FigureTable(NamedTuple):
 
     table: Table
     notes: list[str]
-
-
-def summarise(trials: pd.DataFrame, columns: Iterable[str], run: Run | None = None) -> list[dict[str, Any]]:
-    """Return one dictionary per distinct scenario: its fields, its figures as intervals, its verdicts.
-
-    With ``run``, the latencies of a scenario that has one valid trial get the interval within it; ``within``
-    names these figures, and ``trials`` is how many valid ones there are.
-    """
-    summary = []
-    order = {name: place for place, name in enumerate(TRANSPORTS)}
-    for key, group in trials.groupby(["transport", *FIELDS], dropna=False, sort=False):
-        row: dict[str, Any] = dict(zip(["transport", *FIELDS], key, strict=True))
-        row |= {column: _reduce(group, column) for column in columns}
-        valid = group[group["verdict"] != "invalid"]
-        row["within"] = []
-        if run is not None and len(valid) == 1:
-            found = {
-                column: within_trial(run, valid.iloc[0], column)
-                for column in columns
-                if column in TRIAL_FIGURES
-            }
-            row |= found
-            row["within"] = [column for column, figure in found.items() if figure.low > 0]
-        row["trials"] = len(valid)
-        row["verdicts"] = group["verdict"].tolist()
-        row["limits"] = sorted({limit for limit in group["limit"] if isinstance(limit, str) and limit})
-        summary.append(row)
-    return sorted(
-        summary,
-        key=lambda row: (order.get(row["transport"], 99), *(sortable(row[axis]) for axis in FIELDS)),
-    )
-
-
-def _reduce(trials: pd.DataFrame, column: str) -> Interval | str:
-    """Return the estimate of a figure, or the distinct words of a column of words."""
-    if column not in DERIVED_WORD_COLUMNS:
-        return estimate(trials, column)
-    return ", ".join(dict.fromkeys(str(word) for word in trials[column] if is_set(word)))
-
-
-def within_trial(run: Run, trial: Any, column: str) -> Interval:
-    """Return a latency of one trial with its interval over ticks and clients (see bench/statistics.py)."""
-    if not is_set(trial[column]):
-        return Interval(math.nan, math.nan, math.nan)
-    deliveries = run.deliveries(trial)
-    if deliveries is None or not len(deliveries):
-        return Interval(float(trial[column] if trial[column] is not None else math.nan), math.nan, math.nan)
-    window = WindowTicks(int(deliveries["seq"].min()), int(deliveries["seq"].max()), 0, 0)
-    drawn = is_set(trial["poll_interval_s"]) and trial["generator"] == "swarm"
-    phases = stratified_phases(int(trial["clients"]), int(trial["seed"])) if drawn else None
-    return resampled_interval(deliveries.to_numpy(), window, column, phases=phases)
 
 
 def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | None = None) -> FigureTable:
@@ -191,3 +147,43 @@ def _plain(value: Any) -> str:
     if not is_set(value):
         return ""
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def tell_fixed(rows: pd.DataFrame, varied: Sequence[str]) -> str:
+    """Say which fields are the same in all rows of a table, as far as they matter or are unusual.
+
+    Args:
+        rows: The rows of an experiment's table, with all fields of their scenarios.
+        varied: The fields that are columns of the table.
+    """
+    told = []
+    for name in FIELDS:
+        if name in varied:
+            continue
+        values = sorted({value for value in rows[name] if is_set(value)}, key=sortable)
+        if name == "heartbeat_s" and not values and _has_push(rows):
+            told.append("no pings")
+        elif len(values) > 1 and name in DECISIVE:  # windows
+            ends = [f"{values[end]:g}" for end in (0, -1)]
+            told.append(PHRASES[name].format(" to ".join(ends)))
+        elif values and (name in DECISIVE or values != [ORDINARY[name]]):
+            told += [tell_field(name, value, alone=True) for value in values]
+    return f"Fixed: {', '.join(told)}." if told else ""
+
+
+def _has_push(rows: pd.DataFrame) -> bool:
+    return any(TRANSPORTS[name].family == "push" for name in rows["transport"].unique())
+
+
+def tell_rows(trials: pd.DataFrame) -> Iterator[str]:
+    """Say, for each recording, which of its rows the windows of these trials played."""
+    replayed = trials[trials["recording"].notna() & trials["recording_first_row"].notna()]
+    for path, own in replayed.groupby("recording", sort=False):
+        rows, first, last, ticks = (
+            own[name].astype(int)
+            for name in ("recording_rows", "recording_first_row", "recording_last_row", "expected")
+        )
+        played = f"rows {first.min():,} to {last.max():,}"
+        if ((last < first) | (ticks // own["clients"].astype(int) > rows)).any():
+            played = "from the last on to the first again, see recording_first_row in trials.csv"
+        yield f"Replayed in these windows, of the {rows.max():,} rows of {path}: {played}."

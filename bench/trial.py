@@ -19,9 +19,10 @@ from bench import metrics
 from bench.certificate import make_certificate
 from bench.deliveries import ARRIVED_NS, HANDLED_NS, NS_PER_MS, Deliveries, WindowTicks, in_window
 from bench.machine import Cores, CoreTimes, core_times, listen_overflows, usable_cores
+from bench.metrics import rows_played
 from bench.processes import CPU_CLOCK, Server, SwarmProcess, TrialFailed, running_server, running_swarm
 from bench.quota import read_quota, throttling
-from bench.replay import ROUNDING_S, rows_played
+from bench.replay import ROUNDING_S
 from bench.scenario import Scenario
 from bench.transports import TRANSPORTS
 from bench.verdict import judge

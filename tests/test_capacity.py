@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from bench.capacity import Search, Tried, capacities, fit, next_clients, ratio_of, tried
 from bench.columns import COLUMNS
 from bench.doubts import doubts
+from bench.estimates import estimate, single_trials
 from bench.experiments import clients
-from bench.experiments.base import estimate, single_trials
 from bench.processes import TrialFailed
 from bench.results import Run
 from bench.scenario import Scenario

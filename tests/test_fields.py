@@ -7,14 +7,15 @@ import pandas as pd
 import pytest
 
 from bench.columns import FIGURE_COLUMNS, tell_field
+from bench.estimates import summarise
 from bench.experiments import EXPERIMENTS
 from bench.experiments.rate import FIXED, SLOW_HZ, tell_turned
-from bench.fields import combinations, mixed_fields, tell_fixed, varied_axes
 from bench.report import findings
 from bench.scenario import FIELDS, PROFILES, Scenario
+from bench.scenarios_of_trials import combinations, mixed_fields, varied_axes
 from bench.schedule import plan_run
 from bench.statistics import Interval
-from bench.tables import experiment_table, predictions, summarise
+from bench.tables import experiment_table, predictions, tell_fixed
 from bench.terminal import words
 from bench.theory import Bounds
 from bench.transports import MAIN

@@ -10,10 +10,12 @@ import pytest
 from bench.cli import parse_overrides
 from bench.columns import COLUMNS
 from bench.deliveries import WindowTicks
+from bench.metrics import rows_played
 from bench.processes import TrialFailed
-from bench.replay import most_within, rows_played, tell_rows
+from bench.replay import most_within
 from bench.scenario import Scenario, ScenarioError
 from bench.schedule import plan_run
+from bench.tables import tell_rows
 from bench.transports import TRANSPORTS
 from bench.trial import choose_window
 from clients.orders import Window

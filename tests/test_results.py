@@ -14,12 +14,12 @@ import pytest
 from bench import results
 from bench.columns import COLUMNS
 from bench.doubts import doubts
+from bench.estimates import summarise
 from bench.export import export_folder
 from bench.processes import TrialFailed
 from bench.results import ResultsError, Run, find_run
 from bench.scenario import Scenario
 from bench.schedule import execute, plan_run
-from bench.tables import summarise
 from bench.trial import Trial
 
 FACTS: dict[str, Any] = {

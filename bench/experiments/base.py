@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from bench.capacity import Search
+from bench.estimates import single_trials
 from bench.scenario import Profile, Scenario
-from bench.statistics import Interval, interval, ratio_interval
 from bench.transports import TRANSPORTS
 
 
@@ -57,16 +57,6 @@ class Design:
             for values in itertools.product(*axes.values())
         )
         return list(distinct)
-
-
-def single_trials(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials that are no steps of a search."""
-    return trials[trials["step"] == 0]
-
-
-def both_ways(rows: pd.DataFrame, *names: str) -> pd.DataFrame:
-    """Return the rows with up and down added: a column ``name`` of ``name_up`` and ``name_down`` each."""
-    return rows.assign(**{name: rows[f"{name}_up"] + rows[f"{name}_down"] for name in names})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,66 +132,3 @@ def is_plain(row: Row, *more: str) -> bool:
         and row["rate_hz"] > 0
         and all(pd.isna(row[name]) or row[name] in ordinary[name] for name in more)
     )
-
-
-def _valid(trials: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the trials that may be averaged and match."""
-    chosen = trials[trials["verdict"] != "invalid"]
-    for name, value in where.items():
-        chosen = chosen[chosen[name] == value]
-    return chosen
-
-
-def estimate(trials: pd.DataFrame, column: str, **where: Any) -> Interval:
-    """Estimate a figure over the valid trials that match, with its 95 % interval.
-
-    Rows may bring intervals of their own, as columns ``NAME_low`` and ``NAME_high`` (capacities do). That of
-    a single row is taken. If one of several is a bound, infinite above, so is the estimate: their median.
-
-    Args:
-        trials: Trials of an experiment.
-        column: The figure.
-        where: Values of scenario columns to match.
-    """
-    chosen = _valid(trials, where)
-    figures = [float(figure) for figure in chosen[column] if figure is not None]
-    if f"{column}_high" in chosen and len(chosen):
-        own = Interval(*chosen[[column, f"{column}_low", f"{column}_high"]].astype(float).median())
-        if len(chosen) == 1 or (chosen[f"{column}_high"] == math.inf).any():
-            return own._replace(high=float(chosen[f"{column}_high"].max()))
-    return interval(figures)
-
-
-def ratio(trials: pd.DataFrame, column: str, above: Mapping[str, Any], below: Mapping[str, Any]) -> Interval:
-    """Estimate the ratio of a figure between two scenarios over their valid trials, with its 95 % interval.
-
-    Args:
-        trials: Trials of an experiment.
-        column: The figure.
-        above, below: Values of scenario columns that choose the scenario above and below the line.
-    """
-    a, b = (
-        [float(figure) for figure in _valid(trials, where)[column] if figure is not None]
-        for where in (below, above)
-    )
-    return ratio_interval(a, b)
-
-
-def over_libraries(
-    trials: pd.DataFrame, column: str, above: str, below: str, **where: Any
-) -> tuple[dict[tuple[str, str], Interval], list[tuple[str, str]]]:
-    """Return the ratio of a figure between two protocols for every pair of servers that speak them.
-
-    Returns:
-        The ratio by names of transports (above, below the line), and those of the pairs that are written with
-        the same library.
-    """
-    names = list(trials["transport"].unique())
-    pairs = {
-        (a, b): ratio(trials, column, {"transport": a, **where}, {"transport": b, **where})
-        for a in names
-        for b in names
-        if TRANSPORTS[a].protocol == above and TRANSPORTS[b].protocol == below
-    }
-    known = {pair: found for pair, found in pairs.items() if not math.isnan(found.estimate)}
-    return known, [(a, b) for a, b in known if TRANSPORTS[a].library == TRANSPORTS[b].library]

@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from bench.capacity import Search, capacities, ratio_of, round_clients
-from bench.experiments.base import Design, Experiment, estimate
+from bench.estimates import estimate
+from bench.experiments.base import Design, Experiment
 from bench.scenario import Profile
 from bench.statistics import Interval
 from bench.theory import (

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.experiments.base import Design, Experiment, both_ways, estimate, single_trials
+from bench.estimates import both_ways, estimate, single_trials
+from bench.experiments.base import Design, Experiment
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
 from bench.wording import number

@@ -10,18 +10,8 @@ import math
 
 import pandas as pd
 
-from bench.experiments.base import (
-    Design,
-    Experiment,
-    Row,
-    both_ways,
-    each,
-    estimate,
-    for_each_row,
-    is_plain,
-    poll_cycle_s,
-    single_trials,
-)
+from bench.estimates import both_ways, estimate, single_trials
+from bench.experiments.base import Design, Experiment, Row, each, for_each_row, is_plain, poll_cycle_s
 from bench.scenario import Profile
 from bench.theory import long_polling_ticks_per_answer, polling_ticks_per_answer
 from bench.transports import MAIN, TRANSPORTS

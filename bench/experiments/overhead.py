@@ -9,17 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.experiments.base import (
-    Design,
-    Experiment,
-    Row,
-    both_ways,
-    estimate,
-    for_each_row,
-    is_plain,
-    poll_cycle_s,
-    single_trials,
-)
+from bench.estimates import both_ways, estimate, single_trials
+from bench.experiments.base import Design, Experiment, Row, for_each_row, is_plain, poll_cycle_s
 from bench.scenario import Profile
 from bench.theory import (
     Bounds,

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from bench.estimates import over_libraries
 from bench.evidence import Evidence, NotMeasured
-from bench.experiments.base import over_libraries
 from bench.literature.base import NOT_JUDGED, Judgement, Publication, judged, middle
 from bench.wording import number
 

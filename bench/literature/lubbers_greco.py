@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from bench.estimates import estimate
 from bench.evidence import Evidence, NotMeasured, asked_once
 from bench.experiments import overhead
-from bench.experiments.base import estimate
 from bench.literature.base import Judgement, Publication, judged, worst
 from bench.theory import (
     SEGMENT_HEADER_BYTES,

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from bench.estimates import estimate, over_libraries
 from bench.evidence import Evidence, NotMeasured
-from bench.experiments.base import estimate, over_libraries
 from bench.literature.base import Judgement, Publication, judged, middle
 from bench.statistics import FEWEST_TICKS_PER_TRIAL
 from bench.transports import TRANSPORTS

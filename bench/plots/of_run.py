@@ -10,26 +10,25 @@ from matplotlib.figure import Figure
 
 from bench.columns import is_set, tell_field
 from bench.decision import Chart
+from bench.estimates import (
+    estimate,
+    estimates,
+    kept_quantiles,
+    main_trials,
+    valid_trials,
+    wire_bytes_per_client_s,
+)
 from bench.evidence import Evidence, NotMeasured
 from bench.experiments import EXPERIMENTS
-from bench.experiments.base import estimate, poll_cycle_s
-from bench.fields import varied_axes
+from bench.experiments.base import poll_cycle_s
 from bench.plots.base import figure_of, in_order, new_figure, rows_height_in, styled
 from bench.plots.cost import plot_frontier, plot_layers, plot_scaling
 from bench.plots.decision import plot_decision
 from bench.plots.latency import plot_age, plot_latency_ecdf, plot_prediction, plot_repeats
 from bench.plots.server import plot_capacity, plot_libraries
-from bench.plots.tables import (
-    capacity_table,
-    estimates,
-    kept_quantiles,
-    layer_table,
-    main_trials,
-    polling_frontier,
-    valid_trials,
-    wire_bytes_per_client_s,
-)
+from bench.plots.tables import capacity_table, layer_table, polling_frontier
 from bench.results import Run
+from bench.scenarios_of_trials import varied_axes
 from bench.theory import Link, short_polling_latency
 from bench.transports import TRANSPORTS
 

@@ -1,16 +1,12 @@
 """What figures are drawn from: the trials of a run as tidy tables, and what theory says beside them."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from bench.capacity import capacities
+from bench.estimates import estimate
 from bench.experiments import clients
-from bench.experiments.base import estimate, single_trials
 from bench.plots.base import in_order, label
-from bench.results import Run
 from bench.theory import (
     Link,
     array_bytes,
@@ -19,46 +15,6 @@ from bench.theory import (
     response_head_bytes,
     short_polling_latency,
 )
-from bench.transports import MAIN
-
-
-def valid_trials(run: Run, experiment: str) -> pd.DataFrame:
-    """Return the trials that figures are drawn from: not invalid, not replaced, no steps of a search."""
-    trials = single_trials(run.trials_of(experiment))
-    return trials[trials["verdict"] != "invalid"]
-
-
-def main_trials(run: Run, experiment: str) -> pd.DataFrame:
-    """Return the valid trials without variants by other libraries, unless there are no others."""
-    trials = valid_trials(run, experiment)
-    main = trials[trials["transport"].isin(MAIN)]
-    return main if len(main) else trials
-
-
-def estimates(trials: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
-    """Return a figure per group with its 95 % interval: the columns ``by``, estimate, low and high."""
-    rows = []
-    if column in trials:
-        for key, group in trials.groupby(list(by), dropna=False, sort=False):
-            found = estimate(group, column)
-            if np.isfinite(found.estimate):
-                rows.append({**dict(zip(by, key, strict=True)), **found._asdict()})
-    return pd.DataFrame(rows, columns=[*by, "estimate", "low", "high"])
-
-
-def kept_quantiles(run: Run, row: Any) -> pd.Series | None:
-    """Return a trial's latency quantiles in ms, or None if neither they nor its deliveries were kept."""
-    try:
-        return run.latency_quantiles(row)
-    except KeyError:
-        return None
-
-
-def wire_bytes_per_client_s(trials: pd.DataFrame) -> pd.Series:
-    """Return wire bytes per client and second, both ways: measured, or by those per tick and the rate."""
-    measured = trials["wire_bytes_per_client_s_up"] + trials["wire_bytes_per_client_s_down"]
-    per_tick = trials["wire_bytes_per_tick_up"] + trials["wire_bytes_per_tick_down"]
-    return measured.astype(float).fillna((per_tick * trials["rate_hz"]).astype(float))
 
 
 def polling_frontier(trials: pd.DataFrame, push_ms: float) -> pd.DataFrame | None:

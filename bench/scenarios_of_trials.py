@@ -1,4 +1,4 @@
-"""The fields of scenarios in words: which tell trials apart, which are fixed, and how a person reads them."""
+"""Which scenarios trials are of: the fields that tell them apart, and what must not be averaged."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -6,9 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bench.columns import AXES, DECISIVE, ORDINARY, PHRASES, SHOWN_LAST, is_set, sortable, tell_field
-from bench.scenario import FIELDS
-from bench.transports import TRANSPORTS
+from bench.columns import AXES, SHOWN_LAST, sortable
 
 
 class Combination(NamedTuple):
@@ -85,29 +83,3 @@ def _is_known(trials: pd.DataFrame, known: Mapping[str, set[str]]) -> bool:
 def _searched(trials: pd.DataFrame, name: str) -> "pd.Series[Any]":
     """Return which trials chose this field themselves: the steps of a search choose the clients."""
     return (trials["step"] > 0) & (name == "clients")
-
-
-def tell_fixed(rows: pd.DataFrame, varied: Sequence[str]) -> str:
-    """Say which fields are the same in all rows of a table, as far as they matter or are unusual.
-
-    Args:
-        rows: The rows of an experiment's table, with all fields of their scenarios.
-        varied: The fields that are columns of the table.
-    """
-    told = []
-    for name in FIELDS:
-        if name in varied:
-            continue
-        values = sorted({value for value in rows[name] if is_set(value)}, key=sortable)
-        if name == "heartbeat_s" and not values and _has_push(rows):
-            told.append("no pings")
-        elif len(values) > 1 and name in DECISIVE:  # windows
-            ends = [f"{values[end]:g}" for end in (0, -1)]
-            told.append(PHRASES[name].format(" to ".join(ends)))
-        elif values and (name in DECISIVE or values != [ORDINARY[name]]):
-            told += [tell_field(name, value, alone=True) for value in values]
-    return f"Fixed: {', '.join(told)}." if told else ""
-
-
-def _has_push(rows: pd.DataFrame) -> bool:
-    return any(TRANSPORTS[name].family == "push" for name in rows["transport"].unique())
