@@ -40,12 +40,13 @@ from bench.export import export_folder, export_zip
 from bench.grading.submission import SubmissionError
 from bench.judgements_cli import add_to as add_judgement_commands
 from bench.notebooks import NotebooksError, UnknownNotebook
-from bench.processes import TrialFailed, running_server
+from bench.processes import TrialFailed
 from bench.progress import run_watched
 from bench.report import print_noise, print_run
 from bench.results import ResultsError, Run, find_run
 from bench.scenario import FIELDS, Scenario, ScenarioError
 from bench.schedule import digests, plan_again, plan_run
+from bench.subject import running_server
 from bench.terminal import replace_missing_signs
 from bench.trace import listing, record
 from bench.transports import TRANSPORTS

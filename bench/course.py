@@ -15,9 +15,10 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from bench.columns import COLUMNS
 from bench.plots.base import HOUSE
-from bench.processes import Server, TrialFailed, running_server
+from bench.processes import TrialFailed
 from bench.results import Run, find_run
 from bench.scenario import Scenario
+from bench.subject import Server, running_server
 from bench.transports import TRANSPORTS
 from bench.trial import run_trial
 

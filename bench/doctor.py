@@ -19,6 +19,7 @@ import psutil
 
 from bench import capture, machine
 from bench.environment import process_environment, python_command
+from bench.place import choose_cores, usable_cores
 from bench.processes import TrialFailed
 from bench.quota import read_quota
 from bench.scenario import Scenario
@@ -101,7 +102,7 @@ def measure_noise(pairs: int = PAIRS, told: Callable[[int, int], None] = lambda 
         # A B, B A, A B …: so that a steady drift of the machine hits both alike
         pair, second = divmod(trial, 2)
         side = second ^ (pair % 2)
-        row = run_trial(NOISE_SCENARIO, seed=pair, cores=machine.choose_cores()).row
+        row = run_trial(NOISE_SCENARIO, seed=pair, cores=choose_cores()).row
         if row["verdict"] == "invalid":
             raise TrialFailed(row["verdict_reason"])
         if row["verdict_reason"]:
@@ -247,13 +248,13 @@ def _inherited() -> Finding:
 
 
 def _cores() -> Finding:
-    cores = machine.choose_cores()
+    cores = choose_cores()
     if cores.server is None:
         advice = (
             "server and swarm take turns: latencies include waiting for each other; use two cores or more"
         )
         return Finding("cores", LIMITED, "one, or not to be chosen here", advice)
-    found = f"{machine.usable_cores()}: server on {cores.server}, swarm on {cores.swarm}"
+    found = f"{usable_cores()}: server on {cores.server}, swarm on {cores.swarm}"
     return Finding("cores", GOOD, found)
 
 

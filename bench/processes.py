@@ -1,32 +1,21 @@
-"""The two processes of a trial, a server and a swarm: started fresh, talked to by lines, always stopped.
+"""A process of a trial, a server or a load generator: started fresh, talked to by lines, always stopped.
 
-Both end by themselves when their standard input ends, so even ``kill -9`` of the harness leaves none behind.
+It ends by itself when its standard input ends, so even ``kill -9`` of the harness leaves none behind.
 """
 
 import contextlib
-import json
 import queue
-import ssl
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import NamedTuple
 
-import msgspec
 import psutil
 
 from bench.environment import process_environment, python_command
-from clients import orders
-from servers.options import ServerOptions
 from servers.wire import now_ns
 
-GENERATORS = {"swarm": "clients", "asyncio": "clients.crowd"}
-"""Load generators and their modules: the swarm, and ordinary asyncio clients to hold it against."""
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 
@@ -171,88 +160,3 @@ class Process:
         for reader in self._readers:
             reader.join(STOP_TIMEOUT_S)
         return code
-
-
-class Server(Process):
-    """A running server. ``ready`` is the line that it printed: url, pid, start_ns and so on."""
-
-    def __init__(self, transport: str, options: ServerOptions) -> None:
-        super().__init__("server", "servers", transport, *options.arguments(), "--stop-with-stdin")
-        try:
-            self.ready: dict[str, Any] = json.loads(self.read_line(START_TIMEOUT_S))
-        except BaseException:
-            self.kill()
-            raise
-        self.url: str = self.ready["url"]
-        address = urlsplit(self.url)
-        self.host, self.port, self.path = address.hostname or "", address.port or 0, address.path
-        # It is on this machine: no proxy is needed, whatever the shell says.
-        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
-        if options.certificate is not None:  # it is this server's own: it needs nobody to vouch for it
-            trust = ssl.create_default_context(cafile=options.certificate)
-            trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-            handlers.append(urllib.request.HTTPSHandler(context=trust))
-        self._opener = urllib.request.build_opener(*handlers)
-
-    def health(self, *, lags_after: int | None = None, timeout_s: float = 30.0) -> dict[str, Any]:
-        """Ask the server how it is.
-
-        Raises:
-            TrialFailed: If it does not answer.
-        """
-        query = "" if lags_after is None else f"?lags_after={lags_after}"
-        try:
-            url = f"{self.url.removesuffix(self.path)}/health{query}"
-            with self._opener.open(url, timeout=timeout_s) as answer:
-                health: dict[str, Any] = json.load(answer)
-                return health
-        except (OSError, ValueError) as error:
-            if not self.is_running():
-                raise TrialFailed(f"the server died ({self.how_it_ended()})") from None
-            raise TrialFailed(f"the server did not tell its health: {error}") from None
-
-
-class SwarmProcess(Process):
-    """A load generator in a process of its own, told what to do by orders (clients/orders.py)."""
-
-    def __init__(self, generator: str) -> None:
-        super().__init__("swarm", GENERATORS[generator])
-
-    def tell(self, message: orders.Message) -> None:
-        """Give an order."""
-        self.write_line(orders.encode(message))
-
-    def hear(self, timeout_s: float) -> orders.Message:
-        """Return what the swarm answers.
-
-        Raises:
-            TrialFailed: If it failed, died, or does not answer in time.
-        """
-        line = self.read_line(timeout_s)
-        try:
-            message = orders.decode(line)
-        except msgspec.MsgspecError:
-            raise TrialFailed(f"the swarm said something unexpected: {line[:200]!r}") from None
-        if isinstance(message, orders.Failed):
-            raise TrialFailed(f"the swarm: {message.reason}")
-        return message
-
-
-@contextlib.contextmanager
-def running_server(transport: str, options: ServerOptions) -> Iterator[Server]:
-    """Run a server while the context is open."""
-    server = Server(transport, options)
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-@contextlib.contextmanager
-def running_swarm(generator: str) -> Iterator[SwarmProcess]:
-    """Run a load generator while the context is open."""
-    swarm = SwarmProcess(generator)
-    try:
-        yield swarm
-    finally:
-        swarm.stop()

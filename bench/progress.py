@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from bench import machine
 from bench.experiments import EXPERIMENTS
+from bench.place import Cores, choose_cores
 from bench.report import print_run
 from bench.results import Run
 from bench.scenario import PROFILES
@@ -29,7 +29,7 @@ def run_watched(run: Run, planned: Sequence[Planned], out: Console, err: Console
         Whether it came to its end; after Ctrl-C it did not, and what is measured is kept.
     """
     blocks = PROFILES[run.facts["profile"]].repeats
-    cores = machine.choose_cores()
+    cores = choose_cores()
     err.print(_announcement(planned, blocks, cores), highlight=False)
     progress = Progress(
         TextColumn("{task.description}"),
@@ -61,7 +61,7 @@ def run_watched(run: Run, planned: Sequence[Planned], out: Console, err: Console
     return True
 
 
-def _announcement(planned: Sequence[Planned], blocks: int, cores: machine.Cores) -> str:
+def _announcement(planned: Sequence[Planned], blocks: int, cores: Cores) -> str:
     minutes = max(1, round(planned_s(planned) / 60))
     pinned = f"server on core {cores.server}, swarm on core {cores.swarm}"
     if cores.server is None:

@@ -6,7 +6,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from bench.processes import GENERATORS
 from bench.replay import LONGEST_WINDOW_S, check_gaps, check_rate, most_within
 from bench.transports import TRANSPORTS
 from clients.headers import HEADER_SETS
@@ -16,6 +15,8 @@ from servers.plan import OPENING_FACTOR, OPENING_S, QUIET_S
 from servers.recording import Recording, RecordingError, read_recording
 from servers.wire import MAX_BATCH_TICKS
 
+GENERATORS = {"swarm": "clients", "asyncio": "clients.crowd"}
+"""Load generators and their modules: the swarm, and ordinary asyncio clients to hold it against."""
 DEFAULT_POLL_INTERVAL_S = 0.5
 MAX_CLIENTS = 100_000
 SHORTEST_WINDOW_S = 0.01

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from bench.capacity import Search, Tried, is_disturbed, next_clients, tried
 from bench.experiments import EXPERIMENTS
-from bench.machine import Cores, choose_cores
+from bench.place import Cores, choose_cores
 from bench.processes import TrialFailed
 from bench.results import ResultsError, Run
 from bench.run_files import RUN_JSON

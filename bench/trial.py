@@ -18,12 +18,15 @@ import numpy as np
 from bench import metrics
 from bench.certificate import make_certificate
 from bench.deliveries import ARRIVED_NS, HANDLED_NS, NS_PER_MS, Deliveries, WindowTicks, in_window
-from bench.machine import Cores, CoreTimes, core_times, listen_overflows, usable_cores
+from bench.load import SwarmProcess, running_swarm
+from bench.machine import CoreTimes, core_times, listen_overflows
 from bench.metrics import rows_played
-from bench.processes import CPU_CLOCK, Server, SwarmProcess, TrialFailed, running_server, running_swarm
+from bench.place import Cores, usable_cores
+from bench.processes import CPU_CLOCK, TrialFailed
 from bench.quota import read_quota, throttling
 from bench.replay import ROUNDING_S
 from bench.scenario import Scenario
+from bench.subject import Server, running_server
 from bench.transports import TRANSPORTS
 from bench.verdict import judge
 from clients.generator import DELIVERY_FIELDS

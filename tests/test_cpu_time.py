@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.machine import choose_cores
+from bench.place import choose_cores
 from bench.scenario import Scenario
 from bench.trial import run_trial
 

@@ -10,8 +10,9 @@ import pytest
 from bench import processes
 from bench.doctor import GOOD, LIMITED, examine
 from bench.environment import process_environment, python_command, recorded
-from bench.processes import running_server, running_swarm
+from bench.load import running_swarm
 from bench.scenario import Scenario
+from bench.subject import running_server
 from bench.trial import run_trial
 from bench.verdict import CONDITIONS, tell_condition
 from servers.conditions import conditions

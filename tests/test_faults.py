@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from bench.machine import choose_cores
-from bench.processes import Server, SwarmProcess, TrialFailed, running_server, running_swarm
+from bench.load import SwarmProcess, running_swarm
+from bench.place import choose_cores
+from bench.processes import TrialFailed
 from bench.scenario import Scenario
+from bench.subject import Server, running_server
 from bench.trial import Trial, run_trial
 
 pytestmark = pytest.mark.alone

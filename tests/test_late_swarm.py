@@ -11,7 +11,7 @@ import pytest
 
 from bench import metrics
 from bench.deliveries import ARRIVED_NS, DUE_NS, HANDLED_NS, NS_PER_MS, Deliveries, WindowTicks, in_window
-from bench.processes import Server
+from bench.subject import Server
 from bench.transports import TRANSPORTS
 from clients.base import Address
 from clients.generator import DELIVERY_FIELDS

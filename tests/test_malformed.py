@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import pytest
 
 from bench import processes
-from bench.processes import Server, TrialFailed, running_server
+from bench.processes import TrialFailed
+from bench.subject import Server, running_server
 from bench.transports import TRANSPORTS, Transport
 from servers.door import HEAD_TIMEOUT_S, SPARE_CONNECTIONS
 from servers.options import ServerOptions

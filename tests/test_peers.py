@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from bench.deliveries import ARRIVED_NS, CLIENT, DUE_NS, HANDLED_NS, SEQ
 from bench.experiments.instrument import EXPERIMENT
-from bench.processes import TrialFailed, running_server, running_swarm
+from bench.load import running_swarm
+from bench.processes import TrialFailed
 from bench.scenario import PROFILES, Scenario
+from bench.subject import running_server
 from bench.transports import TRANSPORTS
 from bench.trial import run_trial
 from clients.crowd import PEERS

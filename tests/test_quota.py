@@ -133,7 +133,7 @@ def tight_group() -> Iterator[Path]:
 def test_a_trial_under_a_quota_names_the_quota(tight_group: Path, tmp_path: Path) -> None:
     program = (
         "import json, os, pathlib, sys\n"
-        "from bench.machine import choose_cores\n"
+        "from bench.place import choose_cores\n"
         "from bench.scenario import Scenario\n"
         "from bench.trial import run_trial\n"
         "pathlib.Path(sys.argv[1], 'cgroup.procs').write_text(str(os.getpid()), encoding='utf-8')\n"

@@ -17,7 +17,7 @@ from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
 from bench.capture import Packets, PacketsLost, available, capture
-from bench.processes import Server, running_server
+from bench.subject import Server, running_server
 from bench.transports import TRANSPORTS, Transport
 from clients.base import Address, TickClient
 from clients.generator import DELIVERY_FIELDS

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.certificate import Certificate, make_certificate
-from bench.processes import Server
 from bench.scenario import Scenario, ScenarioError
+from bench.subject import Server
 from bench.transports import MAIN, TRANSPORTS, Transport
 from bench.trial import run_trial
 from clients.base import Address

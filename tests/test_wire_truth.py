@@ -15,7 +15,7 @@ import pytest
 
 from bench.capture import ACK, SYN, CaptureUnavailable, Packets, Totals, available, capture
 from bench.certificate import Certificate, make_certificate
-from bench.processes import Server, running_server
+from bench.subject import Server, running_server
 from bench.transports import MAIN, TRANSPORTS, Transport
 from clients.base import Address
 from clients.stamped_socket import SocketFactory, StampedSocket, WireCounts, measure_clock_offset
