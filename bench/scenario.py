@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from bench.replay import LONGEST_WINDOW_S, check_gaps, check_rate, most_within
+from bench.theory.replay import LONGEST_WINDOW_S, check_gaps, check_rate, most_within
 from bench.transports import TRANSPORTS
 from clients.headers import HEADER_SETS
 from servers.base import DEFAULT_HOLD_S, MAX_HOLD_S

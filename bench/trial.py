@@ -24,9 +24,9 @@ from bench.metrics import rows_played
 from bench.place import Cores, usable_cores
 from bench.processes import CPU_CLOCK, TrialFailed
 from bench.quota import read_quota, throttling
-from bench.replay import ROUNDING_S
 from bench.scenario import Scenario
 from bench.subject import Server, running_server
+from bench.theory.replay import ROUNDING_S
 from bench.transports import TRANSPORTS
 from bench.verdict import judge
 from clients.generator import DELIVERY_FIELDS

@@ -7,6 +7,7 @@
     traffic.py       bytes and packets by layer
     break_even.py    where one transport becomes cheaper than another
     cheapest.py      which is the cheapest for a rate and an acceptable latency
+    replay.py        a recording's busiest stretch, and its gaps
     http2.py         what HTTP/2 would make of the headers
 
 Times go in in seconds and come out in ms, like the columns that they stand beside.

@@ -12,10 +12,10 @@ from bench.columns import COLUMNS
 from bench.deliveries import WindowTicks
 from bench.metrics import rows_played
 from bench.processes import TrialFailed
-from bench.replay import most_within
 from bench.scenario import Scenario, ScenarioError
 from bench.schedule import plan_run
 from bench.tables import tell_rows
+from bench.theory.replay import most_within
 from bench.transports import TRANSPORTS
 from bench.trial import choose_window
 from clients.orders import Window
