@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import psutil
 
-from bench import capture, machine
+from bench import machine
 from bench.environment import process_environment, python_command
+from bench.network import capture
 from bench.place import choose_cores, usable_cores
 from bench.processes import TrialFailed
 from bench.quota import read_quota

@@ -1,7 +1,7 @@
 """What one client and its server say to each other, message by message, with the kernel's arrival times.
 
 A real server, and a swarm of one whose client is overheard where bytes enter and leave it. Sizes are those of
-HTTP and WebSocket, without TCP/IP headers; ``bench/capture.py`` sees the packets.
+HTTP and WebSocket, without TCP/IP headers; ``bench/network/capture.py`` sees the packets.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

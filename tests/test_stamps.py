@@ -16,7 +16,7 @@ import pytest
 from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
-from bench.capture import Packets, PacketsLost, available, capture
+from bench.network.capture import Packets, PacketsLost, available, capture
 from bench.subject import Server, running_server
 from bench.transports import TRANSPORTS, Transport
 from clients.base import Address, TickClient

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from bench.capture import ACK, SYN, CaptureUnavailable, Packets, Totals, available, capture
 from bench.certificate import Certificate, make_certificate
+from bench.network.capture import ACK, SYN, CaptureUnavailable, Packets, Totals, available, capture
 from bench.subject import Server, running_server
 from bench.transports import MAIN, TRANSPORTS, Transport
 from clients.base import Address
