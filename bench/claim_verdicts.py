@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.estimates import both_ways, estimate, over_libraries, ratio
-from bench.evidence import Evidence, NotMeasured, asked_once
 from bench.experiments import idle, overhead
+from bench.results.estimates import both_ways, estimate, over_libraries, ratio
+from bench.results.evidence import Evidence, NotMeasured, asked_once
 from bench.transports import TRANSPORTS
 from bench.wording import number, tell, tell_ratio, times
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from bench import claim_verdicts as judged
 from bench.claim_verdicts import FAILS, HOLDS, OPEN, WITHIN_LIMITS, Verdict
-from bench.evidence import Evidence, NotMeasured
-from bench.results import Run
+from bench.results.evidence import Evidence, NotMeasured
+from bench.results.run import Run
 
 
 class Claim(NamedTuple):

@@ -36,14 +36,15 @@ from bench.doctor import GOOD, LIMITED, MISSING, examine, measure_noise
 from bench.doubts import doubts
 from bench.drawing import start_matplotlib
 from bench.experiments import EXPERIMENTS
-from bench.export import export_folder, export_zip
 from bench.grading.submission import SubmissionError
 from bench.judgements_cli import add_to as add_judgement_commands
 from bench.notebooks import NotebooksError, UnknownNotebook
 from bench.processes import TrialFailed
 from bench.progress import run_watched
 from bench.report import print_noise, print_run
-from bench.results import ResultsError, Run, find_run
+from bench.results.export import export_folder, export_zip
+from bench.results.files import ResultsError
+from bench.results.run import Run, find_run
 from bench.scenario import FIELDS, Scenario, ScenarioError
 from bench.schedule import digests, plan_again, plan_run
 from bench.subject import running_server

@@ -10,14 +10,22 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
 
-from bench.capacity import ratio_of
 from bench.columns import DERIVED_WORD_COLUMNS
-from bench.estimates import estimate
 from bench.experiments import EXPERIMENTS
-from bench.results import ResultsError, Run
+from bench.results.capacity import ratio_of
+from bench.results.estimates import estimate
+from bench.results.files import ResultsError
+from bench.results.run import Run
+from bench.results.statistics import (
+    CONFIDENCE,
+    NO_INTERVAL,
+    SAME_LOG,
+    Interval,
+    interval,
+    ratio_interval,
+)
 from bench.scenario import Scenario
 from bench.significance import Figures, across_runs, counts_by_chance, holm
-from bench.statistics import CONFIDENCE, NO_INTERVAL, SAME_LOG, Interval, interval, ratio_interval
 from bench.transports import TRANSPORTS
 
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(Scenario) if field.name != "transport"}

@@ -12,8 +12,8 @@ from rich.text import Text
 from bench.columns import AXES, HEADINGS
 from bench.compare import DEFAULTS, SMALLEST_RELEVANT, Chance, Comparison, Key, none_if_nan
 from bench.experiments import EXPERIMENTS
-from bench.results import Run
-from bench.statistics import Interval
+from bench.results.run import Run
+from bench.results.statistics import Interval
 from bench.terminal import print_table
 from bench.transports import TRANSPORTS
 from bench.wording import number

@@ -16,7 +16,7 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 from bench.columns import COLUMNS
 from bench.plots.base import HOUSE
 from bench.processes import TrialFailed
-from bench.results import Run, find_run
+from bench.results.run import Run, find_run
 from bench.scenario import Scenario
 from bench.subject import Server, running_server
 from bench.transports import TRANSPORTS

@@ -8,8 +8,8 @@ from typing import TypedDict
 import numpy as np
 import pandas as pd
 
-from bench.estimates import estimate
-from bench.evidence import Evidence, NotMeasured
+from bench.results.estimates import estimate
+from bench.results.evidence import Evidence, NotMeasured
 from bench.server_costs import busy_trials, delivery_costs, poll_costs
 from bench.theory import (
     QUANTILE,

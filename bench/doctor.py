@@ -23,10 +23,10 @@ from bench.network import capture
 from bench.place import choose_cores, usable_cores
 from bench.processes import TrialFailed
 from bench.quota import read_quota
+from bench.results.statistics import CONFIDENCE, Interval, detectable_ratio, per_figure, ratio_interval
+from bench.results.validity import tell_condition
 from bench.scenario import Scenario
-from bench.statistics import CONFIDENCE, Interval, detectable_ratio, per_figure, ratio_interval
 from bench.trial import run_trial
-from bench.verdict import tell_condition
 from clients.limits import SPARE_DESCRIPTORS
 from clients.stamped_socket import StampedSocket, measure_clock_offset
 from servers.base import BACKLOG

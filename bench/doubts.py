@@ -9,7 +9,7 @@ import numpy as np
 from bench.columns import DERIVED_WORD_COLUMNS, HEADINGS, is_set, tell_field
 from bench.experiments import EXPERIMENTS
 from bench.experiments.base import Row
-from bench.results import Run
+from bench.results.run import Run
 from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS
 from bench.wording import number

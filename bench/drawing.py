@@ -2,7 +2,7 @@
 
 import os
 
-from bench.results import ResultsError
+from bench.results.files import ResultsError
 
 
 def start_matplotlib() -> None:

@@ -15,9 +15,9 @@ from rich.text import Text
 from bench import claims as notes
 from bench.claim_verdicts import FAILS, HOLDS
 from bench.claim_verdicts import WITHIN_LIMITS as HOLDS_WITHIN_LIMITS
-from bench.evidence import Evidence
 from bench.literature import FALLS, PUBLICATIONS, STANDS, WITHIN_LIMITS, Judgement, Publication, as_record
-from bench.results import Run, find_run
+from bench.results.evidence import Evidence
+from bench.results.run import Run, find_run
 from bench.terminal import new_console, print_table
 
 STYLES = {

@@ -13,7 +13,8 @@ from bench.doubts import doubts, tell_doubts
 from bench.experiments import EXPERIMENTS
 from bench.plots import draw_all
 from bench.report import NO_SENTENCE, findings
-from bench.results import ResultsError, Run
+from bench.results.files import ResultsError
+from bench.results.run import Run
 from bench.tables import experiment_table
 from bench.terminal import words
 

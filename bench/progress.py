@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from bench.experiments import EXPERIMENTS
 from bench.place import Cores, choose_cores
 from bench.report import print_run
-from bench.results import Run
+from bench.results.run import Run
 from bench.scenario import PROFILES
 from bench.schedule import Planned, Step, execute, planned_s
 from bench.tables import spread

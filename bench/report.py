@@ -10,10 +10,10 @@ from bench.doctor import Noise
 from bench.doubts import belongs, tell_doubts
 from bench.experiments import EXPERIMENTS
 from bench.experiments.base import Experiment
-from bench.results import Run
+from bench.results.run import Run
+from bench.results.scenarios import combinations, mixed_fields
+from bench.results.statistics import POWER
 from bench.scenario import FIELDS, PROFILES, Scenario
-from bench.scenarios_of_trials import combinations, mixed_fields
-from bench.statistics import POWER
 from bench.tables import experiment_table
 from bench.terminal import print_table
 

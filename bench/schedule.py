@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.capacity import Search, Tried, is_disturbed, next_clients, tried
 from bench.experiments import EXPERIMENTS
 from bench.place import Cores, choose_cores
 from bench.processes import TrialFailed
-from bench.results import ResultsError, Run
-from bench.run_files import RUN_JSON
+from bench.results.capacity import Search, Tried, is_disturbed, next_clients, tried
+from bench.results.files import RUN_JSON, ResultsError
+from bench.results.run import Run
 from bench.scenario import FIELDS, PROFILES, Scenario
 from bench.transports import TRANSPORTS
 from bench.trial import Trial, run_trial

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from bench.estimates import estimate
-from bench.evidence import Evidence, NotMeasured
+from bench.results.estimates import estimate
+from bench.results.evidence import Evidence, NotMeasured
 from bench.transports import TRANSPORTS
 
 BUSY_CPU_RATIO = 0.2

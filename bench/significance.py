@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri, digamma, polygamma
 
-from bench.statistics import CONFIDENCE, SAME_LOG, Interval, Logs, logs_of, welch
+from bench.results.statistics import CONFIDENCE, SAME_LOG, Interval, Logs, logs_of, welch
 
 FEWEST_SCENARIOS = 4
 """With fewer scenarios of a figure nothing is borrowed: their spreads do not tell how far they agree."""

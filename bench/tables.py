@@ -20,12 +20,12 @@ from bench.columns import (
     sortable,
     tell_field,
 )
-from bench.estimates import summarise
 from bench.experiments.base import Experiment
-from bench.results import Run
+from bench.results.estimates import summarise
+from bench.results.run import Run
+from bench.results.scenarios import varied_axes
+from bench.results.statistics import Interval
 from bench.scenario import FIELDS
-from bench.scenarios_of_trials import varied_axes
-from bench.statistics import Interval
 from bench.theory import Bounds
 from bench.transports import TRANSPORTS
 from bench.wording import number

@@ -15,20 +15,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench import metrics
 from bench.certificate import make_certificate
-from bench.deliveries import ARRIVED_NS, HANDLED_NS, NS_PER_MS, Deliveries, WindowTicks, in_window
 from bench.load import SwarmProcess, running_swarm
 from bench.machine import CoreTimes, core_times, listen_overflows
-from bench.metrics import rows_played
 from bench.place import Cores, usable_cores
 from bench.processes import CPU_CLOCK, TrialFailed
 from bench.quota import read_quota, throttling
+from bench.results import figures
+from bench.results.deliveries import (
+    ARRIVED_NS,
+    HANDLED_NS,
+    NS_PER_MS,
+    Deliveries,
+    WindowTicks,
+    in_window,
+)
+from bench.results.figures import rows_played
+from bench.results.validity import judge
 from bench.scenario import Scenario
 from bench.subject import Server, running_server
 from bench.theory.replay import ROUNDING_S
 from bench.transports import TRANSPORTS
-from bench.verdict import judge
 from clients.generator import DELIVERY_FIELDS
 from clients.orders import Connected, Order, Report, Window
 from servers.options import ServerOptions
@@ -43,7 +50,7 @@ FEWEST_CPU_TICKS = 10
 
 
 class Trial(NamedTuple):
-    """A finished trial: its row of trials.csv, and its raw deliveries (see bench/metrics.py).
+    """A finished trial: its row of trials.csv, and its raw deliveries (see bench/results/figures.py).
 
     ``passing`` says that something is wrong with it which may be gone at another try.
     """
@@ -196,7 +203,7 @@ def run_trial(
         connects_ms = _read_samples(folder / "connects.int64", 1)[:, 0] / NS_PER_MS
 
     seconds = (at_end.at_ns - at_start.at_ns) / 1e9
-    ticks = metrics.delivered_between(deliveries, at_start.at_ns, at_end.at_ns)
+    ticks = figures.delivered_between(deliveries, at_start.at_ns, at_end.at_ns)
     server_cpu_s = (at_end.cpu_ns - at_start.cpu_ns) / 1e9
     connect_cpu_ratio = (full.cpu_ns - empty.cpu_ns) / max(full.at_ns - empty.at_ns, 1)
     before, after = report.before, report.after
@@ -206,13 +213,13 @@ def run_trial(
         **({} if recording is None else rows_played(recording, window)),
         "seed": seed,
         "window_s": float(scenario.exact_window_s),
-        **metrics.delivery_counts(deliveries, window, scenario.clients, scenario.contract),
+        **figures.delivery_counts(deliveries, window, scenario.clients, scenario.contract),
         **(_lateness(deliveries, window, scenario) if scenario.contract == "every" else {}),
-        "aoi_mean_ms": metrics.age_of_information_ms(deliveries, window),
-        "stamp_shared_ratio": metrics.stamp_shared_ratio(deliveries, window),
-        **metrics.traffic_figures(before, after, scenario.payload_bytes),
-        **metrics.traffic_per_second(before, after, scenario.clients),
-        **metrics.first_answer_figures(connected.first_answer_wire, scenario.clients),
+        "aoi_mean_ms": figures.age_of_information_ms(deliveries, window),
+        "stamp_shared_ratio": figures.stamp_shared_ratio(deliveries, window),
+        **figures.traffic_figures(before, after, scenario.payload_bytes),
+        **figures.traffic_per_second(before, after, scenario.clients),
+        **figures.first_answer_figures(connected.first_answer_wire, scenario.clients),
         "connect_p50_ms": float(np.quantile(connects_ms, 0.5)),
         "connect_p99_ms": float(np.quantile(connects_ms, 0.99)),
         "connect_all_s": connected.connect_s,
@@ -224,16 +231,16 @@ def run_trial(
         "server_cpu_clock": CPU_CLOCK,
         "server_rss_mb": at_end.rss_bytes / 1e6,
         "server_rss_kb_per_client": (at_end.rss_bytes - empty.rss_bytes) / 1e3 / scenario.clients,
-        "publish_lag_p99_ms": metrics.lag_p99_ms(np.array(lags["publish_lags_ns"][: window.ticks])),
-        "loop_lag_p99_ms": metrics.lag_p99_ms(np.array(lags["loop_lags_ns"][: window.ticks])),
+        "publish_lag_p99_ms": figures.lag_p99_ms(np.array(lags["publish_lags_ns"][: window.ticks])),
+        "loop_lag_p99_ms": figures.lag_p99_ms(np.array(lags["loop_lags_ns"][: window.ticks])),
         "generator_cpu_ratio": generator_cpu_ratio,
         "generator_cpu_us_per_tick": (after.cpu_ns - before.cpu_ns)
         / 1e3
         / max(after.delivered - before.delivered, 1),
         "generator_rss_mb": after.rss_bytes / 1e6,
         "generator_rss_kb_per_client": (after.rss_bytes - connected.empty_rss_bytes) / 1e3 / scenario.clients,
-        "generator_lag_p99_ms": metrics.lag_p99_ms(own[:, HANDLED_NS] - own[:, ARRIVED_NS]),
-        "request_lag_p99_ms": metrics.lag_p99_ms(request_lags[:, 1]),
+        "generator_lag_p99_ms": figures.lag_p99_ms(own[:, HANDLED_NS] - own[:, ARRIVED_NS]),
+        "request_lag_p99_ms": figures.lag_p99_ms(request_lags[:, 1]),
         "drained": report.drained,
         "clock_shift_ns": report.clock_shift_ns,
         "steal_ratio": cores_used.stolen_s / max(cores_used.total_s, 1e-9),
@@ -258,8 +265,8 @@ def _conditions(of_server: Iterable[str], of_swarm: Iterable[str], cores: Cores)
 
 
 def _lateness(deliveries: Deliveries, window: WindowTicks, scenario: Scenario) -> dict[str, float]:
-    late = metrics.late_ratio(deliveries, window, scenario.clients, scenario.latency_limit_ms)
-    return {**metrics.latency_figures(deliveries, window), "late_ratio": late}
+    late = figures.late_ratio(deliveries, window, scenario.clients, scenario.latency_limit_ms)
+    return {**figures.latency_figures(deliveries, window), "late_ratio": late}
 
 
 def _sleep_until(at_ns: int, clock: Callable[[], int], sleep: Callable[[float], None]) -> None:

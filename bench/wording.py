@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bench.transports import TRANSPORTS
 
 if TYPE_CHECKING:
-    from bench.statistics import Interval
+    from bench.results.statistics import Interval
 
 
 def number(value: float) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.columns import COLUMNS
-from bench.results import Run
+from bench.results.run import Run
 from bench.scenario import Scenario
 
 BLANK: dict[str, Any] = {

@@ -13,10 +13,10 @@ from bench.claim_verdicts import FAILS, HOLDS, OPEN, WITHIN_LIMITS
 from bench.claims import CLAIMS, Entry, ledger
 from bench.cli import app
 from bench.columns import FIGURE_COLUMNS
-from bench.evidence import Evidence
 from bench.judgements_cli import print_entry
 from bench.literature import PUBLICATIONS
-from bench.results import REFERENCE, Run
+from bench.results.evidence import Evidence
+from bench.results.run import REFERENCE, Run
 from tests import ROOT
 from tests.synthetic import synthetic_run, trial
 

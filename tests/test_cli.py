@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.results import Run
+from bench.results.run import Run
 from tests import ROOT
 from tests.waiting import LIMIT_S, interruptible, wait_until
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.decision import MOVED_RATIO, TOUCH, Touch, cpu_chart, equal_bytes_s, wire_chart
-from bench.evidence import Evidence, NotMeasured
+from bench.results.evidence import Evidence, NotMeasured
 from bench.theory import (
     QUANTILE,
     Link,

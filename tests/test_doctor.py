@@ -8,7 +8,7 @@ from rich.console import Console
 from bench import doctor
 from bench.doctor import GOOD, LIMITED, MISSING, Noise, examine, measure_noise
 from bench.report import print_noise
-from bench.statistics import Interval
+from bench.results.statistics import Interval
 from bench.trial import Trial
 from clients import stamped_socket
 

@@ -9,7 +9,7 @@ import pytest
 from bench.doubts import doubts, far_from_others, tell_doubts
 from bench.experiments import EXPERIMENTS
 from bench.report import print_run
-from bench.results import REFERENCE, Run
+from bench.results.run import REFERENCE, Run
 from bench.tables import experiment_table
 from bench.terminal import Console, words
 from tests import ROOT

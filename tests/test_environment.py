@@ -11,10 +11,10 @@ from bench import processes
 from bench.doctor import GOOD, LIMITED, examine
 from bench.environment import process_environment, python_command, recorded
 from bench.load import running_swarm
+from bench.results.validity import CONDITIONS, tell_condition
 from bench.scenario import Scenario
 from bench.subject import running_server
 from bench.trial import run_trial
-from bench.verdict import CONDITIONS, tell_condition
 from servers.conditions import conditions
 from servers.options import ServerOptions
 from tests import ROOT

@@ -9,8 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import metrics
-from bench.deliveries import ARRIVED_NS, DUE_NS, HANDLED_NS, NS_PER_MS, Deliveries, WindowTicks, in_window
+from bench.results.deliveries import (
+    ARRIVED_NS,
+    DUE_NS,
+    HANDLED_NS,
+    NS_PER_MS,
+    Deliveries,
+    WindowTicks,
+    in_window,
+)
+from bench.results.figures import lag_p99_ms, latency_figures, stamp_shared_ratio
 from bench.subject import Server
 from bench.transports import TRANSPORTS
 from clients.base import Address
@@ -78,7 +86,7 @@ def window_of(deliveries: Deliveries, first_seq: int, ticks: int) -> WindowTicks
 
 
 def generator_lag_p99_ms(own: Deliveries) -> float:
-    return metrics.lag_p99_ms(own[:, HANDLED_NS] - own[:, ARRIVED_NS])
+    return lag_p99_ms(own[:, HANDLED_NS] - own[:, ARRIVED_NS])
 
 
 def test_late_reading_of_lone_ticks_shows_as_generator_lag_not_as_latency(start_server: StartServer) -> None:
@@ -89,8 +97,8 @@ def test_late_reading_of_lone_ticks_shows_as_generator_lag_not_as_latency(start_
     window = window_of(deliveries, first, 9)
     own = in_window(deliveries, window)
     assert generator_lag_p99_ms(own) >= LATE_MS
-    assert metrics.stamp_shared_ratio(deliveries, window) > 0.01
-    figures = metrics.latency_figures(deliveries, window)
+    assert stamp_shared_ratio(deliveries, window) > 0.01
+    figures = latency_figures(deliveries, window)
     assert figures["latency_p50_ms"] < STALL_MS / 3
     assert figures["handled_p50_ms"] >= LATE_MS
 
@@ -106,7 +114,7 @@ def test_late_reading_of_many_ticks_shows_as_shared_stamps(start_server: StartSe
     deliveries = deliveries_of(swarm)
     window = window_of(deliveries, first, 100)
     own = in_window(deliveries, window)
-    assert metrics.stamp_shared_ratio(deliveries, window) > 0.5
+    assert stamp_shared_ratio(deliveries, window) > 0.5
     handled_ms = (own[:, HANDLED_NS] - own[:, DUE_NS]) / NS_PER_MS
     assert np.quantile(handled_ms, 0.99) >= LATE_MS
     assert (own[:, ARRIVED_NS] <= own[:, HANDLED_NS]).all()
@@ -122,7 +130,7 @@ def test_late_asking_shows_as_request_lag(
     swarm, _ = run_late(server, name, count=20, ticks=10, **settings)
     request_lags_ns = np.array(swarm.request_lags_ns, dtype=np.int64).reshape(-1, 2)[:, 1]
     assert len(request_lags_ns) >= 100
-    assert metrics.lag_p99_ms(request_lags_ns) >= LATE_MS
+    assert lag_p99_ms(request_lags_ns) >= LATE_MS
 
 
 @pytest.mark.parametrize("name", ["websocket", "long_polling"])
@@ -134,4 +142,4 @@ def test_kernel_stamps_are_not_moved_by_a_late_swarm(start_server: StartServer, 
     window = window_of(deliveries, first, 6)
     own = in_window(deliveries, window)
     assert generator_lag_p99_ms(own) >= LATE_MS
-    assert metrics.latency_figures(deliveries, window)["latency_p50_ms"] < STALL_MS / 3
+    assert latency_figures(deliveries, window)["latency_p50_ms"] < STALL_MS / 3

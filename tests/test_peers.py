@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.deliveries import ARRIVED_NS, CLIENT, DUE_NS, HANDLED_NS, SEQ
 from bench.experiments.instrument import EXPERIMENT
 from bench.load import running_swarm
 from bench.processes import TrialFailed
+from bench.results.deliveries import ARRIVED_NS, CLIENT, DUE_NS, HANDLED_NS, SEQ
 from bench.scenario import PROFILES, Scenario
 from bench.subject import running_server
 from bench.transports import TRANSPORTS

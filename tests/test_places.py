@@ -22,7 +22,7 @@ from bench.experiments import EXPERIMENTS
 from bench.notebooks import run_all
 from bench.plots import FIGURES, draw
 from bench.plots.base import STYLE, rendered
-from bench.results import REFERENCE, Run
+from bench.results.run import REFERENCE, Run
 from bench.terminal import new_console, shown
 from bench.transports import TRANSPORTS
 from clients.base import Address

@@ -28,15 +28,15 @@ from bench.plots.decision import plot_decision
 from bench.plots.latency import plot_age, plot_latency_ecdf, plot_prediction, plot_repeats
 from bench.plots.sequence import plot_sequence, sequence_figure
 from bench.plots.server import plot_capacity, plot_libraries
-from bench.results import Run
+from bench.results.run import Run
 from bench.tables import experiment_table
 from bench.terminal import words
 from bench.theory import decision_map, wire_costs
 from bench.trace import TickMark, TraceEvent
 from bench.transports import MAIN, TRANSPORTS
 from tests import ROOT
+from tests.bench.results.test_run import FACTS
 from tests.synthetic import synthetic_run, trial
-from tests.test_results import FACTS
 
 REFERENCE = ROOT / "results" / "reference"
 UNIT = re.compile(r"\((ms|s|B|Hz|µs|MB|kB|count|ratio)\)")

@@ -15,10 +15,11 @@ from bench.doubts import tell_doubts
 from bench.experiments import EXPERIMENTS
 from bench.page import command, page, shown_experiments, tell_environment, write_page
 from bench.report import findings
-from bench.results import ResultsError, Run
+from bench.results.files import ResultsError
+from bench.results.run import Run
 from bench.tables import experiment_table
 from tests import ROOT
-from tests.test_results import FACTS, fake_deliveries, fake_row
+from tests.bench.results.test_run import FACTS, fake_deliveries, fake_row
 
 REFERENCE = ROOT / "results" / "reference"
 ENVIRONMENT = {"cpu": "a <fast> one", "cores": 2, "kernel_stamps": True, "libraries": {"aiohttp": "3.11"}}

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from bench.results.statistics import logs_of, ratio_interval
 from bench.significance import Figures, across_runs, counts_by_chance, holm, moderated
-from bench.statistics import logs_of, ratio_interval
 
 Floats = NDArray[np.float64]
 SCENARIOS = 40

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.experiments import EXPERIMENTS
-from bench.results import REFERENCE, Run
+from bench.results.run import REFERENCE, Run
 from bench.tables import experiment_table
 from bench.terminal import in_ascii, new_console, print_table, words
 from tests import ROOT

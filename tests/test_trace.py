@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.results import Run
+from bench.results.run import Run
 from bench.scenario import ScenarioError
 from bench.trace import TickMark, TraceEvent, _Heard, decode, frame_headers, listing, record
 from bench.transports import MAIN, TRANSPORTS

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bench.processes import TrialFailed, Usage
+from bench.results.validity import judge
 from bench.scenario import Scenario
 from bench.trial import choose_window, run_trial
-from bench.verdict import judge
 from clients.orders import Connected, Message, Order, Reading, Report, Window
 
 S = 1_000_000_000

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.capacity import Search
-from bench.estimates import single_trials
+from bench.results.capacity import Search
+from bench.results.estimates import single_trials
 from bench.scenario import Profile, Scenario
 from bench.transports import TRANSPORTS
 

@@ -1,8 +1,9 @@
 """How many clients does one process serve?
 
 The capacity: the clients at which half of the trials are served in time, with at most 1 % of their
-deliveries later than a limit; found by a search whose every step is a short trial (bench/capacity.py). Five
-ticks a second, for a second, so the worst of five ticks decides; the limit is 100 ms. Short polling is
+deliveries later than a limit; found by a search whose every step is a short trial
+(bench/results/capacity.py). Five ticks a second, for a second, so the worst of five ticks decides; the
+limit is 100 ms. Short polling is
 searched twice: at equal freshness, asking so often that the limit can be kept; and at equal bytes, asking as
 seldom as costs the bytes of WebSocket, with a limit of 100 ms beyond the interval that a tick waits anyway.
 """
@@ -12,11 +13,11 @@ from typing import Any
 
 import pandas as pd
 
-from bench.capacity import Search, capacities, ratio_of, round_clients
-from bench.estimates import estimate
 from bench.experiments.base import Design, Experiment
+from bench.results.capacity import Search, capacities, ratio_of, round_clients
+from bench.results.estimates import estimate
+from bench.results.statistics import Interval
 from bench.scenario import Profile
-from bench.statistics import Interval
 from bench.theory import (
     array_bytes,
     equal_bytes_interval_s,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.estimates import both_ways, estimate, single_trials
 from bench.experiments.base import Design, Experiment
+from bench.results.estimates import both_ways, estimate, single_trials
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
 from bench.wording import number

@@ -8,8 +8,8 @@ import math
 
 import pandas as pd
 
-from bench.estimates import estimate, ratio
 from bench.experiments.base import Design, Experiment, Row, each, for_each_row, poll_cycle_s
+from bench.results.estimates import estimate, ratio
 from bench.scenario import FIELDS, Profile
 from bench.theory import Link, polling_latency
 from bench.transports import TRANSPORTS

@@ -10,8 +10,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from bench.estimates import both_ways, estimate, single_trials
 from bench.experiments.base import Design, Experiment, Row, for_each_row
+from bench.results.estimates import both_ways, estimate, single_trials
 from bench.scenario import FEWEST_PERIODS, Profile
 from bench.theory import (
     heartbeat_bytes_per_s,

@@ -7,9 +7,9 @@ asks late is also answered late: with long polling the stamps themselves suffer.
 
 import pandas as pd
 
-from bench.estimates import estimate, ratio
 from bench.experiments import library
 from bench.experiments.base import Design, Experiment
+from bench.results.estimates import estimate, ratio
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
 from bench.wording import number, times

@@ -7,10 +7,10 @@ as much about the libraries; so it is a range here, with the value for the same 
 
 import pandas as pd
 
-from bench.capacity import capacities
-from bench.estimates import estimate, over_libraries
 from bench.experiments import clients
 from bench.experiments.base import Design, Experiment
+from bench.results.capacity import capacities
+from bench.results.estimates import estimate, over_libraries
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
 from bench.wording import number, tell_ratio

@@ -12,10 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench.estimates import both_ways, estimate, single_trials
 from bench.experiments.base import Design, Experiment, Row, each, for_each_row, is_plain, poll_cycle_s
+from bench.results.estimates import both_ways, estimate, single_trials
+from bench.results.statistics import Interval
 from bench.scenario import Profile
-from bench.statistics import Interval
 from bench.theory import SEGMENT_HEADER_BYTES, long_polling_ticks_per_answer, polling_ticks_per_answer
 from bench.transports import TRANSPORTS
 from bench.wording import number

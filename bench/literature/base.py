@@ -17,7 +17,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from bench.evidence import Evidence, NotMeasured
+from bench.results.evidence import Evidence, NotMeasured
 
 STANDS = "stands"
 WITHIN_LIMITS = "stands within limits"

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from bench.estimates import over_libraries
-from bench.evidence import Evidence, NotMeasured
 from bench.literature.base import NOT_JUDGED, Judgement, Publication, judged, middle
+from bench.results.estimates import over_libraries
+from bench.results.evidence import Evidence, NotMeasured
 from bench.wording import number
 
 CLAIMED_RATIO = 7.0

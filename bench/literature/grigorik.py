@@ -2,9 +2,9 @@
 
 import math
 
-from bench.evidence import Evidence, NotMeasured, asked_once
 from bench.experiments import overhead
 from bench.literature.base import Judgement, Publication, judged, worst
+from bench.results.evidence import Evidence, NotMeasured, asked_once
 from bench.theory import SEGMENT_HEADER_BYTES, array_bytes
 from bench.wording import number
 

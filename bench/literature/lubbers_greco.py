@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from bench.estimates import estimate
-from bench.evidence import Evidence, NotMeasured, asked_once
 from bench.experiments import overhead
 from bench.literature.base import Judgement, Publication, judged, worst
+from bench.results.estimates import estimate
+from bench.results.evidence import Evidence, NotMeasured, asked_once
 from bench.theory import (
     SEGMENT_HEADER_BYTES,
     Link,

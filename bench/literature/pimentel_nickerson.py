@@ -1,7 +1,7 @@
 """Pimentel and Nickerson 2012: latency over real distances. It waits for the emulated network."""
 
-from bench.evidence import Evidence
 from bench.literature.base import NOT_JUDGED, Judgement, Publication
+from bench.results.evidence import Evidence
 
 
 def judge(evidence: Evidence) -> Judgement:

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from bench.estimates import estimate, over_libraries
-from bench.evidence import Evidence, NotMeasured
 from bench.literature.base import Judgement, Publication, judged, middle
-from bench.statistics import FEWEST_TICKS_PER_TRIAL
+from bench.results.estimates import estimate, over_libraries
+from bench.results.evidence import Evidence, NotMeasured
+from bench.results.statistics import FEWEST_TICKS_PER_TRIAL
 from bench.transports import TRANSPORTS
 from bench.wording import number
 

@@ -1,7 +1,7 @@
 """RFC 6455 and 7692: the header of a frame has 2, 4 or 10 bytes. The counted bytes must say exactly so."""
 
-from bench.evidence import Evidence
 from bench.literature.base import FALLS, NOT_JUDGED, STANDS, WITHIN_LIMITS, Judgement, Publication
+from bench.results.evidence import Evidence
 from bench.theory import array_bytes, websocket_header_bytes
 from bench.transports import TRANSPORTS
 from bench.wording import number

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from bench.evidence import Evidence, NotMeasured
 from bench.literature.base import Judgement, Publication, judged, middle
+from bench.results.evidence import Evidence, NotMeasured
 from bench.server_costs import PollCost, busy_trials, delivery_costs, poll_costs
 from bench.theory import QUANTILE, crossover_latency_s, polling_clients_per_core, push_clients_per_core
 from bench.transports import TRANSPORTS

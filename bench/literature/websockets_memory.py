@@ -4,9 +4,9 @@ import math
 
 import pandas as pd
 
-from bench.evidence import Evidence, NotMeasured
 from bench.experiments import idle
 from bench.literature.base import Judgement, Publication, judged, worst
+from bench.results.evidence import Evidence, NotMeasured
 from bench.wording import number
 
 PUBLISHED_KIB = {True: 64.0, False: 14.0}

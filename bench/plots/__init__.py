@@ -14,12 +14,13 @@ from matplotlib.figure import Figure
 
 from bench.columns import SEARCHED, tell_field
 from bench.decision import cpu_chart, wire_chart
-from bench.estimates import valid_trials
 from bench.experiments import EXPERIMENTS
 from bench.plots import of_run
 from bench.plots.base import rendered, styled
-from bench.results import ResultsError, Run
-from bench.scenarios_of_trials import combinations, mixed_fields
+from bench.results.estimates import valid_trials
+from bench.results.files import ResultsError
+from bench.results.run import Run
+from bench.results.scenarios import combinations, mixed_fields
 
 FORMS = ("png", "svg")
 NOTE_SIZE = 14

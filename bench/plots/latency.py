@@ -23,7 +23,7 @@ from bench.plots.base import (
     styled,
     whiskers,
 )
-from bench.statistics import interval
+from bench.results.statistics import interval
 from bench.wording import number
 
 SUSPECT = {"marker": "$?$", "markersize": 17}

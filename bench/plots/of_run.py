@@ -10,15 +10,6 @@ from matplotlib.figure import Figure
 
 from bench.columns import is_set, tell_field
 from bench.decision import Chart
-from bench.estimates import (
-    estimate,
-    estimates,
-    kept_quantiles,
-    main_trials,
-    valid_trials,
-    wire_bytes_per_client_s,
-)
-from bench.evidence import Evidence, NotMeasured
 from bench.experiments import EXPERIMENTS
 from bench.experiments.base import poll_cycle_s
 from bench.plots.base import figure_of, in_order, new_figure, rows_height_in, styled
@@ -27,8 +18,17 @@ from bench.plots.decision import plot_decision
 from bench.plots.latency import plot_age, plot_latency_ecdf, plot_prediction, plot_repeats
 from bench.plots.server import plot_capacity, plot_libraries
 from bench.plots.tables import capacity_table, layer_table, polling_frontier
-from bench.results import Run
-from bench.scenarios_of_trials import varied_axes
+from bench.results.estimates import (
+    estimate,
+    estimates,
+    kept_quantiles,
+    main_trials,
+    valid_trials,
+    wire_bytes_per_client_s,
+)
+from bench.results.evidence import Evidence, NotMeasured
+from bench.results.run import Run
+from bench.results.scenarios import varied_axes
 from bench.theory import Link, short_polling_latency
 from bench.transports import TRANSPORTS
 

@@ -23,7 +23,7 @@ from bench.plots.base import (
     styled,
     whiskers,
 )
-from bench.statistics import Interval
+from bench.results.statistics import Interval
 from bench.transports import TRANSPORTS
 
 ROOM_FOR_WORDS = 1.75

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from bench.capacity import capacities
-from bench.estimates import estimate
 from bench.experiments import clients
 from bench.plots.base import in_order, label
+from bench.results.capacity import capacities
+from bench.results.estimates import estimate
 from bench.theory import (
     Link,
     array_bytes,

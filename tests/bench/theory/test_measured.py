@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bench import theory
-from bench.deliveries import ARRIVED_NS, DUE_NS
-from bench.results import QUANTILES_KEPT, REFERENCE, Run
+from bench.results.deliveries import ARRIVED_NS, DUE_NS
+from bench.results.run import QUANTILES_KEPT, REFERENCE, Run
 from bench.scenario import Scenario
 from bench.theory import Latency, Link
 from bench.theory.traffic import DELAYED_ACK_S

@@ -9,9 +9,9 @@ import pytest
 
 from bench.cli import parse_overrides
 from bench.columns import COLUMNS
-from bench.deliveries import WindowTicks
-from bench.metrics import rows_played
 from bench.processes import TrialFailed
+from bench.results.deliveries import WindowTicks
+from bench.results.figures import rows_played
 from bench.scenario import Scenario, ScenarioError
 from bench.schedule import plan_run
 from bench.tables import tell_rows

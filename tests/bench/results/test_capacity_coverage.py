@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from bench.capacity import Search, fit
 from bench.experiments.clients import designs
+from bench.results.capacity import Search, fit
+from bench.results.statistics import Interval, interval
 from bench.scenario import PROFILES
-from bench.statistics import Interval, interval
 from tests.simulated_search import NoisyServer
 
 SEARCHES = 150

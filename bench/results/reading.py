@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.run_files import RUN_JSON, TRIALS_CSV, ResultsError, RunFiles
+from bench.results.files import RUN_JSON, TRIALS_CSV, ResultsError, RunFiles
 from bench.scenario import PROFILES
 
 AS_WRITTEN = "restore it as bench wrote it"

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.deliveries import (
+from bench.results.deliveries import (
     ARRIVED_NS,
     CLIENT,
     DUE_NS,
@@ -15,7 +15,7 @@ from bench.deliveries import (
     WindowTicks,
     in_window,
 )
-from bench.statistics import percentile
+from bench.results.statistics import percentile
 from clients.orders import Reading
 from clients.stamped_socket import WireCounts
 from servers.recording import Recording

@@ -17,11 +17,11 @@ from rich.console import Console
 
 from bench.cli import main
 from bench.columns import COLUMNS, REQUIRED_COLUMNS
-from bench.export import export_folder, export_zip
 from bench.report import print_run
-from bench.results import ResultsError, Run, find_run
-from bench.run_files import LARGEST_FILE_BYTES
-from tests.test_results import FACTS, fake_deliveries, fake_row
+from bench.results.export import export_folder, export_zip
+from bench.results.files import LARGEST_FILE_BYTES, ResultsError
+from bench.results.run import Run, find_run
+from tests.bench.results.test_run import FACTS, fake_deliveries, fake_row
 
 MUTATIONS = 20
 

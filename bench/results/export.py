@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.results import QUANTILES_KEPT, QUANTILES_PARQUET, Run, deliveries_name
-from bench.run_files import RUN_JSON, ResultsError, write_whole
+from bench.results.files import RUN_JSON, ResultsError, write_whole
+from bench.results.run import QUANTILES_KEPT, QUANTILES_PARQUET, Run, deliveries_name
 
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)
 """What a zip says of the age of every file in it, so that the same run gives the same bytes."""

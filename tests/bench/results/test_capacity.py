@@ -10,16 +10,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bench.capacity import Search, Tried, capacities, fit, next_clients, ratio_of, tried
 from bench.columns import COLUMNS
 from bench.doubts import doubts
-from bench.estimates import estimate, single_trials
 from bench.experiments import clients
 from bench.processes import TrialFailed
-from bench.results import Run
+from bench.results.capacity import Search, Tried, capacities, fit, next_clients, ratio_of, tried
+from bench.results.estimates import estimate, single_trials
+from bench.results.run import Run
+from bench.results.statistics import Interval
 from bench.scenario import Scenario
 from bench.schedule import Planned, execute
-from bench.statistics import Interval
 from bench.trial import Trial
 
 FACTS: dict[str, Any] = {

@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import digamma, ndtri
 
-from bench.deliveries import Deliveries, WindowTicks
-from bench.statistics import (
+from bench.results.deliveries import Deliveries, WindowTicks
+from bench.results.statistics import (
     Interval,
     detectable_ratio,
     interval,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtri, nctdtrinc, ndtri, stdtr, stdtrit
 
-from bench.deliveries import ARRIVED_NS, CLIENT, DUE_NS, SEQ, Deliveries, WindowTicks, in_window
+from bench.results.deliveries import ARRIVED_NS, CLIENT, DUE_NS, SEQ, Deliveries, WindowTicks, in_window
 
 CONFIDENCE = 0.95
 POWER = 0.8
@@ -222,13 +222,13 @@ def resampled_interval(
     are widened for few units (Hesterberg 2015, "expanded percentile interval"). For a percentile it is the
     share of latencies below it that deviates, read back as latency (Woodruff 1952).
 
-    Simulated coverage is 92 to 100 % from 20 ticks on (tests/test_statistics.py), the more for polling, whose
-    interval is twice as wide as need be. Two exceptions: 84 to 92 % where ticks hang together for longer than
-    a block (an autocorrelation of 0.8); and 88 to 93 % for p99 where clients differ for good by more than
-    ticks do, since of 100 clients one is then the hundredth.
+    Simulated coverage is 92 to 100 % from 20 ticks on (tests/bench/results/test_statistics.py), the more
+    for polling, whose interval is twice as wide as need be. Two exceptions: 84 to 92 % where ticks hang
+    together for longer than a block (an autocorrelation of 0.8); and 88 to 93 % for p99 where clients
+    differ for good by more than ticks do, since of 100 clients one is then the hundredth.
 
     Args:
-        deliveries: The raw deliveries of the trial (see bench/metrics.py).
+        deliveries: The raw deliveries of the trial (see bench/results/figures.py).
         window: Its ticks.
         figure: A key of ``TRIAL_FIGURES``.
         phases: For short polling at an interval, each client's place in it, 0 to 1, as it was drawn

@@ -11,14 +11,16 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from bench import course, machine, results
+from bench import course, machine
 from bench.cli import main
-from bench.export import export_folder
 from bench.report import print_run
-from bench.results import Run, find_run, reference_folder
+from bench.results import run as run_module
+from bench.results.export import export_folder
+from bench.results.files import ResultsError
+from bench.results.run import Run, find_run, reference_folder
 from bench.schedule import digests, plan_again, plan_run
 from tests import ROOT
-from tests.test_results import FACTS, fake_deliveries, fake_row
+from tests.bench.results.test_run import FACTS, fake_deliveries, fake_row
 
 MARKET = "time,symbol,price\n0,ACME,1\n1,ACME,2\n2,ACME,3\n"
 
@@ -146,7 +148,7 @@ def test_another_plan_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     run = Run.create(tmp_path, {**FACTS, "digests": digests(planned_of(FACTS))})
     run.facts["seed"] += 1
     run.write()
-    with pytest.raises(results.ResultsError, match="was begun with other trials than this program plans"):
+    with pytest.raises(ResultsError, match="was begun with other trials than this program plans"):
         plan_again(Run.open(run.folder))
 
 
@@ -163,7 +165,7 @@ def test_another_plan_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 )
 def test_a_run_that_asks_for_what_there_is_not_is_refused(tmp_path: Path, fact: str, value: Any) -> None:
     run = Run.create(tmp_path, {**FACTS, fact: value})
-    with pytest.raises(results.ResultsError, match=rf"run\.json: {fact}"):
+    with pytest.raises(ResultsError, match=rf"run\.json: {fact}"):
         plan_again(Run.open(run.folder))
 
 
@@ -186,7 +188,7 @@ def test_the_reference_is_found_in_a_clone_and_where_it_was_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert find_run(tmp_path, "reference") == ROOT / "results" / "reference"
-    monkeypatch.setattr(results, "INSTALLED", tmp_path / "site-packages" / "bench")
+    monkeypatch.setattr(run_module, "INSTALLED", tmp_path / "site-packages" / "bench")
     assert reference_folder(tmp_path / "results") is None
     shutil.copytree(ROOT / "results" / "reference", tmp_path / "site-packages" / "bench" / "reference")
     found = find_run(tmp_path / "results", "reference")

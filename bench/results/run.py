@@ -6,7 +6,7 @@
 
 Every file is written aside and renamed, so that a reader finds it whole or not at all; and after every
 trial, so that an interrupted run keeps what it has. run.json comes last: it counts the rows of trials.csv and
-keeps their digest, so that a file which was cut or changed on its way is refused (bench/run_reading.py).
+keeps their digest, so that a file which was cut or changed on its way is refused (bench/results/reading.py).
 """
 
 import csv
@@ -34,16 +34,31 @@ from bench.columns import (
     WHOLE_SINCE_SCHEMA,
     WORD_COLUMNS,
 )
-from bench.deliveries import Deliveries
-from bench.run_files import RUN_JSON, TRIALS_CSV, Archive, Folder, RunFiles, write_whole
-from bench.run_files import ResultsError as ResultsError  # what callers of this module catch
-from bench.run_reading import Kind, Table, read_facts, read_parquet, read_trials, started, trials_digest
+from bench.results.deliveries import Deliveries
+from bench.results.files import (
+    RUN_JSON,
+    TRIALS_CSV,
+    Archive,
+    Folder,
+    ResultsError,
+    RunFiles,
+    write_whole,
+)
+from bench.results.reading import (
+    Kind,
+    Table,
+    read_facts,
+    read_parquet,
+    read_trials,
+    started,
+    trials_digest,
+)
 from bench.scenario import Scenario
 from bench.transports import TRANSPORTS
 from clients.generator import DELIVERY_FIELDS
 
 REFERENCE = "reference"
-INSTALLED = Path(__file__).parent
+INSTALLED = Path(__file__).parent.parent
 """The folder of this package: of a clone, or where it was installed to."""
 WORSE = ("ok", "suspect", "invalid")
 

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench import results
 from bench.columns import COLUMNS
 from bench.doubts import doubts
-from bench.estimates import summarise
-from bench.export import export_folder
 from bench.processes import TrialFailed
-from bench.results import ResultsError, Run, find_run
+from bench.results.estimates import summarise
+from bench.results.export import export_folder
+from bench.results.files import ResultsError
+from bench.results.run import REFERENCE, Run, find_run
 from bench.scenario import Scenario
 from bench.schedule import execute, plan_run
 from bench.trial import Trial
@@ -119,7 +119,7 @@ def test_the_newest_run_is_found_and_the_reference_when_there_is_none(tmp_path: 
     with pytest.raises(ResultsError, match="bench run all"):
         find_run(tmp_path, None)
     old = Run.create(tmp_path, FACTS)
-    shutil.copytree(old.folder, tmp_path / results.REFERENCE)
+    shutil.copytree(old.folder, tmp_path / REFERENCE)
     assert find_run(tmp_path, None) == old.folder
     assert find_run(tmp_path, "reference") == tmp_path / "reference"
     shutil.rmtree(old.folder)

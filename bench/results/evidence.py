@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench.capacity import ALLOWED_LATE_RATIO, capacities
 from bench.columns import FIGURE_COLUMNS, NO_PART_OF_SCENARIO, PLAIN, SCENARIO_COLUMNS
-from bench.estimates import estimate
-from bench.statistics import Interval
+from bench.results.capacity import ALLOWED_LATE_RATIO, capacities
+from bench.results.estimates import estimate
+from bench.results.statistics import Interval
 
 
 class NotMeasured(Exception):
@@ -76,7 +76,7 @@ class Evidence:
         return sorted(self.trials(experiment, **where)[field].dropna().unique())
 
     def searched(self) -> pd.DataFrame:
-        """Return the capacities that were searched for, as ``bench.capacity.capacities`` tells them.
+        """Return the capacities that were searched for, as ``bench.results.capacity.capacities`` tells them.
 
         Steps of a search are there to fail, so an invalid one ends it, and a suspect one is no doubt.
 

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import chdtri, ndtr
 
-from bench.statistics import CONFIDENCE, Interval
-from bench.verdict import BUSY_GENERATOR_CPU_RATIO, OTHERS_CPU_RATIO, STEAL_RATIO
+from bench.results.statistics import CONFIDENCE, Interval
+from bench.results.validity import BUSY_GENERATOR_CPU_RATIO, OTHERS_CPU_RATIO, STEAL_RATIO
 from clients.limits import most_clients
 
 ALLOWED_LATE_RATIO = 0.01
@@ -128,7 +128,7 @@ def fit(steps: Sequence[Tried]) -> Interval:
     QUEST (Watson and Pelli 1983), which finds thresholds of perception by the same kind of search, with
     lapses (Wichmann and Hill 2001). Bayes on a grid: every ln C is as likely beforehand, from half a client
     to four times the most that were tried, and so is every noise σ of ``NOISES``. That the interval holds the
-    capacity in at least 90 of 100 searches is a test (tests/test_capacity_coverage.py).
+    capacity in at least 90 of 100 searches is a test (tests/bench/results/test_capacity_coverage.py).
 
     Returns:
         The median of what is left, and where 2.5 % of it are left on either side. If no step failed, or none

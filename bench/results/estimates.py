@@ -8,10 +8,16 @@ import numpy as np
 import pandas as pd
 
 from bench.columns import DERIVED_WORD_COLUMNS, is_set, sortable
-from bench.deliveries import WindowTicks
-from bench.results import Run
+from bench.results.deliveries import WindowTicks
+from bench.results.run import Run
+from bench.results.statistics import (
+    TRIAL_FIGURES,
+    Interval,
+    interval,
+    ratio_interval,
+    resampled_interval,
+)
 from bench.scenario import FIELDS
-from bench.statistics import TRIAL_FIGURES, Interval, interval, ratio_interval, resampled_interval
 from bench.transports import MAIN, TRANSPORTS
 from clients.short_polling import stratified_phases
 
@@ -128,7 +134,7 @@ def _reduce(trials: pd.DataFrame, column: str) -> Interval | str:
 
 
 def within_trial(run: Run, trial: Any, column: str) -> Interval:
-    """Return a latency of one trial with its interval over ticks and clients (see bench/statistics.py)."""
+    """Return a latency of one trial with its interval over ticks and clients (see ``resampled_interval``)."""
     if not is_set(trial[column]):
         return Interval(math.nan, math.nan, math.nan)
     deliveries = run.deliveries(trial)

@@ -9,15 +9,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import metrics
-from bench.deliveries import WindowTicks
-from bench.statistics import interval, percentile, ticks_needed
+from bench.results.deliveries import Deliveries, WindowTicks
+from bench.results.figures import (
+    age_of_information_ms,
+    delivery_counts,
+    first_answer_figures,
+    late_ratio,
+    latency_figures,
+    traffic_figures,
+    traffic_per_second,
+)
+from bench.results.statistics import interval, percentile, ticks_needed
 from clients.orders import Reading
 
 MS = 1_000_000
 
 
-def rows(*deliveries: tuple[int, ...]) -> metrics.Deliveries:
+def rows(*deliveries: tuple[int, ...]) -> Deliveries:
     """Build deliveries from (client, seq, due_ms, arrived_ms), handled 1 ms later."""
     return np.array(
         [(c, seq, due * MS, arrived * MS, (arrived + 1) * MS, 0) for c, seq, due, arrived in deliveries],
@@ -30,7 +38,7 @@ WINDOW = WindowTicks(first_seq=2, last_seq=4, start_ns=100 * MS, end_ns=400 * MS
 
 def test_all_delivered() -> None:
     deliveries = rows((0, 1, 0, 1), (0, 2, 100, 101), (0, 3, 200, 201), (0, 4, 300, 301), (0, 5, 400, 401))
-    counts = metrics.delivery_counts(deliveries, WINDOW, clients=1, contract="every")
+    counts = delivery_counts(deliveries, WINDOW, clients=1, contract="every")
     assert counts == {
         "expected": 3, "delivered": 3, "missed": 0, "duplicated": 0, "out_of_order": 0, "superseded": 0,
     }  # fmt: skip
@@ -38,7 +46,7 @@ def test_all_delivered() -> None:
 
 def test_a_tick_lost_to_all_is_missed() -> None:
     deliveries = rows((0, 2, 100, 101), (0, 4, 300, 301), (1, 2, 100, 101), (1, 4, 300, 301))
-    counts = metrics.delivery_counts(deliveries, WINDOW, clients=2, contract="every")
+    counts = delivery_counts(deliveries, WINDOW, clients=2, contract="every")
     assert (counts["expected"], counts["delivered"], counts["missed"]) == (6, 4, 2)
 
 
@@ -46,19 +54,19 @@ def test_doubled_and_disordered_ticks_are_counted() -> None:
     deliveries = rows(
         (0, 2, 100, 101), (0, 4, 300, 301), (0, 3, 200, 302), (0, 3, 200, 303), (1, 2, 100, 104)
     )
-    counts = metrics.delivery_counts(deliveries, WINDOW, clients=1, contract="every")
+    counts = delivery_counts(deliveries, WINDOW, clients=1, contract="every")
     assert (counts["duplicated"], counts["out_of_order"]) == (1, 1)
 
 
 def test_under_latest_what_is_skipped_is_superseded() -> None:
-    counts = metrics.delivery_counts(rows((0, 4, 300, 301)), WINDOW, clients=1, contract="latest")
+    counts = delivery_counts(rows((0, 4, 300, 301)), WINDOW, clients=1, contract="latest")
     assert (counts["missed"], counts["superseded"], counts["delivered"]) == (0, 2, 1)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 6)), max_size=30))
 def test_counts_agree_with_a_naive_count(arrivals: list[tuple[int, int]]) -> None:
     deliveries = rows(*((c, seq, seq * 100, 1000 + i) for i, (c, seq) in enumerate(arrivals)))
-    counts = metrics.delivery_counts(deliveries, WINDOW, clients=3, contract="every")
+    counts = delivery_counts(deliveries, WINDOW, clients=3, contract="every")
     own = [(c, seq) for c, seq in arrivals if 2 <= seq <= 4]
     assert counts["delivered"] == len(set(own))
     assert counts["duplicated"] == len(own) - len(set(own))
@@ -72,7 +80,7 @@ def test_counts_agree_with_a_naive_count(arrivals: list[tuple[int, int]]) -> Non
 
 def test_latency_is_from_due_to_arrival() -> None:
     deliveries = rows(*((0, seq, seq * 100, seq * 100 + seq) for seq in range(1, 401)))
-    figures = metrics.latency_figures(deliveries, WindowTicks(1, 400, 0, 1))
+    figures = latency_figures(deliveries, WindowTicks(1, 400, 0, 1))
     assert figures["latency_p50_ms"] == pytest.approx(200.5)
     assert figures["latency_p99_ms"] == pytest.approx(396.01)
     assert figures["latency_max_ms"] == 400
@@ -89,12 +97,12 @@ def test_a_percentile_that_the_ticks_cannot_carry_is_empty() -> None:
 def test_age_of_a_steady_push_is_latency_plus_half_a_period() -> None:
     deliveries = rows(*((client, seq, seq * 100, seq * 100 + 5) for client in (0, 1) for seq in range(1, 12)))
     window = WindowTicks(2, 10, 200 * MS, 1000 * MS)
-    assert metrics.age_of_information_ms(deliveries, window) == pytest.approx(5 + 50)
+    assert age_of_information_ms(deliveries, window) == pytest.approx(5 + 50)
 
 
 def test_age_of_a_client_that_holds_one_tick_grows_all_along() -> None:
     window = WindowTicks(1, 1, 0, 1000 * MS)
-    assert metrics.age_of_information_ms(rows((0, 1, 0, 0)), window) == pytest.approx(500)
+    assert age_of_information_ms(rows((0, 1, 0, 0)), window) == pytest.approx(500)
 
 
 @settings(max_examples=50)
@@ -117,7 +125,7 @@ def test_age_agrees_with_sampling_it(ticks: list[tuple[int, int, int]]) -> None:
             held = [due for arrived, due in own if arrived <= step]
             if held:
                 ages.append(step + 0.5 - max(held))
-    measured = metrics.age_of_information_ms(deliveries, window)
+    measured = age_of_information_ms(deliveries, window)
     if ages:
         assert measured == pytest.approx(sum(ages) / len(ages))
     else:
@@ -135,7 +143,7 @@ def test_traffic_is_divided_by_the_ticks_between_the_readings() -> None:
     after = reading(
         delivered=110, requests=30, bytes_up=700, bytes_down=3000, wire=[300, 2200, 572, 624, 11, 12, 3]
     )
-    figures = metrics.traffic_figures(before, after, payload_bytes=96)
+    figures = traffic_figures(before, after, payload_bytes=96)
     assert figures["requests_per_tick"] == 2
     assert figures["app_bytes_per_tick_up"] == 20
     assert figures["app_bytes_per_tick_down"] == 200
@@ -146,7 +154,7 @@ def test_traffic_is_divided_by_the_ticks_between_the_readings() -> None:
 
 
 def test_without_ticks_nothing_is_divided() -> None:
-    figures = metrics.traffic_figures(reading(), reading(requests=5, empty_responses=5), payload_bytes=96)
+    figures = traffic_figures(reading(), reading(requests=5, empty_responses=5), payload_bytes=96)
     assert figures["empty_responses"] == 5
     assert "requests_per_tick" not in figures
 
@@ -189,29 +197,27 @@ def test_late_are_those_beyond_the_limit_and_those_that_never_came() -> None:
     window = WindowTicks(1, 2, 0, 100)
     ms = 1_000_000
     rows = np.array([(0, 1, 0, 99 * ms, 0, 0), (0, 2, 50, 101 * ms + 50, 0, 0), (1, 1, 0, 100 * ms, 0, 0)])
-    assert metrics.late_ratio(rows, window, clients=2, limit_ms=100) == pytest.approx(0.5)
-    assert math.isnan(metrics.late_ratio(rows, WindowTicks(2, 1, 0, 100), clients=2, limit_ms=100))
+    assert late_ratio(rows, window, clients=2, limit_ms=100) == pytest.approx(0.5)
+    assert math.isnan(late_ratio(rows, WindowTicks(2, 1, 0, 100), clients=2, limit_ms=100))
 
 
 def test_traffic_per_second_does_not_need_ticks() -> None:
     before = reading(at_ns=0, requests=10, wire=[100, 200, 52, 104, 1, 2, 0])
     after = reading(at_ns=2 * 10**9, requests=30, wire=[300, 600, 156, 312, 3, 6, 0])
-    figures = metrics.traffic_per_second(before, after, clients=5)
+    figures = traffic_per_second(before, after, clients=5)
     assert figures == {
         "requests_per_client_s": 2,
         "wire_bytes_per_client_s_up": pytest.approx((200 + 104) / 10),
         "wire_bytes_per_client_s_down": pytest.approx((400 + 208) / 10),
     }
-    assert metrics.traffic_per_second(reading(), reading(at_ns=10**9), clients=1) == {
-        "requests_per_client_s": 0
-    }
+    assert traffic_per_second(reading(), reading(at_ns=10**9), clients=1) == {"requests_per_client_s": 0}
 
 
 def test_layers_add_up_to_the_wire() -> None:
     before = reading(wire=[0] * 7)
     after = reading(delivered=10, bytes_up=500, bytes_down=2_000, connections=10,
                     wire=[720, 2_220, 520, 1_040, 10, 20, 0])  # fmt: skip
-    figures = metrics.traffic_figures(before, after, payload_bytes=128)
+    figures = traffic_figures(before, after, payload_bytes=128)
     assert figures["tls_bytes_per_tick_up"] == figures["tls_bytes_per_tick_down"] == 22
     assert figures["connections_per_1000_ticks"] == 1_000
     for way, headers in (("up", 52), ("down", 104)):
@@ -220,8 +226,8 @@ def test_layers_add_up_to_the_wire() -> None:
 
 
 def test_the_first_answer_is_per_client() -> None:
-    assert metrics.first_answer_figures([100, 200, 52, 104, 1, 2, 0], clients=2) == {
+    assert first_answer_figures([100, 200, 52, 104, 1, 2, 0], clients=2) == {
         "first_answer_wire_bytes_up": 76,
         "first_answer_wire_bytes_down": 152,
     }
-    assert metrics.first_answer_figures(None, clients=2) == {}
+    assert first_answer_figures(None, clients=2) == {}
