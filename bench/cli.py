@@ -14,8 +14,6 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from bench import environment, machine
-from bench.certificate import make_certificate
 from bench.command_line import (
     DONE,
     FAILED,
@@ -32,24 +30,26 @@ from bench.command_line import (
 from bench.compare import compare
 from bench.compare_report import as_records, notes, print_comparison
 from bench.course_cli import add_to as add_course_commands
-from bench.doctor import GOOD, LIMITED, MISSING, examine, measure_noise
 from bench.doubts import doubts
 from bench.drawing import start_matplotlib
 from bench.experiments import EXPERIMENTS
 from bench.grading.submission import SubmissionError
 from bench.judgements_cli import add_to as add_judgement_commands
+from bench.measure import environment, machine
+from bench.measure.certificate import make_certificate
+from bench.measure.conversation import listing, record
+from bench.measure.doctor import GOOD, LIMITED, MISSING, examine, measure_noise
+from bench.measure.processes import TrialFailed
+from bench.measure.schedule import digests, plan_again, plan_run
+from bench.measure.subject import running_server
 from bench.notebooks import NotebooksError, UnknownNotebook
-from bench.processes import TrialFailed
 from bench.progress import run_watched
 from bench.report import print_noise, print_run
 from bench.results.export import export_folder, export_zip
 from bench.results.files import ResultsError
 from bench.results.run import Run, find_run
 from bench.scenario import FIELDS, Scenario, ScenarioError
-from bench.schedule import digests, plan_again, plan_run
-from bench.subject import running_server
 from bench.terminal import replace_missing_signs
-from bench.trace import listing, record
 from bench.transports import TRANSPORTS
 from bench.wording import shown
 from clients.limits import raise_descriptor_limit

@@ -14,13 +14,13 @@ from IPython.display import Markdown, display
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from bench.columns import COLUMNS
+from bench.measure.processes import TrialFailed
+from bench.measure.subject import Server, running_server
+from bench.measure.trial import run_trial
 from bench.plots.base import HOUSE
-from bench.processes import TrialFailed
 from bench.results.run import Run, find_run
 from bench.scenario import Scenario
-from bench.subject import Server, running_server
 from bench.transports import TRANSPORTS
-from bench.trial import run_trial
 
 ROOT = Path(__file__).parent.parent
 LIVE_VARIABLE = "BENCH_LIVE"

@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from bench.experiments import EXPERIMENTS
-from bench.place import Cores, choose_cores
+from bench.measure.place import Cores, choose_cores
+from bench.measure.schedule import Planned, Step, execute, planned_s
 from bench.report import print_run
 from bench.results.run import Run
 from bench.scenario import PROFILES
-from bench.schedule import Planned, Step, execute, planned_s
 from bench.tables import spread
 
 

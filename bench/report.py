@@ -6,10 +6,10 @@ import pandas as pd
 from rich.console import Console
 
 from bench.columns import HEADINGS, SEARCHED, is_set, tell_field
-from bench.doctor import Noise
 from bench.doubts import belongs, tell_doubts
 from bench.experiments import EXPERIMENTS
 from bench.experiments.base import Experiment
+from bench.measure.doctor import Noise
 from bench.results.run import Run
 from bench.results.scenarios import combinations, mixed_fields
 from bench.results.statistics import POWER

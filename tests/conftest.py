@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from bench.subject import Server, running_server
+from bench.measure.subject import Server, running_server
 from bench.transports import TRANSPORTS, Transport
 from clients.base import Address, TickClient
 from clients.generator import DELIVERY_FIELDS

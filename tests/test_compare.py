@@ -16,11 +16,11 @@ from bench.columns import COLUMNS
 from bench.compare import SMALLEST_RELEVANT, Chance, Comparison
 from bench.compare_report import as_records, lead, notes, print_comparison, summary
 from bench.experiments import EXPERIMENTS
+from bench.measure.schedule import plan_run
 from bench.results.files import ResultsError
 from bench.results.run import Run
 from bench.results.statistics import interval
 from bench.scenario import PROFILES, Scenario
-from bench.schedule import plan_run
 from bench.transports import MAIN, TRANSPORTS
 from tests import ROOT
 

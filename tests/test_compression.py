@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
+from bench.measure.trial import run_trial
 from bench.scenario import Scenario, ScenarioError
 from bench.transports import MAIN, TRANSPORTS
-from bench.trial import run_trial
 from clients.base import Address, ServerError
 from clients.headers import HEADER_SETS, header_lines
 from clients.http import LARGEST_BODY_BYTES

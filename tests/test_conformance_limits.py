@@ -12,7 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from bench.subject import Server, running_server
+from bench.measure.subject import Server, running_server
 from bench.transports import Transport
 from servers.options import ServerOptions
 from tests.asking import (

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench import processes
-from bench.processes import TrialFailed
-from bench.subject import Server, running_server
+from bench.measure import processes
+from bench.measure.processes import TrialFailed
+from bench.measure.subject import Server, running_server
 from bench.transports import TRANSPORTS, Transport
 from servers.door import HEAD_TIMEOUT_S, SPARE_CONNECTIONS
 from servers.options import ServerOptions

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from bench import course
+from bench.measure.processes import TrialFailed
 from bench.notebooks import (
     FOLDER,
     NotebooksError,
@@ -27,7 +28,6 @@ from bench.notebooks import (
     read,
     run_all,
 )
-from bench.processes import TrialFailed
 from tests.prose import said, typed_figures
 from tests.waiting import LIMIT_S, interruptible
 

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.experiments.instrument import EXPERIMENT
-from bench.load import running_swarm
-from bench.processes import TrialFailed
+from bench.measure.load import running_swarm
+from bench.measure.processes import TrialFailed
+from bench.measure.subject import running_server
+from bench.measure.trial import run_trial
 from bench.results.deliveries import ARRIVED_NS, CLIENT, DUE_NS, HANDLED_NS, SEQ
 from bench.scenario import PROFILES, Scenario
-from bench.subject import running_server
 from bench.transports import TRANSPORTS
-from bench.trial import run_trial
 from clients.crowd import PEERS
 from clients.orders import Connected, Order, Window
 from clients.peers import PeerSocket, WebSocketPeer

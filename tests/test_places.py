@@ -17,8 +17,8 @@ import pytest
 from rich.text import Text
 
 from bench import cli, course
-from bench.certificate import make_certificate
 from bench.experiments import EXPERIMENTS
+from bench.measure.certificate import make_certificate
 from bench.notebooks import run_all
 from bench.plots import FIGURES, draw
 from bench.plots.base import STYLE, rendered

@@ -21,6 +21,7 @@ from matplotlib.text import Annotation, Text
 
 from bench.columns import axis_label
 from bench.experiments import EXPERIMENTS
+from bench.measure.conversation import TickMark, TraceEvent
 from bench.plots import FIGURES, draw, draw_all, one_combination, save_figures
 from bench.plots.base import HOUSE, look, plain, rendered, spread
 from bench.plots.cost import plot_frontier, plot_layers, plot_scaling
@@ -32,7 +33,6 @@ from bench.results.run import Run
 from bench.tables import experiment_table
 from bench.terminal import words
 from bench.theory import decision_map, wire_costs
-from bench.trace import TickMark, TraceEvent
 from bench.transports import MAIN, TRANSPORTS
 from tests import ROOT
 from tests.bench.results.test_run import FACTS

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
-from bench.subject import running_server
+from bench.measure.subject import running_server
 from bench.transports import TRANSPORTS
 from clients.base import Address, ServerError
 from servers.options import ServerOptions

@@ -16,8 +16,8 @@ import pytest
 from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
+from bench.measure.subject import Server, running_server
 from bench.network.capture import Packets, PacketsLost, available, capture
-from bench.subject import Server, running_server
 from bench.transports import TRANSPORTS, Transport
 from clients.base import Address, TickClient
 from clients.generator import DELIVERY_FIELDS
@@ -27,7 +27,7 @@ from clients.swarm import Swarm
 from clients.websocket import frame_length
 from servers.options import ServerOptions
 from servers.wire import encode_array, encode_tick, now_ns
-from tests.test_late_swarm import STALL_S, StallingPoller
+from tests.bench.measure.test_late_swarm import STALL_S, StallingPoller
 from tests.waiting import LIMIT_S
 
 WHY_NOT = available()

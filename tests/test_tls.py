@@ -14,11 +14,11 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.certificate import Certificate, make_certificate
+from bench.measure.certificate import Certificate, make_certificate
+from bench.measure.subject import Server
+from bench.measure.trial import run_trial
 from bench.scenario import Scenario, ScenarioError
-from bench.subject import Server
 from bench.transports import MAIN, TRANSPORTS, Transport
-from bench.trial import run_trial
 from clients.base import Address
 from clients.crowd import Crowd
 from clients.generator import DELIVERY_FIELDS

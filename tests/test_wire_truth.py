@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from bench.certificate import Certificate, make_certificate
+from bench.measure.certificate import Certificate, make_certificate
+from bench.measure.subject import Server, running_server
 from bench.network.capture import ACK, SYN, CaptureUnavailable, Packets, Totals, available, capture
-from bench.subject import Server, running_server
 from bench.transports import MAIN, TRANSPORTS, Transport
 from clients.base import Address
 from clients.stamped_socket import SocketFactory, StampedSocket, WireCounts, measure_clock_offset

@@ -7,8 +7,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.measure.conversation import TraceEvent
 from bench.plots.base import INK, POINTS_PER_INCH, colour, label, new_axes, new_figure, rendered, styled
-from bench.trace import TraceEvent
 
 ARROW_GAP = 2.0
 """Least distance between two arrows, in font sizes."""
@@ -26,7 +26,7 @@ def plot_sequence(
     says; ``bench wire`` lists the instants.
 
     Args:
-        events: What was recorded (see bench/trace.py).
+        events: What was recorded (see bench/measure/conversation.py).
         transport: Whose it is.
         until_ms: Show what happens until then; by default all.
         ax: Where to draw; by default in a new figure.

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.experiments import EXPERIMENTS
+from bench.measure.schedule import plan_run, planned_s
+from bench.measure.trial import choose_window
 from bench.scenario import FIELDS, PROFILES, Scenario, ScenarioError, parse_value
-from bench.schedule import plan_run, planned_s
 from bench.transports import MAIN, TRANSPORTS
-from bench.trial import choose_window
 from servers.plan import due_times
 
 

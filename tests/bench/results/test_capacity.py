@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from bench.columns import COLUMNS
 from bench.doubts import doubts
 from bench.experiments import clients
-from bench.processes import TrialFailed
+from bench.measure.processes import TrialFailed
+from bench.measure.schedule import Planned, execute
+from bench.measure.trial import Trial
 from bench.results.capacity import Search, Tried, capacities, fit, next_clients, ratio_of, tried
 from bench.results.estimates import estimate, single_trials
 from bench.results.run import Run
 from bench.results.statistics import Interval
 from bench.scenario import Scenario
-from bench.schedule import Planned, execute
-from bench.trial import Trial
 
 FACTS: dict[str, Any] = {
     "profile": "quick", "seed": 3, "experiments": ["clients"], "transports": ["websocket"], "overrides": {},

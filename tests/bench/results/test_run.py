@@ -13,14 +13,14 @@ import pytest
 
 from bench.columns import COLUMNS
 from bench.doubts import doubts
-from bench.processes import TrialFailed
+from bench.measure.processes import TrialFailed
+from bench.measure.schedule import execute, plan_run
+from bench.measure.trial import Trial
 from bench.results.estimates import summarise
 from bench.results.export import export_folder
 from bench.results.files import ResultsError
 from bench.results.run import REFERENCE, Run, find_run
 from bench.scenario import Scenario
-from bench.schedule import execute, plan_run
-from bench.trial import Trial
 
 FACTS: dict[str, Any] = {
     "profile": "quick", "seed": 3, "experiments": ["freshness"], "transports": ["websocket"], "overrides": {},

@@ -11,14 +11,15 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from bench import course, machine
+from bench import course
 from bench.cli import main
+from bench.measure import machine
+from bench.measure.schedule import digests, plan_again, plan_run
 from bench.report import print_run
 from bench.results import run as run_module
 from bench.results.export import export_folder
 from bench.results.files import ResultsError
 from bench.results.run import Run, find_run, reference_folder
-from bench.schedule import digests, plan_again, plan_run
 from tests import ROOT
 from tests.bench.results.test_run import FACTS, fake_deliveries, fake_row
 
@@ -238,14 +239,14 @@ def test_the_commit_is_this_project_s_or_none(tmp_path: Path, monkeypatch: pytes
     git(tmp_path, "commit", "-m", "mine")
 
     def commit_of(root: Path) -> str:
-        (root / "bench").mkdir(parents=True, exist_ok=True)
-        (root / "bench" / "machine.py").touch()
-        monkeypatch.setattr(machine, "__file__", str(root / "bench" / "machine.py"))
+        (root / "bench" / "measure").mkdir(parents=True, exist_ok=True)
+        (root / "bench" / "measure" / "machine.py").touch()
+        monkeypatch.setattr(machine, "__file__", str(root / "bench" / "measure" / "machine.py"))
         return machine._git_commit()
 
     assert commit_of(tmp_path / ".venv" / "lib" / "site-packages") == ""
     assert commit_of(tmp_path) == ""  # at its top, but no file of it
-    git(tmp_path, "add", "bench/machine.py")
+    git(tmp_path, "add", "bench/measure/machine.py")
     git(tmp_path, "commit", "-m", "the project")
     assert commit_of(tmp_path) != ""
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from bench import theory
+from bench.measure.trial import run_trial
 from bench.results.deliveries import ARRIVED_NS, DUE_NS
 from bench.results.run import QUANTILES_KEPT, REFERENCE, Run
 from bench.scenario import Scenario
 from bench.theory import Latency, Link
 from bench.theory.traffic import DELAYED_ACK_S
 from bench.transports import TRANSPORTS
-from bench.trial import run_trial
 from servers.wire import MAX_BATCH_BYTES
 from tests import ROOT
 

@@ -9,15 +9,15 @@ import pytest
 
 from bench.cli import parse_overrides
 from bench.columns import COLUMNS
-from bench.processes import TrialFailed
+from bench.measure.processes import TrialFailed
+from bench.measure.schedule import plan_run
+from bench.measure.trial import choose_window
 from bench.results.deliveries import WindowTicks
 from bench.results.figures import rows_played
 from bench.scenario import Scenario, ScenarioError
-from bench.schedule import plan_run
 from bench.tables import tell_rows
 from bench.theory.replay import most_within
 from bench.transports import TRANSPORTS
-from bench.trial import choose_window
 from clients.orders import Window
 from clients.stream import Arrival
 from servers import __main__ as server
@@ -25,7 +25,7 @@ from servers.options import ServerOptions
 from servers.plan import due_times
 from servers.recording import RecordingError, read_recording
 from servers.wire import Tick, encode_tick, now_ns
-from tests.test_trial import FakeWorld
+from tests.bench.measure.test_trial import FakeWorld
 
 S = 1_000_000_000
 

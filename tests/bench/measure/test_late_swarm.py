@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.measure.subject import Server
 from bench.results.deliveries import (
     ARRIVED_NS,
     DUE_NS,
@@ -19,7 +20,6 @@ from bench.results.deliveries import (
     in_window,
 )
 from bench.results.figures import lag_p99_ms, latency_figures, stamp_shared_ratio
-from bench.subject import Server
 from bench.transports import TRANSPORTS
 from clients.base import Address
 from clients.generator import DELIVERY_FIELDS

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench.place import choose_cores
+from bench.measure.place import choose_cores
+from bench.measure.trial import run_trial
 from bench.scenario import Scenario
-from bench.trial import run_trial
 
 pytestmark = pytest.mark.alone
 

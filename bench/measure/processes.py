@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import psutil
 
-from bench.environment import process_environment, python_command
+from bench.measure.environment import process_environment, python_command
 from servers.wire import now_ns
 
 START_TIMEOUT_S = 30.0

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.experiments import EXPERIMENTS
-from bench.place import Cores, choose_cores
-from bench.processes import TrialFailed
+from bench.measure.place import Cores, choose_cores
+from bench.measure.processes import TrialFailed
+from bench.measure.trial import Trial, run_trial
 from bench.results.capacity import Search, Tried, is_disturbed, next_clients, tried
 from bench.results.files import RUN_JSON, ResultsError
 from bench.results.run import Run
 from bench.scenario import FIELDS, PROFILES, Scenario
 from bench.transports import TRANSPORTS
-from bench.trial import Trial, run_trial
 from servers.recording import recording_digest
 
 ATTEMPTS = 2

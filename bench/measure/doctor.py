@@ -17,16 +17,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import psutil
 
-from bench import machine
-from bench.environment import process_environment, python_command
+from bench.measure import machine
+from bench.measure.environment import process_environment, python_command
+from bench.measure.place import choose_cores, usable_cores
+from bench.measure.processes import TrialFailed
+from bench.measure.quota import read_quota
+from bench.measure.trial import run_trial
 from bench.network import capture
-from bench.place import choose_cores, usable_cores
-from bench.processes import TrialFailed
-from bench.quota import read_quota
 from bench.results.statistics import CONFIDENCE, Interval, detectable_ratio, per_figure, ratio_interval
 from bench.results.validity import tell_condition
 from bench.scenario import Scenario
-from bench.trial import run_trial
 from clients.limits import SPARE_DESCRIPTORS
 from clients.stamped_socket import StampedSocket, measure_clock_offset
 from servers.base import BACKLOG

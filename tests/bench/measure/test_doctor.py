@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench import doctor
-from bench.doctor import GOOD, LIMITED, MISSING, Noise, examine, measure_noise
+from bench.measure import doctor
+from bench.measure.doctor import GOOD, LIMITED, MISSING, Noise, examine, measure_noise
+from bench.measure.trial import Trial
 from bench.report import print_noise
 from bench.results.statistics import Interval
-from bench.trial import Trial
 from clients import stamped_socket
 
 

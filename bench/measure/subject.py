@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench.processes import START_TIMEOUT_S, Process, TrialFailed
+from bench.measure.processes import START_TIMEOUT_S, Process, TrialFailed
 from servers.options import ServerOptions
 
 

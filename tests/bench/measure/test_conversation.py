@@ -7,9 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from bench.measure.conversation import (
+    TickMark,
+    TraceEvent,
+    _Heard,
+    decode,
+    frame_headers,
+    listing,
+    record,
+)
 from bench.results.run import Run
 from bench.scenario import ScenarioError
-from bench.trace import TickMark, TraceEvent, _Heard, decode, frame_headers, listing, record
 from bench.transports import MAIN, TRANSPORTS
 from servers.wire import TickStamp
 from tests import ROOT

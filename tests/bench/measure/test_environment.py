@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from bench import processes
-from bench.doctor import GOOD, LIMITED, examine
-from bench.environment import process_environment, python_command, recorded
-from bench.load import running_swarm
+from bench.measure import processes
+from bench.measure.doctor import GOOD, LIMITED, examine
+from bench.measure.environment import process_environment, python_command, recorded
+from bench.measure.load import running_swarm
+from bench.measure.subject import running_server
+from bench.measure.trial import run_trial
 from bench.results.validity import CONDITIONS, tell_condition
 from bench.scenario import Scenario
-from bench.subject import running_server
-from bench.trial import run_trial
 from servers.conditions import conditions
 from servers.options import ServerOptions
 from tests import ROOT

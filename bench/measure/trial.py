@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.certificate import make_certificate
-from bench.load import SwarmProcess, running_swarm
-from bench.machine import CoreTimes, core_times, listen_overflows
-from bench.place import Cores, usable_cores
-from bench.processes import CPU_CLOCK, TrialFailed
-from bench.quota import read_quota, throttling
+from bench.measure.certificate import make_certificate
+from bench.measure.load import SwarmProcess, running_swarm
+from bench.measure.machine import CoreTimes, core_times, listen_overflows
+from bench.measure.place import Cores, usable_cores
+from bench.measure.processes import CPU_CLOCK, TrialFailed
+from bench.measure.quota import read_quota, throttling
+from bench.measure.subject import Server, running_server
 from bench.results import figures
 from bench.results.deliveries import (
     ARRIVED_NS,
@@ -33,7 +34,6 @@ from bench.results.deliveries import (
 from bench.results.figures import rows_played
 from bench.results.validity import judge
 from bench.scenario import Scenario
-from bench.subject import Server, running_server
 from bench.theory.replay import ROUNDING_S
 from bench.transports import TRANSPORTS
 from clients.generator import DELIVERY_FIELDS

@@ -7,8 +7,8 @@ HTTP and WebSocket, without TCP/IP headers; ``bench/network/capture.py`` sees th
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from bench.measure.subject import running_server
 from bench.scenario import Scenario, ScenarioError
-from bench.subject import running_server
 from bench.transports import TRANSPORTS
 from clients.base import Address, TickClient, Ticks
 from clients.stamped_socket import measure_clock_offset

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.processes import TrialFailed, Usage
+from bench.measure.processes import TrialFailed, Usage
+from bench.measure.trial import choose_window, run_trial
 from bench.results.validity import judge
 from bench.scenario import Scenario
-from bench.trial import choose_window, run_trial
 from clients.orders import Connected, Message, Order, Reading, Report, Window
 
 S = 1_000_000_000

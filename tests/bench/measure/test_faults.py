@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from bench.load import SwarmProcess, running_swarm
-from bench.place import choose_cores
-from bench.processes import TrialFailed
+from bench.measure.load import SwarmProcess, running_swarm
+from bench.measure.place import choose_cores
+from bench.measure.processes import TrialFailed
+from bench.measure.subject import Server, running_server
+from bench.measure.trial import Trial, run_trial
 from bench.scenario import Scenario
-from bench.subject import Server, running_server
-from bench.trial import Trial, run_trial
 
 pytestmark = pytest.mark.alone
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from bench.place import usable_cores
-from bench.quota import read_quota
+from bench.measure.place import usable_cores
+from bench.measure.quota import read_quota
 from clients.stamped_socket import KERNEL_STAMPS
 
 LIBRARIES = ("aiohttp", "websockets", "uvloop", "httptools", "msgspec", "numpy", "pandas", "pyarrow")
@@ -122,9 +122,9 @@ def _git_commit() -> str:
 
     Where it was installed into, or copied to, may lie in another repository, whose commit says nothing of it.
     """
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     top = _git(root, "rev-parse", "--show-toplevel")
-    if not top or Path(top).resolve() != root or not _git(root, "ls-files", "--", "bench/machine.py"):
+    if not top or Path(top).resolve() != root or not _git(root, "ls-files", "--", "bench/measure/machine.py"):
         return ""
     return _git(root, "describe", "--always", "--dirty")
 

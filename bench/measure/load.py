@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from bench.processes import Process, TrialFailed
+from bench.measure.processes import Process, TrialFailed
 from bench.scenario import GENERATORS
 from clients import orders
 
