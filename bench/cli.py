@@ -27,13 +27,10 @@ from bench.command_line import (
     parse_overrides,
     sort_names,
 )
-from bench.compare import compare
-from bench.compare_report import as_records, notes, print_comparison
 from bench.course_cli import add_to as add_course_commands
-from bench.doubts import doubts
-from bench.drawing import start_matplotlib
 from bench.experiments import EXPERIMENTS
 from bench.grading.submission import SubmissionError
+from bench.judge.compare import compare
 from bench.judgements_cli import add_to as add_judgement_commands
 from bench.measure import environment, machine
 from bench.measure.certificate import make_certificate
@@ -43,13 +40,16 @@ from bench.measure.processes import TrialFailed
 from bench.measure.schedule import digests, plan_again, plan_run
 from bench.measure.subject import running_server
 from bench.notebooks import NotebooksError, UnknownNotebook
-from bench.progress import run_watched
-from bench.report import print_noise, print_run
+from bench.report.comparison import as_records, notes, print_comparison
+from bench.report.doubts import doubts
+from bench.report.matplotlib_start import start_matplotlib
+from bench.report.progress import run_watched
+from bench.report.summary import print_noise, print_run
+from bench.report.terminal import replace_missing_signs
 from bench.results.export import export_folder, export_zip
 from bench.results.files import ResultsError
 from bench.results.run import Run, find_run
 from bench.scenario import FIELDS, Scenario, ScenarioError
-from bench.terminal import replace_missing_signs
 from bench.transports import TRANSPORTS
 from bench.wording import shown
 from clients.limits import raise_descriptor_limit
@@ -354,7 +354,7 @@ add_judgement_commands(app)
 def plot(name: RunArgument = None, results: ResultsOption = Path("results")) -> None:
     """Draw the figures of a run, as PNG and SVG, into its folder figures."""
     start_matplotlib()
-    from bench.plots import save_figures  # takes a second
+    from bench.report.plots.figures import save_figures  # takes a second
 
     written = save_figures(Run.open(find_run(results, name)))
     for path in written:
@@ -367,7 +367,7 @@ def plot(name: RunArgument = None, results: ResultsOption = Path("results")) -> 
 def report_(name: RunArgument = None, results: ResultsOption = Path("results")) -> None:
     """Write a run as one page, report.html in its folder, that opens without a network."""
     start_matplotlib()
-    from bench.page import write_page  # takes a second
+    from bench.report.page import write_page  # takes a second
 
     out.print(str(write_page(Run.open(find_run(results, name)))), soft_wrap=True)
 
@@ -394,6 +394,6 @@ def wire(
         out.print("\n".join(map(shown, listing(events))), soft_wrap=True)
     if figure is not None:
         start_matplotlib()
-        from bench.plots.sequence import save_sequence  # takes a second
+        from bench.report.plots.sequence import save_sequence  # takes a second
 
         save_sequence(traces, figure)

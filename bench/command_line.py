@@ -11,8 +11,8 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from bench.experiments import EXPERIMENTS
+from bench.report.terminal import new_console
 from bench.scenario import FIELDS, parse_value
-from bench.terminal import new_console
 from bench.transports import MAIN, TRANSPORTS
 from servers.interrupts import INTERRUPTED
 

@@ -17,7 +17,7 @@ from bench.columns import COLUMNS
 from bench.measure.processes import TrialFailed
 from bench.measure.subject import Server, running_server
 from bench.measure.trial import run_trial
-from bench.plots.base import HOUSE
+from bench.report.plots.base import HOUSE
 from bench.results.run import Run, find_run
 from bench.scenario import Scenario
 from bench.transports import TRANSPORTS

@@ -8,8 +8,8 @@ import typer
 from bench.grading.report import grade_and_report
 from bench.grading.supervise import TIME_LIMIT_S
 from bench.notebooks import open_lab
+from bench.report.terminal import new_console
 from bench.slides import build_decks
-from bench.terminal import new_console
 
 Format = Literal["text", "json", "junit", "gradescope"]
 

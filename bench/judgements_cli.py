@@ -12,13 +12,21 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bench import claims as notes
-from bench.claim_verdicts import FAILS, HOLDS
-from bench.claim_verdicts import WITHIN_LIMITS as HOLDS_WITHIN_LIMITS
-from bench.literature import FALLS, PUBLICATIONS, STANDS, WITHIN_LIMITS, Judgement, Publication, as_record
+from bench.judge import claims as notes
+from bench.judge.claim_judges import FAILS, HOLDS
+from bench.judge.claim_judges import WITHIN_LIMITS as HOLDS_WITHIN_LIMITS
+from bench.judge.literature import (
+    FALLS,
+    PUBLICATIONS,
+    STANDS,
+    WITHIN_LIMITS,
+    Judgement,
+    Publication,
+    as_record,
+)
+from bench.report.terminal import new_console, print_table
 from bench.results.evidence import Evidence
 from bench.results.run import Run, find_run
-from bench.terminal import new_console, print_table
 
 STYLES = {
     STANDS: "green",

@@ -5,13 +5,21 @@ from typing import Any
 
 import pytest
 
-from bench import literature
-from bench.literature import FALLS, NOT_JUDGED, PUBLICATIONS, STANDS, WITHIN_LIMITS, Judgement, lubbers_greco
-from bench.literature.base import distance_ratio, middle, worst
-from bench.literature.base import judged as verdict_on
+from bench.judge import literature
+from bench.judge.costs import busy_trials, poll_costs
+from bench.judge.literature import (
+    FALLS,
+    NOT_JUDGED,
+    PUBLICATIONS,
+    STANDS,
+    WITHIN_LIMITS,
+    Judgement,
+    lubbers_greco,
+)
+from bench.judge.literature.base import distance_ratio, middle, worst
+from bench.judge.literature.base import judged as verdict_on
 from bench.results.evidence import Evidence
 from bench.results.run import REFERENCE, Run
-from bench.server_costs import busy_trials, poll_costs
 from bench.theory import websocket_header_bytes
 from bench.wording import number
 from tests import ROOT

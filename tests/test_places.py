@@ -20,10 +20,10 @@ from bench import cli, course
 from bench.experiments import EXPERIMENTS
 from bench.measure.certificate import make_certificate
 from bench.notebooks import run_all
-from bench.plots import FIGURES, draw
-from bench.plots.base import STYLE, rendered
+from bench.report.plots.base import STYLE, rendered
+from bench.report.plots.figures import FIGURES, draw
+from bench.report.terminal import new_console, shown
 from bench.results.run import REFERENCE, Run
-from bench.terminal import new_console, shown
 from bench.transports import TRANSPORTS
 from clients.base import Address
 from clients.stream import AddressError, ServerUrl, read_url

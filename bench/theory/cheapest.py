@@ -3,7 +3,7 @@
 A cost is what one client takes in a second, in wire bytes or in processor time. Push pays for each tick and
 each heartbeat; a held request for each tick, and for each hold that ends in vain; polling for each interval,
 and a little for each tick. Push and held requests keep any promise here, since the way takes no time; polling
-keeps it by its interval. A way that takes time moves where polling begins by as much (bench/decision.py).
+keeps it by its interval. A way that takes time moves where polling begins by as much (bench/judge/choice.py).
 """
 
 import math

@@ -10,13 +10,13 @@ from bench.columns import FIGURE_COLUMNS, tell_field
 from bench.experiments import EXPERIMENTS
 from bench.experiments.rate import FIXED, SLOW_HZ, tell_turned
 from bench.measure.schedule import plan_run
-from bench.report import findings
+from bench.report.summary import findings
+from bench.report.tables import experiment_table, predictions, tell_fixed
+from bench.report.terminal import words
 from bench.results.estimates import summarise
 from bench.results.scenarios import combinations, mixed_fields, varied_axes
 from bench.results.statistics import Interval
 from bench.scenario import FIELDS, PROFILES, Scenario
-from bench.tables import experiment_table, predictions, tell_fixed
-from bench.terminal import words
 from bench.theory import Bounds
 from bench.transports import MAIN
 from bench.wording import number

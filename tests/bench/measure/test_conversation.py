@@ -21,8 +21,8 @@ from bench.scenario import ScenarioError
 from bench.transports import MAIN, TRANSPORTS
 from servers.wire import TickStamp
 from tests import ROOT
+from tests.bench.report.test_page import small_run
 from tests.commands import Done, run_bench
-from tests.test_report_page import small_run
 
 REFERENCE = ROOT / "results" / "reference"
 FRAME = b"\x81\x7e\x00\x82" + b"x" * 130

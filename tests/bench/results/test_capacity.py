@@ -11,11 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bench.columns import COLUMNS
-from bench.doubts import doubts
 from bench.experiments import clients
 from bench.measure.processes import TrialFailed
 from bench.measure.schedule import Planned, execute
 from bench.measure.trial import Trial
+from bench.report.doubts import doubts
 from bench.results.capacity import Search, Tried, capacities, fit, next_clients, ratio_of, tried
 from bench.results.estimates import estimate, single_trials
 from bench.results.run import Run

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from bench.cli import main
 from bench.columns import COLUMNS, REQUIRED_COLUMNS
-from bench.report import print_run
+from bench.report.summary import print_run
 from bench.results.export import export_folder, export_zip
 from bench.results.files import LARGEST_FILE_BYTES, ResultsError
 from bench.results.run import Run, find_run

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from bench.columns import COLUMNS
-from bench.doubts import doubts
 from bench.measure.processes import TrialFailed
 from bench.measure.schedule import execute, plan_run
 from bench.measure.trial import Trial
+from bench.report.doubts import doubts
 from bench.results.estimates import summarise
 from bench.results.export import export_folder
 from bench.results.files import ResultsError

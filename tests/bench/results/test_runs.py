@@ -15,7 +15,7 @@ from bench import course
 from bench.cli import main
 from bench.measure import machine
 from bench.measure.schedule import digests, plan_again, plan_run
-from bench.report import print_run
+from bench.report.summary import print_run
 from bench.results import run as run_module
 from bench.results.export import export_folder
 from bench.results.files import ResultsError

@@ -12,10 +12,10 @@ from bench.columns import COLUMNS
 from bench.measure.processes import TrialFailed
 from bench.measure.schedule import plan_run
 from bench.measure.trial import choose_window
+from bench.report.tables import tell_rows
 from bench.results.deliveries import WindowTicks
 from bench.results.figures import rows_played
 from bench.scenario import Scenario, ScenarioError
-from bench.tables import tell_rows
 from bench.theory.replay import most_within
 from bench.transports import TRANSPORTS
 from clients.orders import Window
