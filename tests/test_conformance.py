@@ -12,7 +12,7 @@ from aiohttp.http import SERVER_SOFTWARE
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from bench.theory import array_bytes, response_head_bytes
+from bench.theory.traffic import array_bytes, response_head_bytes
 from bench.transports import TRANSPORTS, Transport
 from servers.wire import TickStamp, now_ns
 from tests.asking import (

@@ -20,7 +20,7 @@ from bench.judge.literature.base import distance_ratio, middle, worst
 from bench.judge.literature.base import judged as verdict_on
 from bench.results.evidence import Evidence
 from bench.results.run import REFERENCE, Run
-from bench.theory import websocket_header_bytes
+from bench.theory.traffic import websocket_header_bytes
 from bench.wording import number
 from tests import ROOT
 from tests.synthetic import synthetic_run, trial

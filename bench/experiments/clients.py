@@ -18,9 +18,9 @@ from bench.results.capacity import Search, capacities, ratio_of, round_clients
 from bench.results.estimates import estimate
 from bench.results.statistics import Interval
 from bench.scenario import Profile
-from bench.theory import (
+from bench.theory.break_even import equal_bytes_interval_s
+from bench.theory.traffic import (
     array_bytes,
-    equal_bytes_interval_s,
     polling_traffic,
     push_traffic,
     request_bytes,

@@ -11,7 +11,8 @@ import pandas as pd
 from bench.experiments.base import Design, Experiment, Row, each, for_each_row, poll_cycle_s
 from bench.results.estimates import estimate, ratio
 from bench.scenario import FIELDS, Profile
-from bench.theory import Link, polling_latency
+from bench.theory.distribution import Link
+from bench.theory.latency import polling_latency
 from bench.transports import TRANSPORTS
 from bench.wording import number, times
 

@@ -13,12 +13,8 @@ import pandas as pd
 from bench.experiments.base import Design, Experiment, Row, for_each_row
 from bench.results.estimates import both_ways, estimate, single_trials
 from bench.scenario import FEWEST_PERIODS, Profile
-from bench.theory import (
-    heartbeat_bytes_per_s,
-    idle_polling_bytes_per_s,
-    request_bytes,
-    response_head_bytes,
-)
+from bench.theory.break_even import heartbeat_bytes_per_s, idle_polling_bytes_per_s
+from bench.theory.traffic import request_bytes, response_head_bytes
 from bench.transports import TRANSPORTS
 from bench.wording import number
 

@@ -10,7 +10,7 @@ from bench.experiments import freshness
 from bench.experiments.base import Design, Experiment, each, for_each_row, poll_cycle_s
 from bench.results.estimates import estimate
 from bench.scenario import Profile
-from bench.theory import SEGMENT_HEADER_BYTES
+from bench.theory.traffic import SEGMENT_HEADER_BYTES
 from bench.wording import number
 
 

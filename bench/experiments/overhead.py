@@ -12,11 +12,11 @@ import pandas as pd
 from bench.experiments.base import Design, Experiment, Row, for_each_row, is_plain, poll_cycle_s
 from bench.results.estimates import both_ways, estimate, single_trials
 from bench.scenario import Profile
-from bench.theory import (
+from bench.theory.break_even import heartbeat_bytes_per_s
+from bench.theory.traffic import (
     Bounds,
     Traffic,
     array_bytes,
-    heartbeat_bytes_per_s,
     long_polling_traffic,
     polling_traffic,
     push_traffic,

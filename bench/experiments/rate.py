@@ -16,7 +16,8 @@ from bench.experiments.base import Design, Experiment, Row, each, for_each_row, 
 from bench.results.estimates import both_ways, estimate, single_trials
 from bench.results.statistics import Interval
 from bench.scenario import Profile
-from bench.theory import SEGMENT_HEADER_BYTES, long_polling_ticks_per_answer, polling_ticks_per_answer
+from bench.theory.requests import long_polling_ticks_per_answer, polling_ticks_per_answer
+from bench.theory.traffic import SEGMENT_HEADER_BYTES
 from bench.transports import TRANSPORTS
 from bench.wording import number
 

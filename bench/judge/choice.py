@@ -11,17 +11,17 @@ import pandas as pd
 from bench.judge.costs import busy_trials, delivery_costs, poll_costs
 from bench.results.estimates import estimate
 from bench.results.evidence import Evidence, NotMeasured
-from bench.theory import (
+from bench.theory.break_even import equal_bytes_interval_s
+from bench.theory.cheapest import (
     QUANTILE,
     Cost,
     Work,
     cpu_costs,
     decision_map,
-    equal_bytes_interval_s,
     polling_from_s,
-    push_traffic,
     wire_costs,
 )
+from bench.theory.traffic import push_traffic
 from bench.transports import MAIN, TRANSPORTS
 from bench.wording import number
 

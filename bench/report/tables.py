@@ -26,7 +26,7 @@ from bench.results.run import Run
 from bench.results.scenarios import varied_axes
 from bench.results.statistics import Interval
 from bench.scenario import FIELDS
-from bench.theory import Bounds
+from bench.theory.traffic import Bounds
 from bench.transports import TRANSPORTS
 from bench.wording import number
 

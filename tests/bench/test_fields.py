@@ -17,7 +17,7 @@ from bench.results.estimates import summarise
 from bench.results.scenarios import combinations, mixed_fields, varied_axes
 from bench.results.statistics import Interval
 from bench.scenario import FIELDS, PROFILES, Scenario
-from bench.theory import Bounds
+from bench.theory.traffic import Bounds
 from bench.transports import MAIN
 from bench.wording import number
 from tests.synthetic import synthetic_run, trial

@@ -5,7 +5,7 @@ import math
 from bench.experiments import overhead
 from bench.judge.literature.base import Judgement, Publication, judged, worst
 from bench.results.evidence import Evidence, NotMeasured, asked_once
-from bench.theory import SEGMENT_HEADER_BYTES, array_bytes
+from bench.theory.traffic import SEGMENT_HEADER_BYTES, array_bytes
 from bench.wording import number
 
 CLIENTS, INTERVAL_S, REQUEST_BYTES = 10_000, 60, 850

@@ -8,14 +8,9 @@ from bench.experiments import overhead
 from bench.judge.literature.base import Judgement, Publication, judged, worst
 from bench.results.estimates import estimate
 from bench.results.evidence import Evidence, NotMeasured, asked_once
-from bench.theory import (
-    SEGMENT_HEADER_BYTES,
-    Link,
-    array_bytes,
-    paused_polling_latency,
-    websocket_header_bytes,
-)
-from bench.theory.traffic import DELAYED_ACK_S
+from bench.theory.distribution import Link
+from bench.theory.latency import paused_polling_latency
+from bench.theory.traffic import DELAYED_ACK_S, SEGMENT_HEADER_BYTES, array_bytes, websocket_header_bytes
 from bench.wording import number
 
 CLIENTS = (1_000, 10_000, 100_000)

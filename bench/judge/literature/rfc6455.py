@@ -2,7 +2,7 @@
 
 from bench.judge.literature.base import FALLS, NOT_JUDGED, STANDS, WITHIN_LIMITS, Judgement, Publication
 from bench.results.evidence import Evidence
-from bench.theory import array_bytes, websocket_header_bytes
+from bench.theory.traffic import array_bytes, websocket_header_bytes
 from bench.transports import TRANSPORTS
 from bench.wording import number
 

@@ -8,7 +8,8 @@ import pandas as pd
 from bench.judge.costs import PollCost, busy_trials, delivery_costs, poll_costs
 from bench.judge.literature.base import Judgement, Publication, judged, middle
 from bench.results.evidence import Evidence, NotMeasured
-from bench.theory import QUANTILE, crossover_latency_s, polling_clients_per_core, push_clients_per_core
+from bench.theory.break_even import crossover_latency_s, polling_clients_per_core, push_clients_per_core
+from bench.theory.cheapest import QUANTILE
 from bench.transports import TRANSPORTS
 from bench.wording import number, tell_span
 

@@ -29,7 +29,8 @@ from bench.results.estimates import (
 from bench.results.evidence import Evidence, NotMeasured
 from bench.results.run import Run
 from bench.results.scenarios import varied_axes
-from bench.theory import Link, short_polling_latency
+from bench.theory.distribution import Link
+from bench.theory.latency import short_polling_latency
 from bench.transports import TRANSPORTS
 
 AGE_SECONDS, AGE_CYCLES = 2.0, 3.0

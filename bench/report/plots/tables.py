@@ -7,14 +7,9 @@ from bench.experiments import clients
 from bench.report.plots.base import in_order, label
 from bench.results.capacity import capacities
 from bench.results.estimates import estimate
-from bench.theory import (
-    Link,
-    array_bytes,
-    polling_traffic,
-    request_bytes,
-    response_head_bytes,
-    short_polling_latency,
-)
+from bench.theory.distribution import Link
+from bench.theory.latency import short_polling_latency
+from bench.theory.traffic import array_bytes, polling_traffic, request_bytes, response_head_bytes
 
 
 def polling_frontier(trials: pd.DataFrame, push_ms: float) -> pd.DataFrame | None:

@@ -11,21 +11,20 @@ from hypothesis import strategies as st
 
 from bench.judge.choice import MOVED_RATIO, TOUCH, Touch, cpu_chart, equal_bytes_s, wire_chart
 from bench.results.evidence import Evidence, NotMeasured
-from bench.theory import (
+from bench.theory.break_even import crossover_latency_s, equal_bytes_interval_s
+from bench.theory.cheapest import (
     QUANTILE,
-    Link,
     Work,
     cpu_costs,
-    crossover_latency_s,
     decision_map,
-    equal_bytes_interval_s,
     longest_interval_s,
     polling_from_s,
-    push_traffic,
     ranked,
-    short_polling_latency,
     wire_costs,
 )
+from bench.theory.distribution import Link
+from bench.theory.latency import short_polling_latency
+from bench.theory.traffic import push_traffic
 from bench.transports import MAIN
 from bench.wording import number
 from tests.synthetic import synthetic_run, trial

@@ -32,7 +32,7 @@ from bench.report.plots.server import plot_capacity, plot_libraries
 from bench.report.tables import experiment_table
 from bench.report.terminal import words
 from bench.results.run import Run
-from bench.theory import decision_map, wire_costs
+from bench.theory.cheapest import decision_map, wire_costs
 from bench.transports import MAIN, TRANSPORTS
 from tests import ROOT
 from tests.bench.results.test_run import FACTS

@@ -6,13 +6,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import theory
 from bench.measure.trial import run_trial
 from bench.results.deliveries import ARRIVED_NS, DUE_NS
 from bench.results.run import QUANTILES_KEPT, REFERENCE, Run
 from bench.scenario import Scenario
-from bench.theory import Latency, Link
-from bench.theory.traffic import DELAYED_ACK_S
+from bench.theory.age import source_age_ms
+from bench.theory.distribution import Latency, Link
+from bench.theory.latency import paused_polling_latency, polling_latency, short_polling_latency
+from bench.theory.requests import long_polling_ticks_per_answer, polling_ticks_per_answer
+from bench.theory.traffic import (
+    DELAYED_ACK_S,
+    Traffic,
+    long_polling_traffic,
+    polling_traffic,
+    push_traffic,
+    request_bytes,
+)
 from bench.transports import TRANSPORTS
 from servers.wire import MAX_BATCH_BYTES
 from tests import ROOT
@@ -96,7 +105,7 @@ def test_latency_of_short_polling(row: dict[str, Any]) -> None:
     latencies_ms = RUN.latency_quantiles(row)
     if latencies_ms.iloc[0] > KS_TOLERANCE * cycle_s(row) * 1e3:
         pytest.skip(f"the answer's way, {latencies_ms.iloc[0]:.1f} ms, is no small part of the interval")
-    model = theory.polling_latency(cycle_s(row), Link())
+    model = polling_latency(cycle_s(row), Link())
     assert row["latency_mean_ms"] == pytest.approx(model.mean_ms, rel=MEAN_TOLERANCE)
     if row["latency_p50_ms"] is not None:  # a few ticks do not carry a median
         assert row["latency_p50_ms"] == pytest.approx(model.quantile_ms(0.5), rel=MEAN_TOLERANCE)
@@ -107,7 +116,7 @@ def test_latency_of_short_polling(row: dict[str, Any]) -> None:
 def test_age_of_steady_ticks_is_their_latency_and_half_a_period(row: dict[str, Any]) -> None:
     """Little's law (bench/theory/age.py): whatever the transport, and however slow the machine was."""
     assert row["aoi_mean_ms"] == pytest.approx(
-        row["latency_mean_ms"] + theory.source_age_ms(row["rate_hz"]), rel=COUNT_TOLERANCE
+        row["latency_mean_ms"] + source_age_ms(row["rate_hz"]), rel=COUNT_TOLERANCE
     )
 
 
@@ -117,11 +126,11 @@ def test_age_of_steady_ticks_is_their_latency_and_half_a_period(row: dict[str, A
 @pytest.mark.parametrize("row", [*SHORT_POLLING, *LONG_POLLING])
 def test_requests_per_tick(row: dict[str, Any]) -> None:
     if TRANSPORTS[row["transport"]].protocol == "short_polling":
-        answers = theory.polling_ticks_per_answer(row["rate_hz"], cycle_s(row))
+        answers = polling_ticks_per_answer(row["rate_hz"], cycle_s(row))
         tolerance = COUNT_TOLERANCE if row["poll_interval_s"] else MEAN_TOLERANCE
     else:
         gap_s = 2 * row["latency_max_ms"] / 1e3
-        answers = theory.long_polling_ticks_per_answer(row["rate_hz"], gap_s, hold_s=row["hold_s"])
+        answers = long_polling_ticks_per_answer(row["rate_hz"], gap_s, hold_s=row["hold_s"])
         tolerance = COUNT_TOLERANCE
     assert row["requests_per_tick"] == pytest.approx(answers.requests_per_tick, rel=tolerance)
 
@@ -135,19 +144,19 @@ def head_bytes(row: dict[str, Any]) -> float:
     return float(row["app_bytes_per_tick_down"] * ticks - ticks * (row["payload_bytes"] + 1) - 1)
 
 
-def asking_traffic(row: dict[str, Any]) -> theory.Traffic:
+def asking_traffic(row: dict[str, Any]) -> Traffic:
     protocol = TRANSPORTS[row["transport"]].protocol
     settings = {"headers": row["headers"], "cookie_bytes": row["cookie_bytes"]}
     if protocol == "long_polling":
         settings["hold_s"] = row["hold_s"]
     sizes: dict[str, Any] = {
         "payload_bytes": row["payload_bytes"],
-        "request_bytes": theory.request_bytes(protocol, 100, **settings),
+        "request_bytes": request_bytes(protocol, 100, **settings),
         "response_head_bytes": round(head_bytes(row)),
     }
     if protocol == "long_polling":
-        return theory.long_polling_traffic(row["rate_hz"], hold_s=row["hold_s"], **sizes)
-    return theory.polling_traffic(row["rate_hz"], cycle_s(row), **sizes)
+        return long_polling_traffic(row["rate_hz"], hold_s=row["hold_s"], **sizes)
+    return polling_traffic(row["rate_hz"], cycle_s(row), **sizes)
 
 
 def is_near_the_delayed_ack(row: dict[str, Any]) -> bool:
@@ -186,7 +195,7 @@ def test_packets_of_asking(row: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("row", WEBSOCKET)
 def test_bytes_and_packets_of_websocket(row: dict[str, Any]) -> None:
-    model = theory.push_traffic(row["payload_bytes"])
+    model = push_traffic(row["payload_bytes"])
     tolerance = max(COUNT_TOLERANCE, TICKS_UNDER_WAY / (row["rate_hz"] * row["window_s"]))
     if reads_one_by_one(row):
         assert row["app_bytes_per_tick_down"] == pytest.approx(model.app_bytes_down, rel=1e-4)
@@ -219,12 +228,12 @@ def test_a_short_trial(loop: dict[str, float]) -> None:
     link = Link(down_s=latencies_ms[0] / 1e3)
     model: Latency
     if scenario.poll_interval_s:
-        model = theory.short_polling_latency(scenario.poll_interval_s, link)
+        model = short_polling_latency(scenario.poll_interval_s, link)
     else:
         requests_per_client = trial.row["requests"] / scenario.clients
         cycle_s = trial.row["window_s"] / requests_per_client
         link = Link(up_s=max(cycle_s - scenario.pause_s - link.down_s, 0.0), down_s=link.down_s)
-        model = theory.paused_polling_latency(scenario.pause_s, link)
+        model = paused_polling_latency(scenario.pause_s, link)
     assert latencies_ms.mean() == pytest.approx(model.mean_ms, rel=MEAN_TOLERANCE)
     beyond = float(np.mean(model.cdf(latencies_ms) >= 1))
     if beyond > FIXED_WAY_RATIO:

@@ -10,8 +10,19 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from bench import theory
-from bench.theory import Latency, Link, Plan, TicksPerAnswer
+from bench.theory.age import long_polling_age_ms, polling_age_ms, push_age_ms
+from bench.theory.distribution import Latency, Link
+from bench.theory.latency import (
+    Plan,
+    closed_loop_cycle_s,
+    long_polling_latency,
+    mean_wait_ms,
+    open_loop_cycle_s,
+    paused_polling_latency,
+    push_latency,
+    short_polling_latency,
+)
+from bench.theory.requests import TicksPerAnswer, long_polling_ticks_per_answer, polling_ticks_per_answer
 from tests import simulation
 from tests.simulation import Outcome, World
 
@@ -77,8 +88,8 @@ def assert_age(outcome: Outcome, age_ms: float) -> None:
 @pytest.mark.parametrize("link", [NEAR, FAR])
 def test_push(link: Link, rate_hz: float, plan: Plan) -> None:
     outcome = simulate(lambda world, phase: simulation.push(world), link, plan, rate_hz)
-    assert_latency(outcome, theory.push_latency(link))
-    assert_age(outcome, theory.push_age_ms(rate_hz, link, plan=plan))
+    assert_latency(outcome, push_latency(link))
+    assert_age(outcome, push_age_ms(rate_hz, link, plan=plan))
 
 
 # Short polling
@@ -99,10 +110,10 @@ def test_short_polling(interval_s: float, rate_hz: float, link: Link, plan: Plan
     outcome = simulate(
         lambda world, phase: simulation.short_polling(world, interval_s, phase), link, plan, rate_hz
     )
-    cycle_s = theory.open_loop_cycle_s(interval_s, link)
-    assert_latency(outcome, theory.short_polling_latency(interval_s, link))
-    assert_answers(outcome, theory.polling_ticks_per_answer(rate_hz, cycle_s, plan=plan))
-    assert_age(outcome, theory.polling_age_ms(rate_hz, cycle_s, link, plan=plan))
+    cycle_s = open_loop_cycle_s(interval_s, link)
+    assert_latency(outcome, short_polling_latency(interval_s, link))
+    assert_answers(outcome, polling_ticks_per_answer(rate_hz, cycle_s, plan=plan))
+    assert_age(outcome, polling_age_ms(rate_hz, cycle_s, link, plan=plan))
     skipped_ratio = outcome.skipped / (outcome.requests + outcome.skipped)
     assert skipped_ratio == pytest.approx(1 - interval_s / cycle_s, abs=0.01)
 
@@ -112,7 +123,7 @@ def test_stratified_phases_make_steady_ticks_uniform_even_in_step_with_the_polls
     interval_s, rate_hz = 0.5, 2.0
     play = partial(simulation.short_polling, interval_s=interval_s)
     outcome = simulate(lambda world, phase: play(world, phase=phase), NEAR, "steady", rate_hz, ticks=100)
-    model = theory.short_polling_latency(interval_s, NEAR)
+    model = short_polling_latency(interval_s, NEAR)
     assert np.mean(outcome.latencies_s) * 1e3 == pytest.approx(model.mean_ms, rel=MEAN_TOLERANCE)
     assert kolmogorov_smirnov(np.array(outcome.latencies_s) * 1e3, model) <= 1 / CLIENTS
     due_s = simulation.due_times("steady", rate_hz, 100, seed=0)
@@ -129,19 +140,17 @@ def test_polling_with_a_pause(pause_s: float, rate_hz: float, link: Link, plan: 
     outcome = simulate(
         lambda world, phase: simulation.paused_polling(world, pause_s, phase), link, plan, rate_hz
     )
-    cycle_s = theory.closed_loop_cycle_s(pause_s, link)
-    assert_latency(outcome, theory.paused_polling_latency(pause_s, link))
-    assert_answers(outcome, theory.polling_ticks_per_answer(rate_hz, cycle_s, plan=plan))
-    assert_age(outcome, theory.polling_age_ms(rate_hz, cycle_s, link, plan=plan))
+    cycle_s = closed_loop_cycle_s(pause_s, link)
+    assert_latency(outcome, paused_polling_latency(pause_s, link))
+    assert_answers(outcome, polling_ticks_per_answer(rate_hz, cycle_s, plan=plan))
+    assert_age(outcome, polling_age_ms(rate_hz, cycle_s, link, plan=plan))
 
 
 @pytest.mark.parametrize(("up_s", "down_s", "cycle_s"), [(0.1, 0.2, 0.3), (0.3, 0.3, 0.6), (0.1, 0.1, 0.2)])
 def test_an_answer_of_whole_intervals_skips_no_poll_more(up_s: float, down_s: float, cycle_s: float) -> None:
     """0.1 + 0.2 is a little more than 0.3 in floats, and less by the clock."""
-    assert theory.open_loop_cycle_s(0.1, Link(up_s=up_s, down_s=down_s)) == pytest.approx(cycle_s)
-    assert theory.open_loop_cycle_s(0.1, Link(up_s=up_s, down_s=down_s + 1e-6)) == pytest.approx(
-        cycle_s + 0.1
-    )
+    assert open_loop_cycle_s(0.1, Link(up_s=up_s, down_s=down_s)) == pytest.approx(cycle_s)
+    assert open_loop_cycle_s(0.1, Link(up_s=up_s, down_s=down_s + 1e-6)) == pytest.approx(cycle_s + 0.1)
 
 
 def test_an_answer_of_whole_intervals_in_the_simulation() -> None:
@@ -150,9 +159,9 @@ def test_an_answer_of_whole_intervals_in_the_simulation() -> None:
     outcome = simulate(
         lambda world, phase: simulation.short_polling(world, 0.25, phase), link, "poisson", 8.0
     )
-    cycle_s = theory.open_loop_cycle_s(0.25, link)
+    cycle_s = open_loop_cycle_s(0.25, link)
     assert cycle_s == 0.75
-    assert_answers(outcome, theory.polling_ticks_per_answer(8.0, cycle_s, plan="poisson"))
+    assert_answers(outcome, polling_ticks_per_answer(8.0, cycle_s, plan="poisson"))
 
 
 @pytest.mark.parametrize(("up", "down"), [("varies", "fixed"), ("fixed", "varies"), ("varies", "varies")])
@@ -167,22 +176,22 @@ def test_a_way_that_varies_makes_ticks_wait_longer(up: str, down: str) -> None:
         outcomes.append(simulation.paused_polling(World(due_s, service_s=0.0, **ways), 0.0, 0.0))
     outcome = simulation.together(outcomes)
     sd_s = mean_s * math.sqrt([up, down].count("varies"))
-    expected_ms = theory.mean_wait_ms(2 * mean_s, sd_s) + mean_s * 1e3
+    expected_ms = mean_wait_ms(2 * mean_s, sd_s) + mean_s * 1e3
     assert np.mean(outcome.latencies_s) * 1e3 == pytest.approx(expected_ms, rel=2 * MEAN_TOLERANCE)
-    fixed = theory.paused_polling_latency(0.0, Link(up_s=mean_s, down_s=mean_s))
-    assert theory.mean_wait_ms(2 * mean_s) + mean_s * 1e3 == pytest.approx(fixed.mean_ms)
+    fixed = paused_polling_latency(0.0, Link(up_s=mean_s, down_s=mean_s))
+    assert mean_wait_ms(2 * mean_s) + mean_s * 1e3 == pytest.approx(fixed.mean_ms)
     assert expected_ms > 1.1 * fixed.mean_ms
 
 
 def test_an_exponential_cycle_makes_a_wait_of_the_whole_cycle() -> None:
-    assert theory.mean_wait_ms(0.1, 0.1) + 50 == pytest.approx(150)
+    assert mean_wait_ms(0.1, 0.1) + 50 == pytest.approx(150)
 
 
 @pytest.mark.parametrize("way_s", [0.02, 0.0403, 0.125, 0.15])
 def test_the_mean_of_pimentel_and_nickerson_is_ours(way_s: float) -> None:
-    model = theory.paused_polling_latency(0.15, Link(up_s=way_s, down_s=way_s))
+    model = paused_polling_latency(0.15, Link(up_s=way_s, down_s=way_s))
     assert model.mean_ms == pytest.approx(2 * way_s * 1e3 + 75)
-    with_service = theory.paused_polling_latency(0.15, Link(up_s=way_s, down_s=way_s, service_s=0.01))
+    with_service = paused_polling_latency(0.15, Link(up_s=way_s, down_s=way_s, service_s=0.01))
     assert with_service.mean_ms - model.mean_ms == pytest.approx(15)
 
 
@@ -201,9 +210,9 @@ def test_the_mean_of_pimentel_and_nickerson_is_ours(way_s: float) -> None:
 )
 def test_long_polling_of_steady_ticks(rate_hz: float, link: Link) -> None:
     outcome = simulate(lambda world, phase: simulation.long_polling(world, phase), link, "steady", rate_hz)
-    assert_latency(outcome, theory.long_polling_latency(rate_hz, link))
-    assert_answers(outcome, theory.long_polling_ticks_per_answer(rate_hz, link.turnaround_s))
-    assert_age(outcome, theory.long_polling_age_ms(rate_hz, link))
+    assert_latency(outcome, long_polling_latency(rate_hz, link))
+    assert_answers(outcome, long_polling_ticks_per_answer(rate_hz, link.turnaround_s))
+    assert_age(outcome, long_polling_age_ms(rate_hz, link))
 
 
 def test_long_polling_in_step_with_steady_ticks_waits_less() -> None:
@@ -225,10 +234,10 @@ def test_long_polling_of_poisson_ticks(rate_hz: float, link: Link, hold_s: float
     outcome = simulate(
         lambda world, phase: simulation.long_polling(world, phase, hold_s), link, "poisson", rate_hz
     )
-    assert_latency(outcome, theory.long_polling_latency(rate_hz, link, plan="poisson", hold_s=hold_s))
-    answers = theory.long_polling_ticks_per_answer(rate_hz, link.turnaround_s, hold_s=hold_s, plan="poisson")
+    assert_latency(outcome, long_polling_latency(rate_hz, link, plan="poisson", hold_s=hold_s))
+    answers = long_polling_ticks_per_answer(rate_hz, link.turnaround_s, hold_s=hold_s, plan="poisson")
     assert_answers(outcome, answers)
-    assert_age(outcome, theory.long_polling_age_ms(rate_hz, link, plan="poisson", hold_s=hold_s))
+    assert_age(outcome, long_polling_age_ms(rate_hz, link, plan="poisson", hold_s=hold_s))
 
 
 @pytest.mark.parametrize(("hold_s", "time_outs"), [(1.0, 0), (0.4, 2), (0.25, 3)])
@@ -236,7 +245,7 @@ def test_requests_time_out_between_sparse_steady_ticks(hold_s: float, time_outs:
     outcome = simulate(
         lambda world, phase: simulation.long_polling(world, phase, hold_s), NEAR, "steady", 1.0, ticks=200
     )
-    model = theory.long_polling_ticks_per_answer(1.0, NEAR.turnaround_s, hold_s=hold_s)
+    model = long_polling_ticks_per_answer(1.0, NEAR.turnaround_s, hold_s=hold_s)
     assert_answers(outcome, model)
     assert model.empty_per_tick == pytest.approx(time_outs)
 
@@ -248,7 +257,7 @@ def test_requests_time_out_between_sparse_steady_ticks(hold_s: float, time_outs:
 def test_a_period_of_whole_holds_has_no_request_more(rate_hz: float, hold_s: float, requests: int) -> None:
     """The next request takes some time to come, however little, so the last hold outlasts the period."""
     for gap_s in (0.0, 1e-12, 1e-6):
-        answers = theory.long_polling_ticks_per_answer(rate_hz, gap_s, hold_s=hold_s)
+        answers = long_polling_ticks_per_answer(rate_hz, gap_s, hold_s=hold_s)
         assert answers.requests_per_tick == pytest.approx(requests)
 
 
@@ -259,19 +268,19 @@ def test_a_period_of_whole_holds_in_the_simulation(gap_s: float) -> None:
     outcome = simulate(
         lambda world, phase: simulation.long_polling(world, phase, 0.5), link, "steady", 1.0, ticks=200
     )
-    assert_answers(outcome, theory.long_polling_ticks_per_answer(1.0, gap_s, hold_s=0.5))
+    assert_answers(outcome, long_polling_ticks_per_answer(1.0, gap_s, hold_s=0.5))
 
 
 def test_latency_of_steady_ticks_with_time_outs_between_them_is_refused() -> None:
     with pytest.raises(ValueError, match="make it longer"):
-        theory.long_polling_latency(0.1, NEAR, hold_s=5.0)
+        long_polling_latency(0.1, NEAR, hold_s=5.0)
 
 
 def test_the_longest_latency_of_long_polling_is_three_transits() -> None:
     """RFC 6202, section 2.2: answer, next request, answer."""
     link = Link(up_s=0.05, down_s=0.05)
     for plan in PLANS:
-        assert theory.long_polling_latency(100.0, link, plan=plan).max_ms == pytest.approx(150)
+        assert long_polling_latency(100.0, link, plan=plan).max_ms == pytest.approx(150)
 
 
 # Any parameters
@@ -288,9 +297,9 @@ def test_any_short_polling_of_poisson_ticks(rate_hz: float, link: Link, interval
     outcome = simulate(
         lambda world, phase: simulation.short_polling(world, interval_s, phase), link, "poisson", rate_hz
     )
-    cycle_s = theory.open_loop_cycle_s(interval_s, link)
-    assert_latency(outcome, theory.short_polling_latency(interval_s, link))
-    assert_age(outcome, theory.polling_age_ms(rate_hz, cycle_s, link, plan="poisson"))
+    cycle_s = open_loop_cycle_s(interval_s, link)
+    assert_latency(outcome, short_polling_latency(interval_s, link))
+    assert_age(outcome, polling_age_ms(rate_hz, cycle_s, link, plan="poisson"))
 
 
 @settings(max_examples=8)
@@ -299,5 +308,5 @@ def test_any_long_polling_of_poisson_ticks(rate_hz: float, link: Link, hold_s: f
     outcome = simulate(
         lambda world, phase: simulation.long_polling(world, phase, hold_s), link, "poisson", rate_hz
     )
-    assert_latency(outcome, theory.long_polling_latency(rate_hz, link, plan="poisson", hold_s=hold_s))
-    assert_age(outcome, theory.long_polling_age_ms(rate_hz, link, plan="poisson", hold_s=hold_s))
+    assert_latency(outcome, long_polling_latency(rate_hz, link, plan="poisson", hold_s=hold_s))
+    assert_age(outcome, long_polling_age_ms(rate_hz, link, plan="poisson", hold_s=hold_s))
