@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from bench.cli import app
 from bench.columns import FIGURE_COLUMNS
+from bench.commands.app import app
 from bench.judge.claim_judges import FAILS, HOLDS, OPEN, WITHIN_LIMITS
 from bench.judge.claims import CLAIMS, Entry, ledger
 from bench.judge.literature import PUBLICATIONS
-from bench.judgements_cli import print_entry
+from bench.report.judgements import print_entry
 from bench.results.evidence import Evidence
 from bench.results.run import REFERENCE, Run
 from tests import ROOT

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from bench.cli import app
+from bench.commands.app import app
 from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS
 from tests import ROOT

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from bench import cli
+from bench.commands import app as cli
 from bench.grading import VERSION
 from tests.grading import NEVER, POLLING, SOLUTIONS, START, graded, report, submit, write
 

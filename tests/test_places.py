@@ -16,8 +16,8 @@ import nbformat
 import pytest
 from rich.text import Text
 
-from bench import cli, course
-from bench.experiments import EXPERIMENTS
+from bench import course
+from bench.experiments.catalogue import EXPERIMENTS
 from bench.measure.certificate import make_certificate
 from bench.notebooks import run_all
 from bench.report.plots.base import STYLE, rendered
@@ -267,7 +267,7 @@ runpy.run_module({program!r}, run_name="__main__", alter_sys=True)
 @pytest.mark.parametrize(
     ("program", "module"),
     [
-        ("bench", "bench.cli"),
+        ("bench", "bench.commands.app"),
         ("bench", "pandas"),
         ("servers", "servers.base"),
         ("clients", "clients.swarm"),
@@ -292,7 +292,7 @@ def test_ctrl_c_in_a_command_is_one_line_and_code_130(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "find_run", interrupted)
+    monkeypatch.setattr("bench.results.run.find_run", interrupted)
     done = bench("show")
     assert (done.code, done.stdout, done.stderr) == (130, "", "bench: interrupted\n")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.experiments import QUESTIONS
 from bench.results.capacity import Search
 from bench.results.estimates import single_trials
 from bench.scenario import Profile, Scenario
@@ -64,7 +65,7 @@ class Experiment:
     """One question.
 
     Attributes:
-        name, question: What ``bench list`` shows.
+        name: What it is called: the name of its file, whose first line is its question.
         designs: The scenarios, for a profile.
         columns: The figures that its table shows.
         finding: The sentence at the end, computed from the experiment's trials.
@@ -81,7 +82,6 @@ class Experiment:
     """
 
     name: str
-    question: str
     designs: Callable[[Profile], Sequence[Design]]
     columns: Sequence[str]
     finding: Callable[[pd.DataFrame], str]
@@ -94,6 +94,11 @@ class Experiment:
     predicted: str = "latency_p50_ms"
     predicted_from: Sequence[str] = ()
     predicted_by: str = "theory"
+
+    @property
+    def question(self) -> str:
+        """Its question: the first line of its file."""
+        return QUESTIONS[self.name]
 
 
 Row = Mapping[Any, Any]

@@ -157,7 +157,6 @@ def finding(trials: pd.DataFrame) -> str:
 
 EXPERIMENT = Experiment(
     name="clients",
-    question="How many clients does one process serve?",
     designs=designs,
     columns=("capacity_clients", "server_cpu_us_per_tick", "ran_out"),
     finding=finding,

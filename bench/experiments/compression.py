@@ -64,7 +64,6 @@ def finding(trials: pd.DataFrame) -> str:
 
 EXPERIMENT = Experiment(
     name="compression",
-    question="When does compressing a small message pay?",
     designs=designs,
     columns=(
         "app_bytes_per_tick_down",

@@ -74,7 +74,6 @@ def finding(trials: pd.DataFrame) -> str:
 
 EXPERIMENT = Experiment(
     name="freshness",
-    question="How old is a tick when it arrives?",
     designs=designs,
     columns=("latency_p50_ms", "latency_p99_ms", "aoi_mean_ms", "requests_per_tick"),
     finding=finding,

@@ -92,7 +92,6 @@ def _bytes_a_request(polls: pd.DataFrame) -> float:
 
 EXPERIMENT = Experiment(
     name="handshake",
-    question="What does connecting cost, and does every request pay it?",
     designs=designs,
     columns=(
         "connections_per_1000_ticks",

@@ -132,7 +132,6 @@ def finding(trials: pd.DataFrame) -> str:
 
 EXPERIMENT = Experiment(
     name="idle",
-    question="What does a silent client cost?",
     designs=designs,
     columns=(
         "wire_bytes_per_client_s",

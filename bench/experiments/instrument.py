@@ -54,7 +54,6 @@ def finding(trials: pd.DataFrame) -> str:
 
 EXPERIMENT = Experiment(
     name="instrument",
-    question="How far does a load generator distort what it measures?",
     designs=designs,
     columns=(
         "latency_p50_ms",

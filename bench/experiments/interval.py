@@ -73,7 +73,6 @@ def finding(trials: pd.DataFrame) -> str:
 
 EXPERIMENT = Experiment(
     name="interval",
-    question="What does polling more often buy, and cost?",
     designs=designs,
     columns=("latency_p50_ms", "requests_per_tick", "wire_bytes_per_tick_up", "wire_bytes_per_tick_down"),
     finding=finding,

@@ -56,7 +56,6 @@ def finding(trials: pd.DataFrame) -> str:
 
 EXPERIMENT = Experiment(
     name="library",
-    question="Is it the protocol or the library?",
     designs=designs,
     columns=("server_cpu_us_per_tick", "server_cpu_ratio", "latency_p50_ms", "server_rss_kb_per_client"),
     finding=finding,

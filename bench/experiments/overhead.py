@@ -156,7 +156,6 @@ def finding(trials: pd.DataFrame) -> str:
 
 EXPERIMENT = Experiment(
     name="overhead",
-    question="What does one tick cost on the wire, layer by layer?",
     designs=designs,
     columns=(
         "framing_bytes_per_tick_up",

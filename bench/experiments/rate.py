@@ -182,7 +182,6 @@ def tell_turned(held: Interval) -> str:
 
 EXPERIMENT = Experiment(
     name="rate",
-    question="When do ticks come too fast to poll for, and when too slowly to stay connected for?",
     designs=designs,
     columns=("latency_mean_ms", "requests_per_tick", "wire_bytes_per_client_s", "server_cpu_us_per_client_s"),
     finding=finding,

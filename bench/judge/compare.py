@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.special import ndtr, ndtri
 
 from bench.columns import DERIVED_WORD_COLUMNS
-from bench.experiments import EXPERIMENTS
+from bench.experiments.catalogue import EXPERIMENTS
 from bench.judge.significance import Figures, across_runs, counts_by_chance, holm
 from bench.results.capacity import ratio_of
 from bench.results.estimates import estimate

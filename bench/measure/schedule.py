@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.experiments import EXPERIMENTS
+from bench.experiments.catalogue import EXPERIMENTS
 from bench.measure.place import Cores, choose_cores
 from bench.measure.processes import TrialFailed
 from bench.measure.trial import Trial, run_trial

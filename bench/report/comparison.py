@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.columns import AXES, HEADINGS
-from bench.experiments import EXPERIMENTS
+from bench.experiments.catalogue import EXPERIMENTS
 from bench.judge.compare import DEFAULTS, SMALLEST_RELEVANT, Chance, Comparison, Key, none_if_nan
 from bench.report.terminal import print_table
 from bench.results.run import Run

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.columns import DERIVED_WORD_COLUMNS, HEADINGS, is_set, tell_field
-from bench.experiments import EXPERIMENTS
 from bench.experiments.base import Row
+from bench.experiments.catalogue import EXPERIMENTS
 from bench.results.run import Run
 from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.table import Table
 
-from bench.experiments import EXPERIMENTS
+from bench.experiments.catalogue import EXPERIMENTS
 from bench.report.doubts import doubts, tell_doubts
 from bench.report.plots.figures import draw_all
 from bench.report.summary import NO_SENTENCE, findings

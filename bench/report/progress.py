@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from bench.experiments import EXPERIMENTS
+from bench.experiments.catalogue import EXPERIMENTS
 from bench.measure.place import Cores, choose_cores
 from bench.measure.schedule import Planned, Step, execute, planned_s
 from bench.report.summary import print_run

@@ -5,16 +5,14 @@ from collections.abc import Sequence
 import pandas as pd
 from rich.console import Console
 
-from bench.columns import HEADINGS, SEARCHED, is_set, tell_field
-from bench.experiments import EXPERIMENTS
+from bench.columns import SEARCHED, is_set, tell_field
 from bench.experiments.base import Experiment
-from bench.measure.doctor import Noise
+from bench.experiments.catalogue import EXPERIMENTS
 from bench.report.doubts import belongs, tell_doubts
 from bench.report.tables import experiment_table
 from bench.report.terminal import print_table
 from bench.results.run import Run
 from bench.results.scenarios import combinations, mixed_fields
-from bench.results.statistics import POWER
 from bench.scenario import FIELDS, PROFILES, Scenario
 
 ONCE = "Measured once (n = 1)."
@@ -120,26 +118,3 @@ def _unusual(experiment: Experiment, trials: pd.DataFrame) -> dict[str, object]:
         if name not in ("window_s", "warmup_s") and len(values) == 1 and not values <= usual:
             (unusual[name],) = values
     return unusual
-
-
-def print_noise(noise: Noise, console: Console) -> None:
-    """Print the noise floor: how far the same scenario differs from itself, and what would be found."""
-    for name, ratio in noise.ratios.items():
-        verdict = (
-            "no difference, as it should be" if ratio.low <= 1 <= ratio.high else "differs by chance or drift"
-        )
-        found = noise.detectable[name]
-        figure = HEADINGS.get(name, name).replace("\n", " ")
-        console.print(
-            f"  {figure:32} B/A {ratio.estimate:.2f}, {ratio.low:.2f} to {ratio.high:.2f}: {verdict}\n"
-            f"  {'':32} a difference of {found.estimate - 1:.0%} is found in {POWER * 10:.0f} of 10 tries "
-            f"({found.low - 1:.0%} to {found.high - 1:.0%}: {2 * noise.pairs} trials tell noise roughly)",
-            highlight=False,
-        )
-    console.print(
-        f"→ That is with {noise.pairs} repeats of each. The intervals hold together with 95 % confidence: a "
-        "quiet machine shows a difference in 1 of 20 runs.",
-        highlight=False,
-    )
-    for doubt in dict.fromkeys(noise.doubts):
-        console.print(f"? one of these trials is suspect: {doubt}", style="yellow", highlight=False)

@@ -209,6 +209,11 @@ class Run:
         """The trials as a tidy table, a row each."""
         return pd.DataFrame(self.rows, columns=COLUMNS).infer_objects()
 
+    def records(self) -> list[dict[str, Any]]:
+        """Return the trials as JSON can hold them: what is not known is None."""
+        records: list[dict[str, Any]] = json.loads(self.trials.to_json(orient="records"))
+        return records
+
     def trials_of(self, experiment: str) -> pd.DataFrame:
         """Return the trials of one experiment, without those that were measured again.
 

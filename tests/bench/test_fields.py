@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bench.columns import FIGURE_COLUMNS, tell_field
-from bench.experiments import EXPERIMENTS
+from bench.experiments.catalogue import EXPERIMENTS
 from bench.experiments.rate import FIXED, SLOW_HZ, tell_turned
 from bench.measure.schedule import plan_run
 from bench.report.summary import findings

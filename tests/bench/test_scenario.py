@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.experiments import EXPERIMENTS
+from bench.experiments.catalogue import EXPERIMENTS
 from bench.measure.schedule import plan_run, planned_s
 from bench.measure.trial import choose_window
 from bench.scenario import FIELDS, PROFILES, Scenario, ScenarioError, parse_value

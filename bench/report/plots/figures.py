@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from bench.columns import SEARCHED, tell_field
-from bench.experiments import EXPERIMENTS
+from bench.experiments.catalogue import EXPERIMENTS
 from bench.judge.choice import cpu_chart, wire_chart
 from bench.report.plots import run_figures
 from bench.report.plots.base import rendered, styled

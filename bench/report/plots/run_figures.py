@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.columns import is_set, tell_field
-from bench.experiments import EXPERIMENTS
 from bench.experiments.base import poll_cycle_s
+from bench.experiments.catalogue import EXPERIMENTS
 from bench.judge.choice import Chart
 from bench.report.plots.base import figure_of, in_order, new_figure, rows_height_in, styled
 from bench.report.plots.choice_map import plot_decision

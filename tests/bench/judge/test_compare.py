@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from bench.columns import COLUMNS
-from bench.experiments import EXPERIMENTS
+from bench.experiments.catalogue import EXPERIMENTS
 from bench.judge import compare as comparing
 from bench.judge.compare import SMALLEST_RELEVANT, Chance, Comparison
 from bench.measure.schedule import plan_run

@@ -8,7 +8,7 @@ from rich.console import Console
 from bench.measure import doctor
 from bench.measure.doctor import GOOD, LIMITED, MISSING, Noise, examine, measure_noise
 from bench.measure.trial import Trial
-from bench.report.summary import print_noise
+from bench.report.doctor import print_noise
 from bench.results.statistics import Interval
 from clients import stamped_socket
 

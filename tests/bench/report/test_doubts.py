@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.experiments import EXPERIMENTS
+from bench.experiments.catalogue import EXPERIMENTS
 from bench.report.doubts import doubts, far_from_others, tell_doubts
 from bench.report.summary import print_run
 from bench.report.tables import experiment_table

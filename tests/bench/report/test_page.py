@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.experiments import EXPERIMENTS
+from bench.experiments.catalogue import EXPERIMENTS
 from bench.report import page as page_module
 from bench.report.doubts import tell_doubts
 from bench.report.page import command, page, shown_experiments, tell_environment, write_page

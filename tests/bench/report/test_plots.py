@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
 from bench.columns import axis_label
-from bench.experiments import EXPERIMENTS
+from bench.experiments.catalogue import EXPERIMENTS
 from bench.measure.conversation import TickMark, TraceEvent
 from bench.report.plots.base import HOUSE, look, plain, rendered, spread
 from bench.report.plots.choice_map import plot_decision

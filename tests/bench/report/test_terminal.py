@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.experiments import EXPERIMENTS
+from bench.experiments.catalogue import EXPERIMENTS
 from bench.report.tables import experiment_table
 from bench.report.terminal import in_ascii, new_console, print_table, words
 from bench.results.run import REFERENCE, Run

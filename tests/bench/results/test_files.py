@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench.cli import main
 from bench.columns import COLUMNS, REQUIRED_COLUMNS
+from bench.commands.app import main
 from bench.report.summary import print_run
 from bench.results.export import export_folder, export_zip
 from bench.results.files import LARGEST_FILE_BYTES, ResultsError

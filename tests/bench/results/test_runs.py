@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from bench import course
-from bench.cli import main
+from bench.commands.app import main
 from bench.measure import machine
 from bench.measure.schedule import digests, plan_again, plan_run
 from bench.report.summary import print_run

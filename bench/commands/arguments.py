@@ -1,16 +1,17 @@
-"""What all commands share: the two consoles, exit codes, complaints, and how ``--set`` is read."""
+"""What all commands share: the two consoles, exit codes, arguments, complaints, and how ``--set`` is read."""
 
 import difflib
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
-from bench.experiments import EXPERIMENTS
+from bench.experiments import QUESTIONS
 from bench.report.terminal import new_console
 from bench.scenario import FIELDS, parse_value
 from bench.transports import MAIN, TRANSPORTS
@@ -18,6 +19,13 @@ from servers.interrupts import INTERRUPTED
 
 DONE, FAILED, USAGE, SUSPECT = 0, 1, 2, 3
 out, err = new_console(), new_console(stderr=True)
+
+ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the runs.")]
+RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's name or path; the newest.")]
+SettingsOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a scenario field.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
 
 class Commands(TyperGroup):
@@ -38,6 +46,11 @@ def complain(sentence: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
+def print_json(value: Any) -> None:
+    """Print a value as JSON, in ASCII."""
+    out.print_json(json.dumps(value), ensure_ascii=True)
+
+
 def nearest(name: str, known: Iterable[str], what: str) -> NoReturn:
     """Answer an unknown name with the nearest right one."""
     known = list(known)
@@ -46,22 +59,28 @@ def nearest(name: str, known: Iterable[str], what: str) -> NoReturn:
     complain(f"there is no {what} {name!r}; {hint}", USAGE)
 
 
+def check_transport(name: str) -> None:
+    """Answer an unknown transport with the nearest right one."""
+    if name not in TRANSPORTS:
+        nearest(name, TRANSPORTS, "transport")
+
+
 def sort_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Split names into experiments (none or ``all``: every one) and transports (none: the main ones)."""
     for name in names:
-        if name not in EXPERIMENTS and name not in TRANSPORTS and name != "all":
-            nearest(name, [*EXPERIMENTS, *TRANSPORTS, "all"], "experiment or transport")
-    experiments = [name for name in EXPERIMENTS if name in names]
+        if name not in QUESTIONS and name not in TRANSPORTS and name != "all":
+            nearest(name, [*QUESTIONS, *TRANSPORTS, "all"], "experiment or transport")
+    experiments = [name for name in QUESTIONS if name in names]
     transports = [name for name in TRANSPORTS if name in names]
     if "all" in names or not experiments:
-        experiments = list(EXPERIMENTS)
+        experiments = list(QUESTIONS)
     return experiments, transports or MAIN
 
 
-def parse_overrides(settings: Sequence[str]) -> dict[str, list[Any]]:
+def parse_overrides(settings: Sequence[str] | None) -> dict[str, list[Any]]:
     """Read ``field=value`` (or ``field=value,value``) settings."""
     overrides: dict[str, list[Any]] = {}
-    for setting in settings:
+    for setting in settings or ():
         name, equals, text = setting.partition("=")
         if not equals:
             complain(f"--set takes field=value, not {setting!r}; for example --set clients=200", USAGE)
@@ -74,3 +93,8 @@ def parse_overrides(settings: Sequence[str]) -> dict[str, list[Any]]:
     if {"recording", "rate_hz"} <= set(overrides):
         complain("a replay has the rate of its recording; set speed in place of rate_hz", USAGE)
     return overrides
+
+
+def parse_fields(settings: Sequence[str] | None) -> dict[str, Any]:
+    """Read settings of one scenario: of several values of a field the first."""
+    return {name: values[0] for name, values in parse_overrides(settings).items()}
