@@ -16,10 +16,11 @@ import nbformat
 import pytest
 from rich.text import Text
 
-from bench import cli, course
+from bench import cli
 from bench.certificate import make_certificate
+from bench.course import lesson
+from bench.course.notebooks import run_all
 from bench.experiments import EXPERIMENTS
-from bench.notebooks import run_all
 from bench.plots import FIGURES, draw
 from bench.plots.base import STYLE, rendered
 from bench.results import REFERENCE, Run
@@ -328,7 +329,7 @@ def test_a_matplotlibrc_leaks_into_no_figure(name: str) -> None:
 
 def test_a_notebook_begins_with_the_projects_style_only() -> None:
     with mpl.rc_context(LEAKS):
-        course.open_run(REFERENCE)
+        lesson.open_run(REFERENCE)
         wanted = {**{key: mpl.rcParamsDefault[key] for key in LEAKS}, **STYLE}
         assert {key: mpl.rcParams[key] for key in wanted} == wanted
 
