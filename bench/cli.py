@@ -31,6 +31,7 @@ from bench.command_line import (
 )
 from bench.compare import compare
 from bench.compare_report import as_records, notes, print_comparison
+from bench.course.grading.submission import SubmissionError
 from bench.course.notebooks import NotebooksError, UnknownNotebook
 from bench.course_cli import add_to as add_course_commands
 from bench.doctor import GOOD, LIMITED, MISSING, examine, measure_noise
@@ -38,7 +39,6 @@ from bench.doubts import doubts
 from bench.drawing import start_matplotlib
 from bench.experiments import EXPERIMENTS
 from bench.export import export_folder, export_zip
-from bench.grading.submission import SubmissionError
 from bench.judgements_cli import add_to as add_judgement_commands
 from bench.printable import shown
 from bench.processes import TrialFailed, running_server

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from bench.course.grading.report import grade_and_report
+from bench.course.grading.supervise import TIME_LIMIT_S
 from bench.course.notebooks import open_lab
 from bench.course.slides import build_decks
-from bench.grading.report import grade_and_report
-from bench.grading.supervise import TIME_LIMIT_S
 from bench.terminal import new_console
 
 Format = Literal["text", "json", "junit", "gradescope"]

@@ -12,7 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from bench import cli
-from bench.grading import VERSION
+from bench.course.grading import VERSION
 from tests.grading import NEVER, POLLING, SOLUTIONS, START, graded, report, submit, write
 
 GUIDE = SOLUTIONS / "GRADING.md"
