@@ -16,10 +16,10 @@ import nbformat
 import pytest
 from rich.text import Text
 
-from bench import course
+from bench.course import lesson
+from bench.course.notebooks import run_all
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.measure.certificate import make_certificate
-from bench.notebooks import run_all
 from bench.report.plots.base import STYLE, rendered
 from bench.report.plots.figures import FIGURES, draw
 from bench.report.terminal import new_console, shown
@@ -258,32 +258,35 @@ class Interrupting:
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Interrupting())
-sys.argv = [{program!r}, "list"]
+sys.argv = [{program!r}, {command!r}]
 runpy.run_module({program!r}, run_name="__main__", alter_sys=True)
 """
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX systems")
 @pytest.mark.parametrize(
-    ("program", "module"),
+    ("program", "command", "module", "said"),
     [
-        ("bench", "bench.commands.app"),
-        ("bench", "pandas"),
-        ("servers", "servers.base"),
-        ("clients", "clients.swarm"),
-        ("clients.crowd", "asyncio"),
+        ("bench", "list", "bench.commands.app", ""),
+        ("bench", "list", "numpy", ""),
+        ("bench", "show", "pandas", "bench: interrupted\n"),  # the command has begun
+        ("servers", "list", "servers.base", ""),
+        ("clients", "list", "clients.swarm", ""),
+        ("clients.crowd", "list", "asyncio", ""),
     ],
 )
-def test_ctrl_c_while_a_program_is_imported_is_quiet(program: str, module: str) -> None:
+def test_ctrl_c_while_a_program_is_imported_is_quiet(
+    program: str, command: str, module: str, said: str
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED_AT.format(program=program, module=module)],
+        [sys.executable, "-c", INTERRUPTED_AT.format(program=program, command=command, module=module)],
         capture_output=True,
         encoding="utf-8",
         timeout=LIMIT_S * 3,
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", said)
 
 
 def test_ctrl_c_in_a_command_is_one_line_and_code_130(
@@ -328,7 +331,7 @@ def test_a_matplotlibrc_leaks_into_no_figure(name: str) -> None:
 
 def test_a_notebook_begins_with_the_projects_style_only() -> None:
     with mpl.rc_context(LEAKS):
-        course.open_run(REFERENCE)
+        lesson.open_run(REFERENCE)
         wanted = {**{key: mpl.rcParamsDefault[key] for key in LEAKS}, **STYLE}
         assert {key: mpl.rcParams[key] for key in wanted} == wanted
 

@@ -82,9 +82,9 @@ def main() -> None:
 
 def exit_code(error: Exception) -> int | None:
     """Return the exit code of an expected fault, or None if it is a fault of this program."""
-    from bench.grading.submission import SubmissionError
+    from bench.course.grading.submission import SubmissionError
+    from bench.course.notebooks import NotebooksError, UnknownNotebook
     from bench.measure.processes import TrialFailed
-    from bench.notebooks import NotebooksError, UnknownNotebook
     from bench.results.files import ResultsError
     from bench.scenario import ScenarioError
     from clients.stream import AddressError

@@ -12,7 +12,7 @@ Format = Literal["text", "json", "junit", "gradescope"]
 
 def notebooks(context: typer.Context) -> None:
     """Open the course's notebooks in JupyterLab; Ctrl-C stops it. More options go to JupyterLab."""
-    from bench.notebooks import open_lab
+    from bench.course.notebooks import open_lab
 
     raise typer.Exit(open_lab(context.args))
 
@@ -24,7 +24,7 @@ def slides(
     output: Annotated[Path, typer.Option(help="Folder to write.")] = Path("slides"),
 ) -> None:
     """Make slides of the notebooks: one HTML file each, with speaker notes, that needs no network."""
-    from bench.slides import build_decks
+    from bench.course.slides import build_decks
 
     for deck in build_decks(names or (), output):
         typer.echo(deck)
@@ -46,7 +46,7 @@ def grade(
     jobs: Annotated[int | None, typer.Option(min=1, help="Files at the same time; one a core.")] = None,
 ) -> None:
     """Check students' clients and servers against the rules that every transport keeps."""
-    from bench.grading.report import grade_and_report
+    from bench.course.grading.report import grade_and_report
 
     results = grade_and_report(
         files, out, format_=format_, folder=output, time_limit_s=time_limit_s, jobs=jobs

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from bench import course
 from bench.commands.app import main
+from bench.course import lesson
 from bench.measure import machine
 from bench.measure.schedule import digests, plan_again, plan_run
 from bench.report.summary import print_run
@@ -202,13 +202,13 @@ def test_the_reference_is_found_in_a_clone_and_where_it_was_installed(
 def test_a_notebook_without_a_clone_finds_the_runs_that_it_stands_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(course, "ROOT", tmp_path / "site-packages")
+    monkeypatch.setattr(lesson, "ROOT", tmp_path / "site-packages")
     (tmp_path / "work" / "notebooks").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "work" / "notebooks")
-    assert course.results_folder() == tmp_path / "work" / "notebooks" / "results"
+    assert lesson.results_folder() == tmp_path / "work" / "notebooks" / "results"
     run = Run.create(tmp_path / "work" / "results", FACTS)
-    assert course.open_run("newest").folder == run.folder
-    assert course.open_run("reference").rows
+    assert lesson.open_run("newest").folder == run.folder
+    assert lesson.open_run("reference").rows
 
 
 def test_a_built_package_holds_the_reference(tmp_path: Path) -> None:

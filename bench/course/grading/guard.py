@@ -10,8 +10,8 @@ import time
 from types import ModuleType
 from typing import Any, NoReturn
 
-from bench.grading.base import Fault, logged, offences
-from bench.grading.virtual import START_NS, Clock
+from bench.course.grading.base import Fault, logged, offences
+from bench.course.grading.simulated.clock import START_NS, Clock
 from servers import wire
 
 BLOCKING = ("socket.connect", "subprocess.Popen", "os.system")

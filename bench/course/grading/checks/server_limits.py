@@ -6,10 +6,10 @@ import contextlib
 import aiohttp
 import psutil
 
-from bench.grading import virtual
-from bench.grading.base import fail
-from bench.grading.server_client import LIMIT_S, Subject, Visitor, small_window, visiting
-from bench.grading.stage import Stage
+from bench.course.grading.base import fail
+from bench.course.grading.simulated import clock
+from bench.course.grading.simulated.service import Stage
+from bench.course.grading.simulated.visitor import LIMIT_S, Subject, Visitor, small_window, visiting
 
 BAD_QUERIES = ("after=", "after=x", "after=-1", "after=1.5", "after=99999999", "nonsense=1")
 SLOW_PAYLOAD_BYTES = 64 * 1024
@@ -115,4 +115,4 @@ def stops_when_told(subject: Subject) -> None:
                 "end the loop of each client when the context closes: cancel its task, or look at a flag",
             )
 
-    virtual.run(subject.clock, wait(), LIMIT_S)
+    clock.run(subject.clock, wait(), LIMIT_S)

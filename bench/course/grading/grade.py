@@ -8,9 +8,9 @@ from threading import Event
 
 import msgspec
 
-from bench.grading.base import Verdict
-from bench.grading.submission import FORMS, Part, Submission, SubmissionError, read_submissions
-from bench.grading.supervise import TIME_LIMIT_S, grade
+from bench.course.grading.base import Verdict
+from bench.course.grading.submission import FORMS, Part, Submission, SubmissionError, read_submissions
+from bench.course.grading.supervise import TIME_LIMIT_S, grade
 
 
 class PartResult(msgspec.Struct, frozen=True):

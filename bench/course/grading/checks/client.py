@@ -4,10 +4,10 @@ import itertools
 import re
 from typing import NamedTuple
 
-from bench.grading.base import Check, expect_order, fail
-from bench.grading.drive import HOLD_S, POLL_INTERVAL_S, Drive
-from bench.grading.peers import StreamPeer, WebSocketPeer
-from bench.grading.stage import Stage
+from bench.course.grading.base import Check, expect_order, fail
+from bench.course.grading.simulated.client_driver import HOLD_S, POLL_INTERVAL_S, Drive
+from bench.course.grading.simulated.service import Stage
+from bench.course.grading.simulated.strict_servers import StreamPeer, WebSocketPeer
 from clients.base import TickClient
 from servers.wire import encode_array, encode_tick
 

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import aiohttp
 import msgspec
 
-from bench.grading import virtual
-from bench.grading.base import Fault, TimeIsOver, fail
-from bench.grading.stage import Stage
-from bench.grading.theatre import publishing
-from bench.grading.virtual import Clock
+from bench.course.grading.base import Fault, TimeIsOver, fail
+from bench.course.grading.simulated import clock
+from bench.course.grading.simulated.clock import Clock
+from bench.course.grading.simulated.loopback_server import publishing
+from bench.course.grading.simulated.service import Stage
 from servers.base import Serve, listen
 from servers.options import ServerOptions
 
@@ -205,7 +205,7 @@ class Subject(NamedTuple):
 
         visitors: list[Visitor] = []
         try:
-            virtual.run(self.clock, play(), LIMIT_S)
+            clock.run(self.clock, play(), LIMIT_S)
         except TimeIsOver as error:
             if visitors and visitors[0].unfinished:
                 raise _unfinished(visitors[0].unfinished) from error

@@ -2,11 +2,11 @@
 
 import inspect
 
-from bench.grading import ticks_outages
-from bench.grading.base import Check, expect_order, fail
-from bench.grading.drive import POLL_INTERVAL_S
-from bench.grading.theatre import Theatre
-from bench.grading.ticks_watch import ALREADY, Subject, field, watch
+from bench.course.grading.base import Check, expect_order, fail
+from bench.course.grading.checks import ticks_outages
+from bench.course.grading.simulated.client_driver import POLL_INTERVAL_S
+from bench.course.grading.simulated.generator_run import ALREADY, Subject, field, watch
+from bench.course.grading.simulated.loopback_server import Theatre
 
 NEAR_MS = 5.0
 

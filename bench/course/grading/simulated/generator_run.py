@@ -9,13 +9,13 @@ import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple, NoReturn
 
-from bench.grading import virtual
-from bench.grading.base import TimeIsOver, explained, fail
-from bench.grading.drive import POLL_INTERVAL_S
-from bench.grading.peers import PEERS
-from bench.grading.stage import Stage
-from bench.grading.theatre import Theatre
-from bench.grading.virtual import Clock
+from bench.course.grading.base import TimeIsOver, explained, fail
+from bench.course.grading.simulated import clock
+from bench.course.grading.simulated.client_driver import POLL_INTERVAL_S
+from bench.course.grading.simulated.clock import Clock
+from bench.course.grading.simulated.loopback_server import Theatre
+from bench.course.grading.simulated.service import Stage
+from bench.course.grading.simulated.strict_servers import PEERS
 
 ALREADY = 5
 LIMIT_S = 60.0
@@ -86,7 +86,7 @@ def watch(
 
     async def play() -> None:
         loop = asyncio.get_running_loop()
-        assert isinstance(loop, virtual.VirtualLoop)
+        assert isinstance(loop, clock.VirtualLoop)
         loop.connects_ns = watched.connects_ns
         async with theatre.open():
             if scene is not None:
@@ -105,7 +105,7 @@ def watch(
         _ended(watched)
 
     with contextlib.suppress(TimeIsOver):  # what is missing then is told by the ticks that did not come
-        virtual.run(subject.clock, play(), last / rate_hz + LIMIT_S)
+        clock.run(subject.clock, play(), last / rate_hz + LIMIT_S)
     return watched
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from bench.grading import VERSION
-from bench.grading.base import Verdict
-from bench.grading.formats import FORMATS, details
-from bench.grading.grade import FileResult, grade_files
-from bench.grading.submission import SubmissionError
-from bench.grading.supervise import TIME_LIMIT_S
+from bench.course.grading import VERSION
+from bench.course.grading.base import Verdict
+from bench.course.grading.formats import FORMATS, details
+from bench.course.grading.grade import FileResult, grade_files
+from bench.course.grading.submission import SubmissionError
+from bench.course.grading.supervise import TIME_LIMIT_S
 from bench.wording import shown
 
 CLASS_FILES = 3
@@ -41,7 +41,7 @@ def grade_and_report(
         out: Where to print.
         format_: ``text``, or a name of formats.FORMATS.
         folder: Where one report a file is written; then only rows and a summary are printed.
-        time_limit_s, jobs: See :func:`bench.grading.grade.grade_files`.
+        time_limit_s, jobs: See :func:`bench.course.grading.grade.grade_files`.
 
     Raises:
         SubmissionError: If there is one file only, and it cannot be graded at all.

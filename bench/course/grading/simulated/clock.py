@@ -12,7 +12,7 @@ import socket
 from collections.abc import Coroutine
 from typing import Any
 
-from bench.grading.base import Fault, TimeIsOver, offences
+from bench.course.grading.base import Fault, TimeIsOver, offences
 
 QUIET_S = 0.001
 """Real time without an event after which all that was sent on loopback is held to have arrived."""

@@ -2,9 +2,9 @@
 
 import itertools
 
-from bench.grading.base import Check, expect_order, fail
-from bench.grading.theatre import Theatre
-from bench.grading.ticks_watch import ALREADY, Subject, watch
+from bench.course.grading.base import Check, expect_order, fail
+from bench.course.grading.simulated.generator_run import ALREADY, Subject, watch
+from bench.course.grading.simulated.loopback_server import Theatre
 
 OUTAGE_S = 3.0
 """After it a client may be at a pause of up to 30 s: so there are ticks for a minute more."""

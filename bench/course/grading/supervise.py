@@ -13,10 +13,10 @@ from threading import Event
 import msgspec
 
 import bench
-from bench.grading.base import Check, Verdict
-from bench.grading.rules import checks_of
-from bench.grading.seal import LONGEST_LINE_BYTES, Seal, new_secret
-from bench.grading.submission import Part, SubmissionError
+from bench.course.grading.base import Check, Verdict
+from bench.course.grading.checks import checks_of
+from bench.course.grading.seal import LONGEST_LINE_BYTES, Seal, new_secret
+from bench.course.grading.submission import Part, SubmissionError
 from bench.wording import shown
 from servers.wire import now_ns
 
@@ -34,6 +34,8 @@ LOOK_S = 0.2
 """So often it is looked whether grading was given up."""
 WHERE_STUCK = "the line that your code is at then"
 TOP = Path(bench.__file__).parent.parent
+MODULE = "bench.course.grading"
+"""What runs in the process: __main__.py beside this file."""
 
 
 class GivenUp(Exception):
@@ -41,7 +43,7 @@ class GivenUp(Exception):
 
 
 class _Told(msgspec.Struct, frozen=True):
-    """What the process tells: see bench/grading/__main__.py."""
+    """What the process tells: see bench/course/grading/__main__.py."""
 
     step: str
     unusable: str = ""
@@ -97,7 +99,7 @@ class _Child:
     def __init__(self, part: Part, first: int, given_up: Event) -> None:
         words = (part.form, part.transport, str(first), *map(str, part.files))
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "bench.grading", *words],  # -P: no module of the current folder
+            [sys.executable, "-P", "-m", MODULE, *words],  # -P: no module of the current folder
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 
 import msgspec
 
-from bench.grading import VERSION
-from bench.grading.base import Verdict
-from bench.grading.grade import FileResult
+from bench.course.grading import VERSION
+from bench.course.grading.base import Verdict
+from bench.course.grading.grade import FileResult
 from bench.wording import shown
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from bench.grading.base import Fault
-from bench.grading.virtual import Clock
+from bench.course.grading.base import Fault
+from bench.course.grading.simulated.clock import Clock
 from servers.feed import Feed
 from servers.market import random_walk
 from servers.plan import due_times

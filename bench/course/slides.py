@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.notebooks import NotebooksError, find_notebooks, need_extra, read
+from bench.course.notebooks import NotebooksError, find_notebooks, need_extra, read
 
 REVEAL = Path(__file__).parent / "reveal"
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)

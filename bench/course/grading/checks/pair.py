@@ -5,12 +5,12 @@ import contextlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-from bench.grading import virtual
-from bench.grading.base import Check, expect_order
-from bench.grading.drive import build
-from bench.grading.server_client import Visitor, visiting
-from bench.grading.stage import Stage
-from bench.grading.virtual import Clock
+from bench.course.grading.base import Check, expect_order
+from bench.course.grading.simulated import clock
+from bench.course.grading.simulated.client_driver import build
+from bench.course.grading.simulated.clock import Clock
+from bench.course.grading.simulated.service import Stage
+from bench.course.grading.simulated.visitor import Visitor, visiting
 from clients.base import Address, TickClient
 from servers.base import Serve
 
@@ -111,7 +111,7 @@ def _run(subject: Subject, rate_hz: float, already: int, first: int, last: int, 
             seqs = await _get(subject, visitor, last, after=after, cuts=cuts)
         expect_order(seqs, first, max(seqs, default=last))
 
-    virtual.run(subject.clock, play(), LIMIT_S)
+    clock.run(subject.clock, play(), LIMIT_S)
 
 
 def every_tick_once_and_in_order(subject: Subject) -> None:

@@ -1,6 +1,6 @@
 """The notebooks: run them, write their outputs back in one form, open them in JupyterLab.
 
-``python -m bench.notebooks`` runs all from clean kernels and writes their outputs (``make notebooks``).
+``python -m bench.course.notebooks`` (``make notebooks``) runs all from clean kernels, and writes the outputs.
 What is written holds no times, no paths of the machine and nothing random, so running again changes only
 what was measured anew.
 """
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "notebooks"
 GLOB = "[0-9][0-9]_*.ipynb"
 CELL_TIMEOUT_S = 60

@@ -6,10 +6,14 @@ It runs with real sockets in simulated time, so a hold of 30 s is over at once.
 import asyncio
 import contextlib
 
-from bench.grading.base import Check, expect_order, fail
-from bench.grading.server_client import Subject, Visitor, decode_json
-from bench.grading.server_limits import bad_queries_get_a_sentence, slow_client_costs_nothing, stops_when_told
-from bench.grading.stage import PAYLOAD_BYTES
+from bench.course.grading.base import Check, expect_order, fail
+from bench.course.grading.checks.server_limits import (
+    bad_queries_get_a_sentence,
+    slow_client_costs_nothing,
+    stops_when_told,
+)
+from bench.course.grading.simulated.service import PAYLOAD_BYTES
+from bench.course.grading.simulated.visitor import Subject, Visitor, decode_json
 
 TOLERANCE_S = 0.001
 """Simulated time; nothing but a pause of the server makes it pass."""

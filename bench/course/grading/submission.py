@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.grading.peers import PEERS
+from bench.course.grading.simulated.strict_servers import PEERS
 from bench.transports import TRANSPORTS
 from bench.wording import shown
 
@@ -19,7 +19,7 @@ FORMS = {
 """The names by which a file's client or server is found, by form."""
 LARGEST_FILE_BYTES = 1_000_000
 BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
-HOUSE_CLIENTS = Path(__file__).parent.parent.parent / "clients"
+HOUSE_CLIENTS = Path(__file__).parent.parent.parent.parent / "clients"
 
 
 class SubmissionError(ValueError):

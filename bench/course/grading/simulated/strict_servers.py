@@ -12,8 +12,8 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from bench.grading.base import Fault
-from bench.grading.stage import Asked, Stage
+from bench.course.grading.base import Fault
+from bench.course.grading.simulated.service import Asked, Stage
 from servers.base import DEFAULT_HOLD_S, MAX_HOLD_S, PATH
 from servers.feed import Delivery
 from servers.push import BAD_QUERY

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from bench.grading.base import Fault, describe
-from bench.grading.peers import PEERS, Peer
-from bench.grading.stage import Stage
+from bench.course.grading.base import Fault, describe
+from bench.course.grading.simulated.service import Stage
+from bench.course.grading.simulated.strict_servers import PEERS, Peer
 from clients.base import Address, ServerError, TickClient
 from servers.wire import Tick, TickStamp
 

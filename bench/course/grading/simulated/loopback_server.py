@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
-from bench.grading.base import Fault, offences
-from bench.grading.peers import Peer
-from bench.grading.stage import NEVER_NS, Stage
+from bench.course.grading.base import Fault, offences
+from bench.course.grading.simulated.service import NEVER_NS, Stage
+from bench.course.grading.simulated.strict_servers import Peer
 
 
 class _Connection(asyncio.Protocol):

@@ -1,4 +1,4 @@
-"""The process in which student code runs: ``python -m bench.grading FORM TRANSPORT FIRST FILE…``.
+"""The process in which student code runs: ``python -m bench.course.grading FORM TRANSPORT FIRST FILE…``.
 
 It reads a secret from its standard input, tries the checks from number FIRST on, and tells what it found by
 sealed JSON lines (see seal.py) on its standard output. What the student's code prints goes to standard error.
@@ -19,12 +19,13 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from bench.grading import client_checks, guard, pair_checks, ticks_watch
-from bench.grading.base import Fault, Verdict, describe, judge, line_of, offences
-from bench.grading.rules import checks_of
-from bench.grading.seal import SECRET_BYTES, Seal
-from bench.grading.server_client import Subject as ServerSubject
-from bench.grading.virtual import Clock
+from bench.course.grading import guard
+from bench.course.grading.base import Fault, Verdict, describe, judge, line_of, offences
+from bench.course.grading.checks import checks_of, client, pair
+from bench.course.grading.seal import SECRET_BYTES, Seal
+from bench.course.grading.simulated import generator_run
+from bench.course.grading.simulated.clock import Clock
+from bench.course.grading.simulated.visitor import Subject as ServerSubject
 from clients.base import TickClient
 from servers.base import BadRequest, Query, Serve, parse_query
 from servers.feed import Delivery, Feed
@@ -77,12 +78,12 @@ def cast(
     """Return what is to be checked, as its checks take it."""
     first, name = modules[0], files[0].name
     if form == "client":
-        return client_checks.Subject(_client_class(first, name), transport)
+        return client.Subject(_client_class(first, name), transport)
     if form == "ticks":
-        return ticks_watch.Subject(_function(first, "ticks", name), transport, clock)
+        return generator_run.Subject(_function(first, "ticks", name), transport, clock)
     if form == "pair":
         serve = _function(modules[-1], "serve", files[-1].name)
-        return pair_checks.Subject(_client_class(first, name), serve, transport, clock)
+        return pair.Subject(_client_class(first, name), serve, transport, clock)
     if form == "serve":
         return ServerSubject(_function(first, "serve", name), transport, clock)
     return ServerSubject(_serve_by(_function(first, "handle", name), transport), transport, clock)
