@@ -10,45 +10,51 @@ import contextlib
 import sys
 
 from clients.base import load
-from clients.generator import LOOK_NS, LoadGenerator
+from clients.generator import LOOK_NS, LoadGenerator, settings_of_each
 from clients.limits import raise_descriptor_limit
 from clients.orders import Order
-from clients.peers import HttpPeer, WebSocketPeer
-from clients.short_polling import stratified_phases
+from clients.peers import OrdinaryHttpClient, OrdinaryWebSocketClient
 from clients.worker import main
 from servers.wire import now_ns
 
 CONNECTING_AT_ONCE = 64
 """Clients that have been started and not yet been answered."""
-PEERS = {"short_polling": HttpPeer, "long_polling": HttpPeer, "websocket": WebSocketPeer}
+ORDINARY_CLIENTS = {
+    "short_polling": OrdinaryHttpClient,
+    "long_polling": OrdinaryHttpClient,
+    "websocket": OrdinaryWebSocketClient,
+}
 
 
 class Crowd(LoadGenerator):
     """Coroutines as clients: connected, stepped, read and closed like the swarm."""
 
     def __init__(self, order: Order, offset_ns: int) -> None:
-        if order.client not in PEERS:
-            raise ValueError(f"there is no ordinary client for {order.client}; there is {', '.join(PEERS)}")
+        if order.client not in ORDINARY_CLIENTS:
+            raise ValueError(
+                f"there is no ordinary client for {order.client}; there is {', '.join(ORDINARY_CLIENTS)}"
+            )
         if unknown := set(order.settings) - set(load(order.client).settings):
             raise ValueError(f"a client for {order.client} has no {', '.join(sorted(unknown))}")
         if order.ca is not None or order.settings.get("compression"):
             raise ValueError("ordinary clients have neither TLS nor compression here; use the swarm")
-        self.offset_ns, self.epoch_ns = offset_ns, now_ns()
-        self.phases = stratified_phases(order.clients, order.seed)
-        self._peers = [PEERS[order.client](number, order, self) for number in range(order.clients)]
-        super().__init__(self._peers)
+        make = ORDINARY_CLIENTS[order.client]
+        self._clients = [
+            make(number, order, settings, self) for number, settings in enumerate(settings_of_each(order))
+        ]
+        super().__init__(self._clients, offset_ns=offset_ns)
         raise_descriptor_limit(order.clients)
         self._loop = asyncio.new_event_loop()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def admit(self) -> None:
+    def count_ready(self) -> None:
         """Count a client that has been answered for the first time, and let the next one begin."""
-        self.ready += 1
+        super().count_ready()
         self._start()
 
     def _start(self) -> None:
-        for peer in self._peers[len(self._tasks) : self.ready + CONNECTING_AT_ONCE]:
-            self._tasks.append(self._loop.create_task(peer.run()))
+        for client in self._clients[len(self._tasks) : self.ready + CONNECTING_AT_ONCE]:
+            self._tasks.append(self._loop.create_task(client.run()))
 
     def step(self, max_events: int = 0, wait_until_ns: int | None = None) -> int:
         """Run the event loop until then, but no longer than until orders are looked at again."""

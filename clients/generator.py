@@ -5,8 +5,11 @@ from abc import ABC, abstractmethod
 from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
+from clients.base import load
+from clients.orders import Order
+from clients.short_polling import stratified_phases
 from clients.stamped_socket import WireCounts
 from servers.wire import now_ns
 
@@ -27,10 +30,6 @@ class Counts(Protocol):
     requests: int
     empty_responses: int
     polls_skipped: int
-    missed: int
-    superseded: int
-    duplicated: int
-    out_of_order: int
 
 
 class LoadGenerator(ABC):
@@ -38,6 +37,7 @@ class LoadGenerator(ABC):
 
     Args:
         clients: The clients.
+        offset_ns: Bench clock − CLOCK_REALTIME.
         clock: The bench clock, in ns.
 
     Attributes:
@@ -51,7 +51,9 @@ class LoadGenerator(ABC):
         ready: Clients that have been connected and answered at least once.
     """
 
-    def __init__(self, clients: Sequence[Counts], clock: Callable[[], int] = now_ns) -> None:
+    def __init__(
+        self, clients: Sequence[Counts], *, offset_ns: int, clock: Callable[[], int] = now_ns
+    ) -> None:
         self.deliveries = array("q")
         self.request_lags_ns = array("q")
         self.connect_ns = array("q")
@@ -59,9 +61,14 @@ class LoadGenerator(ABC):
         self.ready = 0
         self.first_answer_counts: WireCounts | None = None
         self.bytes_up = self.bytes_down = 0
-        self.user_stamped_reads = self.reads = 0
+        self.user_stamped_reads = 0
         self.clients = clients
+        self.offset_ns = offset_ns
         self._clock = clock
+
+    def count_ready(self) -> None:
+        """Count a client that has been connected and answered for the first time."""
+        self.ready += 1
 
     @abstractmethod
     def step(self, max_events: int = 256, wait_until_ns: int | None = None) -> int:
@@ -97,3 +104,13 @@ class LoadGenerator(ABC):
                 look_up()
                 look_ns = self._clock() + LOOK_NS
             self.step(wait_until_ns=min(deadline_ns, look_ns))
+
+
+def settings_of_each(order: Order) -> list[dict[str, Any]]:
+    """Return every client's own settings; those that poll get stratified phases from a common epoch."""
+    settings = [dict(order.settings) for _ in range(order.clients)]
+    if "poll_interval_s" in load(order.client).settings:
+        epoch_ns = now_ns()
+        for own, phase in zip(settings, stratified_phases(order.clients, order.seed), strict=True):
+            own.update(epoch_ns=epoch_ns, phase=phase)
+    return settings

@@ -76,10 +76,9 @@ class HttpClient(TickClient):
         keep_alive: bool = True,
         compression: bool = False,
         after: int | None = None,
-        latest: bool = False,
         decode: Callable[[bytes], Ticks] = decode_stamps,
     ) -> None:
-        super().__init__(address, after=after, latest=latest, decode=decode)
+        super().__init__(address, after=after, decode=decode)
         lines = header_lines(headers, address, cookie_bytes=cookie_bytes, compression=compression)
         if not keep_alive:
             lines = lines.replace("Connection: keep-alive\r\n", "") + "Connection: close\r\n"

@@ -21,7 +21,6 @@ class Order(msgspec.Struct, frozen=True, tag="order", forbid_unknown_fields=True
     path: str
     clients: int
     folder: str
-    latest: bool = False
     settings: dict[str, Any] = {}
     seed: int = 0
     mss: int | None = None
@@ -73,11 +72,6 @@ class Reading(msgspec.Struct, frozen=True):
     requests: int
     empty_responses: int
     polls_skipped: int
-    missed: int
-    superseded: int
-    duplicated: int
-    out_of_order: int
-    reads: int
     user_stamped_reads: int
     wire: list[int] | None
 

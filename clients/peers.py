@@ -15,14 +15,14 @@ import socket
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from clients.base import Address
-from clients.generator import pack_delivery, pack_lag
+from clients.generator import LoadGenerator, pack_delivery, pack_lag
 from clients.headers import header_lines, websocket_headers
 from clients.orders import Order
 from clients.stamped_socket import ANCILLARY_BYTES, prepare, unpack_stamp
@@ -33,58 +33,58 @@ RETRY_S, KEEP_ALIVE_S = 0.2, 3600
 LIBRARY_HEADERS = ("Accept", "Accept-Encoding", "User-Agent")
 """What aiohttp adds and the swarm does not: left out, so that the server has the same work."""
 
-if TYPE_CHECKING:
-    from clients.crowd import Crowd
 
-
-class PeerSocket(socket.socket):
+class ObservedSocket(socket.socket):
     """A TCP socket that tells its client what was read, when the kernel had it, and what is sent."""
 
-    __slots__ = ("_peer",)
+    __slots__ = ("_client",)
 
-    def __init__(self, peer: "Peer", order: Order) -> None:
+    def __init__(self, client: "OrdinaryClient", order: Order) -> None:
         super().__init__(socket.AF_INET6 if ":" in order.host else socket.AF_INET, socket.SOCK_STREAM)
-        self._peer = peer
+        self._client = client
         prepare(self, mss=order.mss, congestion=order.congestion)
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """Read, for protocols that take bytes."""
         data, ancillary, _, _ = self.recvmsg(bufsize, ANCILLARY_BYTES, flags)
-        self._peer.reads(data, ancillary)
+        self._client.reads(data, ancillary)
         return data
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """Read, for protocols that have a buffer."""
         view = memoryview(buffer)[: nbytes or None]
         length, ancillary, _, _ = self.recvmsg_into([view], ANCILLARY_BYTES, flags)
-        self._peer.reads(bytes(view[:length]), ancillary)
+        self._client.reads(bytes(view[:length]), ancillary)
         return length
 
     def send(self, data: Any, flags: int = 0, /) -> int:
         """Send."""
-        self._peer.sends()
+        self._client.sends()
         sent = super().send(data, flags)
-        self._peer.crowd.bytes_up += sent
+        self._client.generator.bytes_up += sent
         return sent
 
 
-class Peer(ABC):
+class OrdinaryClient(ABC):
     """One client: its coroutine, and its counts as in :class:`clients.base.TickClient`.
 
-    A tick that is not newer than the cursor counts as duplicated; none is counted as out of order.
+    Args:
+        number: Of this client among all.
+        order: The order that all of them obey.
+        settings: This client's own.
+        generator: What writes down what it gets.
     """
 
-    def __init__(self, number: int, order: Order, crowd: "Crowd") -> None:
-        self.crowd = crowd
+    def __init__(self, number: int, order: Order, settings: dict[str, Any], generator: LoadGenerator) -> None:
+        self.generator = generator
         self.cursor: int | None = None
         self.messages = self.requests = self.empty_responses = self.polls_skipped = 0
-        self.missed = self.superseded = self.duplicated = self.out_of_order = 0
         self.request_due_ns = 0  # 0 when there is none to be sent
         self.connecting_since_ns = 0  # 0 when the connection can be used
         self._number, self._order = number, order
         self._address = Address(order.host, order.port, order.path)
-        self._header_set: str = order.settings.get("headers", "minimal")
-        self._cookie_bytes: int = order.settings.get("cookie_bytes", 0)
+        self._header_set: str = settings.get("headers", "minimal")
+        self._cookie_bytes: int = settings.get("cookie_bytes", 0)
         self._query = ""
 
     @abstractmethod
@@ -103,56 +103,48 @@ class Peer(ABC):
                 await self.talk()
             except (aiohttp.ClientError, WebSocketException, OSError, ValueError) as error:
                 reason = getattr(error, "message", "") or str(error) or type(error).__name__
-            self.crowd.errors[reason] += 1
+            self.generator.errors[reason] += 1
             await asyncio.sleep(RETRY_S)
 
-    def make_socket(self, _address: object = None) -> PeerSocket:
+    def make_socket(self, _address: object = None) -> ObservedSocket:
         """Return a new socket; from now on it is connecting."""
         self.connecting_since_ns = now_ns()
-        return PeerSocket(self, self._order)
+        return ObservedSocket(self, self._order)
 
     def reads(self, data: bytes, ancillary: Sequence[tuple[int, int, bytes]]) -> None:
         """Take note of a read, and of the kernel's stamp beside it."""
         if not data:
             return
-        self.crowd.reads += 1
-        self.crowd.bytes_down += len(data)
+        self.generator.bytes_down += len(data)
         if ancillary:
             seconds, nanoseconds = unpack_stamp(ancillary[0][2])
-            self.arrived(data, seconds * 1_000_000_000 + nanoseconds + self.crowd.offset_ns)
+            self.arrived(data, seconds * 1_000_000_000 + nanoseconds + self.generator.offset_ns)
         else:
-            self.crowd.user_stamped_reads += 1
+            self.generator.user_stamped_reads += 1
             self.arrived(data, now_ns())
 
     def sends(self) -> None:
         """Take note that a request leaves now."""
         if self.request_due_ns:
             now = now_ns()
-            self.crowd.request_lags_ns.frombytes(pack_lag(now, now - self.request_due_ns))
+            self.generator.request_lags_ns.frombytes(pack_lag(now, now - self.request_due_ns))
             self.request_due_ns = 0
 
     def take(self, ticks: list[dict[str, Any]], arrived_ns: int, shared: bool) -> None:
-        """Write down ticks that the coroutine has in hand, and count what is wrong with their order."""
+        """Write down ticks that the coroutine has in hand."""
         handled_ns = now_ns()
-        write = self.crowd.deliveries.frombytes
+        write = self.generator.deliveries.frombytes
         for tick in ticks:
             seq = tick["seq"]
             write(pack_delivery(self._number, seq, tick["due_ns"], arrived_ns, handled_ns, shared))
-            skipped = 0 if self.cursor is None else seq - self.cursor - 1
-            if skipped < 0:
-                self.duplicated += 1
-                continue
-            if self._order.latest:
-                self.superseded += skipped
-            else:
-                self.missed += skipped
-            self.cursor = seq
+            if self.cursor is None or seq > self.cursor:
+                self.cursor = seq
         self.messages += 1
         if self.messages == 1:
-            self.crowd.admit()
+            self.generator.count_ready()
 
     def _is_connected(self) -> None:
-        self.crowd.connect_ns.append(now_ns() - self.connecting_since_ns)
+        self.generator.connect_ns.append(now_ns() - self.connecting_since_ns)
         self.connecting_since_ns = 0
 
     def _url(self, scheme: str) -> str:
@@ -161,14 +153,14 @@ class Peer(ABC):
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{path}?{after}{self._query}"
 
 
-class WebSocketPeer(Peer):
+class OrdinaryWebSocketClient(OrdinaryClient):
     """A client by websockets. Messages wait in its queue, so their arrivals wait in one here.
 
     The reads are cut into frames, as far as it takes to know which read completed which message.
     """
 
-    def __init__(self, number: int, order: Order, crowd: "Crowd") -> None:
-        super().__init__(number, order, crowd)
+    def __init__(self, number: int, order: Order, settings: dict[str, Any], generator: LoadGenerator) -> None:
+        super().__init__(number, order, settings, generator)
         self._headers = websocket_headers(self._header_set, self._address, cookie_bytes=self._cookie_bytes)
         self._arrivals: deque[tuple[int, bool]] = deque()
         self._unread, self._shaking_hands = b"", True
@@ -210,15 +202,15 @@ class WebSocketPeer(Peer):
         self._arrivals.extend([(arrived_ns, completed > 1 or message_end < end)] * completed)
 
 
-class HttpPeer(Peer):
+class OrdinaryHttpClient(OrdinaryClient):
     """A client by aiohttp, with a session of its own. One answer at a time: the last read completed it.
 
     It asks at fixed instants, or a pause after each answer (long polling: none): see clients/short_polling.py
     """
 
-    def __init__(self, number: int, order: Order, crowd: "Crowd") -> None:
-        super().__init__(number, order, crowd)
-        asked = {name: value for name, value in order.settings.items() if value is not None}
+    def __init__(self, number: int, order: Order, settings: dict[str, Any], generator: LoadGenerator) -> None:
+        super().__init__(number, order, settings, generator)
+        asked = {name: value for name, value in settings.items() if value is not None}
         if order.client == "short_polling" and ("poll_interval_s" in asked) == ("poll_pause_s" in asked):
             raise ValueError("give either poll_interval_s or poll_pause_s")
         lines = header_lines(self._header_set, self._address, cookie_bytes=self._cookie_bytes)
@@ -227,8 +219,8 @@ class HttpPeer(Peer):
         self._query = f"&hold={asked['hold_s']:g}" if "hold_s" in asked else ""
         self._interval_ns: int = round(asked.get("poll_interval_s", 0) * 1e9)
         self._pause_ns: int = round(asked.get("poll_pause_s", 0) * 1e9)
-        self._phase: float = crowd.phases[number]
-        self._next_ns: int = crowd.epoch_ns + round(self._phase * self._interval_ns)
+        self._phase: float = asked.get("phase", 0.0)
+        self._next_ns: int = asked.get("epoch_ns", 0) + round(self._phase * self._interval_ns)
         self._arrived_ns: int = 0
 
     async def talk(self) -> None:

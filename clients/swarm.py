@@ -82,7 +82,7 @@ class Swarm(LoadGenerator):
         congestion: str | None = None,
         connecting_at_once: int = CONNECTING_AT_ONCE,
     ) -> None:
-        super().__init__(clients, clock)
+        super().__init__(clients, offset_ns=offset_ns, clock=clock)
         self.first_answer_counts = WireCounts()
         self._seats = [_Seat(number, client) for number, client in enumerate(clients)]
         self._by_fd: dict[int, _Seat] = {}
@@ -91,7 +91,7 @@ class Swarm(LoadGenerator):
         self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._poller: Poller = poller or new_poller()
         self._make_socket = make_socket
-        self._offset_ns, self._mss, self._congestion = offset_ns, mss, congestion
+        self._mss, self._congestion = mss, congestion
         self._connecting = 0
         self._connecting_at_once = connecting_at_once
         self._to_connect: deque[_Seat] = deque(self._seats)
@@ -189,7 +189,6 @@ class Swarm(LoadGenerator):
         if not data:
             self._lose(seat, "the server ended the connection")
             return
-        self.reads += 1
         self.bytes_down += len(data)
         if not sock.kernel_stamped:
             self.user_stamped_reads += 1
@@ -272,7 +271,7 @@ class Swarm(LoadGenerator):
             self._connecting += 1
             seat.connecting_since_ns = now
             seat.sock = sock = self._make_socket(
-                self._family, offset_ns=self._offset_ns, mss=self._mss, congestion=self._congestion
+                self._family, offset_ns=self.offset_ns, mss=self._mss, congestion=self._congestion
             )
             self._by_fd[sock.fileno()] = seat
             self._poller.register(sock.fileno(), READABLE | WRITABLE)
@@ -334,7 +333,7 @@ class Swarm(LoadGenerator):
         self._connecting -= 1
         if not seat.been_ready:
             seat.been_ready = True
-            self.ready += 1
+            self.count_ready()
             self._count_first_answer(seat)
 
     def _count_first_answer(self, seat: _Seat) -> None:

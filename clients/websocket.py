@@ -35,7 +35,7 @@ class Client(TickClient):
         address: The server.
         headers, cookie_bytes: What the handshake carries, see :mod:`clients.headers`.
         compression: Offer permessage-deflate (RFC 7692), in Chrome's words.
-        after, latest, decode: See :class:`clients.base.TickClient`.
+        after, decode: See :class:`clients.base.TickClient`.
     """
 
     settings: ClassVar[tuple[str, ...]] = ("headers", "cookie_bytes", "compression")
@@ -50,10 +50,9 @@ class Client(TickClient):
         cookie_bytes: int = 0,
         compression: bool = False,
         after: int | None = None,
-        latest: bool = False,
         decode: Callable[[bytes], Ticks] = decode_stamps,
     ) -> None:
-        super().__init__(address, after=after, latest=latest, decode=decode)
+        super().__init__(address, after=after, decode=decode)
         self._handshake_headers = websocket_headers(headers, address, cookie_bytes=cookie_bytes)
         self._compression = compression
         self._buffer = b""

@@ -81,11 +81,6 @@ def read_counters(generator: LoadGenerator) -> Reading:
         requests=sum(client.requests for client in clients),
         empty_responses=sum(client.empty_responses for client in clients),
         polls_skipped=sum(client.polls_skipped for client in clients),
-        missed=sum(client.missed for client in clients),
-        superseded=sum(client.superseded for client in clients),
-        duplicated=sum(client.duplicated for client in clients),
-        out_of_order=sum(client.out_of_order for client in clients),
-        reads=generator.reads,
         user_stamped_reads=generator.user_stamped_reads,
         wire=None if wire is None else list(wire),
     )

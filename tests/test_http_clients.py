@@ -23,8 +23,8 @@ def answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
 def state(client) -> dict[str, object]:
     """Return all that a client lets us see (and what it would send)."""
     names = (
-        "cursor deadline_ns done_with_connection duplicated empty_responses messages missed out_of_order "
-        "outbox polls_skipped ready request_due_ns requests superseded wants_connection"
+        "cursor deadline_ns done_with_connection empty_responses messages outbox polls_skipped ready "
+        "request_due_ns requests wants_connection"
     )
     return {name: getattr(client, name) for name in names.split()}
 
@@ -204,7 +204,7 @@ def test_a_cut_within_an_answer_loses_and_doubles_nothing(place):
     client.disconnected()
     assert connect(client, 7) == question
     assert [tick.seq for tick in client.receive_data(answer(array(1, 2)), 8)] == [1, 2]
-    assert (client.cursor, client.missed, client.duplicated, client.requests) == (2, 0, 0, 3)
+    assert (client.cursor, client.requests) == (2, 3)
 
 
 def test_an_idle_client_needs_no_connection_until_it_asks_again():

@@ -20,9 +20,9 @@ from bench.measure.trial import run_trial
 from bench.results.deliveries import ARRIVED_NS, CLIENT, DUE_NS, HANDLED_NS, SEQ
 from bench.scenario import PROFILES, Scenario
 from bench.transports import TRANSPORTS
-from clients.crowd import PEERS
+from clients.crowd import ORDINARY_CLIENTS
 from clients.orders import Connected, Order, Window
-from clients.peers import PeerSocket, WebSocketPeer
+from clients.peers import ObservedSocket, OrdinaryWebSocketClient
 from clients.stamped_socket import KERNEL_STAMPS, measure_clock_offset
 from servers.options import ServerOptions
 from servers.wire import now_ns
@@ -115,7 +115,7 @@ def test_something_other_than_an_order_is_answered_with_a_sentence() -> None:
 
 
 def test_every_client_of_the_registry_has_an_ordinary_one() -> None:
-    assert {transport.client for transport in TRANSPORTS.values()} >= set(PEERS)
+    assert {transport.client for transport in TRANSPORTS.values()} >= set(ORDINARY_CLIENTS)
 
 
 # Which read a message came with
@@ -139,7 +139,7 @@ frames = st.lists(
 
 @given(frames=frames, data=st.data())
 def test_a_message_arrives_with_the_read_that_completed_it(frames: list[tuple[int, int]], data: Any) -> None:
-    peer = WebSocketPeer(0, order(Path()), crowd=None)  # type: ignore[arg-type]
+    client = OrdinaryWebSocketClient(0, order(Path()), {}, generator=None)  # type: ignore[arg-type]
     stream, message_ends = b"HTTP/1.1 101 Switching Protocols\r\n\r\n", []
     for first, payload_bytes in frames:
         stream += frame(payload_bytes, first=first)
@@ -148,20 +148,20 @@ def test_a_message_arrives_with_the_read_that_completed_it(frames: list[tuple[in
     cuts = data.draw(st.sets(st.integers(1, len(stream) - 1)))
     reads = list(pairwise([0, *sorted(cuts), len(stream)]))
     for number, (start, end) in enumerate(reads):
-        peer.arrived(stream[start:end], number)
+        client.arrived(stream[start:end], number)
     expected = []
     for message_end in message_ends:
         number, (start, end) = next(each for each in enumerate(reads) if each[1][1] >= message_end)
         alone = [other for other in message_ends if start < other <= end] == [end]
         expected.append((number, not alone))
-    assert list(peer._arrivals) == expected
+    assert list(client._arrivals) == expected
 
 
 @pytest.mark.parametrize("into", [False, True])
 def test_a_socket_tells_what_it_read_and_when_the_kernel_had_it(tmp_path: Path, into: bool) -> None:
     told: list[tuple[bytes, Any]] = []
-    peer: Any = SimpleNamespace(reads=lambda data, ancillary: told.append((data, ancillary)))
-    with socket.create_server(("127.0.0.1", 0)) as listener, PeerSocket(peer, order(tmp_path)) as sock:
+    client: Any = SimpleNamespace(reads=lambda data, ancillary: told.append((data, ancillary)))
+    with socket.create_server(("127.0.0.1", 0)) as listener, ObservedSocket(client, order(tmp_path)) as sock:
         sock.setblocking(True)
         sock.connect(listener.getsockname())
         server, _ = listener.accept()

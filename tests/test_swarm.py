@@ -195,7 +195,6 @@ def rows(swarm: Swarm) -> list[dict[str, int]]:
 def assert_each_tick_came_once(swarm: Swarm) -> None:
     got = Counter((row["client"], row["seq"]) for row in rows(swarm))
     assert got == Counter((client, seq) for client in range(len(swarm.clients)) for seq in range(1, LAST + 1))
-    assert all((client.missed, client.duplicated) == (0, 0) for client in swarm.clients)
 
 
 def everybody_is_served(swarm: Swarm) -> bool:

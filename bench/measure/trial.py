@@ -147,7 +147,6 @@ def run_trial(
                 path=server.path,
                 clients=scenario.clients,
                 folder=str(folder),
-                latest=scenario.contract == "latest",
                 settings=scenario.client_settings(),
                 seed=seed,
                 mss=scenario.mss,
