@@ -15,7 +15,7 @@ from servers.plan import OPENING_FACTOR, OPENING_S, QUIET_S
 from servers.recording import Recording, RecordingError, read_recording
 from servers.wire import MAX_BATCH_TICKS
 
-GENERATORS = {"swarm": "clients", "asyncio": "clients.crowd"}
+GENERATORS = {"swarm": "clients.load", "asyncio": "clients.load.crowd"}
 """Load generators and their modules: the swarm, and ordinary asyncio clients to hold it against."""
 DEFAULT_POLL_INTERVAL_S = 0.5
 MAX_CLIENTS = 100_000

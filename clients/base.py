@@ -142,7 +142,7 @@ class TickClient(ABC):
         return ticks
 
 
-def load(name: str) -> type[TickClient]:
+def load_client_class(name: str) -> type[TickClient]:
     """Return the client class of ``clients.<name>``: by convention it is called ``Client``."""
     client: type[TickClient] = importlib.import_module(f"clients.{name}").Client
     return client

@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from servers.base import PATH, congestion_in_force, listen, load
+from servers.base import PATH, congestion_in_force, listen, load_serve
 from servers.conditions import conditions
 from servers.door import clients_that_fit, raise_descriptor_limit
 from servers.feed import Feed
@@ -70,7 +70,7 @@ def build_feed(options: ServerOptions) -> tuple[Feed, int]:
 @contextlib.asynccontextmanager
 async def serving(transport: str, options: ServerOptions) -> AsyncIterator[dict[str, Any]]:
     """Serve a transport while the context is open; yields the line that says where and how."""
-    serve = load(transport)
+    serve = load_serve(transport)
     feed, start_ns = build_feed(options)
     with listen(options) as listener:
         host, port = listener.getsockname()[:2]

@@ -46,7 +46,7 @@ class Serve(Protocol):
         ...
 
 
-def load(name: str) -> Serve:
+def load_serve(name: str) -> Serve:
     """Return the ``serve`` function of ``servers.<name>``."""
     serve: Serve = importlib.import_module(f"servers.{name}").serve
     return serve

@@ -6,8 +6,13 @@ from collections import Counter
 
 import pytest
 
-from clients import limits
-from clients.limits import CLIENTS_PER_ADDRESS, SPARE_DESCRIPTORS, raise_descriptor_limit, source_address
+from clients.sockets import limits
+from clients.sockets.limits import (
+    CLIENTS_PER_ADDRESS,
+    SPARE_DESCRIPTORS,
+    raise_descriptor_limit,
+    source_address,
+)
 
 
 @pytest.mark.parametrize("clients", [1, 1_000, 25_000])

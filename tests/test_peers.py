@@ -20,10 +20,10 @@ from bench.measure.trial import run_trial
 from bench.results.deliveries import ARRIVED_NS, CLIENT, DUE_NS, HANDLED_NS, SEQ
 from bench.scenario import PROFILES, Scenario
 from bench.transports import TRANSPORTS
-from clients.crowd import ORDINARY_CLIENTS
-from clients.orders import Connected, Order, Window
-from clients.peers import ObservedSocket, OrdinaryWebSocketClient
-from clients.stamped_socket import KERNEL_STAMPS, measure_clock_offset
+from clients.load.crowd import ORDINARY_CLIENTS
+from clients.load.orders import Connected, Order, Window
+from clients.load.ordinary_clients import ObservedSocket, OrdinaryWebSocketClient
+from clients.sockets.stamped_socket import KERNEL_STAMPS, measure_clock_offset
 from servers.options import ServerOptions
 from servers.wire import now_ns
 from tests.waiting import LIMIT_S

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from clients.poller import READABLE, WRITABLE, SelectorsPoller, new_poller
+from clients.sockets.poller import READABLE, WRITABLE, SelectorsPoller, new_poller
 
 BOTH = READABLE | WRITABLE
 pytestmark = pytest.mark.skipif(not hasattr(select, "epoll"), reason="there is no epoll here to compare with")

@@ -20,10 +20,15 @@ from bench.measure.subject import Server, running_server
 from bench.network.capture import Packets, PacketsLost, available, capture
 from bench.transports import TRANSPORTS, Transport
 from clients.base import Address, TickClient
-from clients.generator import DELIVERY_FIELDS
+from clients.load.generator import DELIVERY_FIELDS
+from clients.load.swarm import Swarm
 from clients.short_polling import stratified_phases
-from clients.stamped_socket import KERNEL_STAMPS, ClockOffset, StampedSocket, measure_clock_offset
-from clients.swarm import Swarm
+from clients.sockets.stamped_socket import (
+    KERNEL_STAMPS,
+    ClockOffset,
+    StampedSocket,
+    measure_clock_offset,
+)
 from clients.websocket import frame_length
 from servers.options import ServerOptions
 from servers.wire import encode_array, encode_tick, now_ns

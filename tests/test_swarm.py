@@ -15,11 +15,11 @@ from websockets.server import ServerProtocol
 
 from clients import long_polling, short_polling, websocket
 from clients.base import Address
-from clients.generator import DELIVERY_FIELDS
-from clients.poller import SelectorsPoller, new_poller
+from clients.load.generator import DELIVERY_FIELDS
+from clients.load.swarm import Swarm
 from clients.short_polling import stratified_phases
-from clients.stamped_socket import StampedSocket, measure_clock_offset
-from clients.swarm import Swarm
+from clients.sockets.poller import SelectorsPoller, new_poller
+from clients.sockets.stamped_socket import StampedSocket, measure_clock_offset
 from servers.wire import encode_array, encode_tick, now_ns
 from tests.waiting import LIMIT_S
 

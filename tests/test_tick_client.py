@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clients import short_polling
-from clients.base import ServerError, TickClient, load
+from clients.base import ServerError, TickClient, load_client_class
 from clients.http import HttpClient
 from clients.websocket import Client as WebSocketClient
 from servers.wire import TickStamp, encode_array, encode_tick
@@ -59,8 +59,8 @@ def test_data_to_send_is_given_once():
 
 
 def test_a_transport_is_found_by_its_name():
-    assert load("websocket") is WebSocketClient
-    assert issubclass(load("long_polling"), HttpClient)
+    assert load_client_class("websocket") is WebSocketClient
+    assert issubclass(load_client_class("long_polling"), HttpClient)
 
 
 # When those that poll ask

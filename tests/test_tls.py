@@ -20,12 +20,12 @@ from bench.measure.trial import run_trial
 from bench.scenario import Scenario, ScenarioError
 from bench.transports import MAIN, TRANSPORTS, Transport
 from clients.base import Address
-from clients.crowd import Crowd
-from clients.generator import DELIVERY_FIELDS
-from clients.orders import Order
-from clients.stamped_socket import StampedSocket
-from clients.stream import stream
-from clients.tls_socket import TlsSocket, client_context
+from clients.load.crowd import Crowd
+from clients.load.generator import DELIVERY_FIELDS
+from clients.load.orders import Order
+from clients.load.stream import stream
+from clients.sockets.stamped_socket import StampedSocket
+from clients.sockets.tls_socket import TlsSocket, client_context
 from servers.__main__ import main as serve
 from servers.wire import now_ns
 from tests.conftest import WatchedSwarm

@@ -18,9 +18,14 @@ from bench.measure.subject import Server, running_server
 from bench.network.capture import ACK, SYN, CaptureUnavailable, Packets, Totals, available, capture
 from bench.transports import MAIN, TRANSPORTS, Transport
 from clients.base import Address
-from clients.stamped_socket import SocketFactory, StampedSocket, WireCounts, measure_clock_offset
-from clients.swarm import Swarm
-from clients.tls_socket import TlsSocket, client_context
+from clients.load.swarm import Swarm
+from clients.sockets.stamped_socket import (
+    SocketFactory,
+    StampedSocket,
+    WireCounts,
+    measure_clock_offset,
+)
+from clients.sockets.tls_socket import TlsSocket, client_context
 from servers.options import ServerOptions
 from servers.wire import now_ns
 from tests.waiting import LIMIT_S

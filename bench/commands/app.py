@@ -87,8 +87,8 @@ def exit_code(error: Exception) -> int | None:
     from bench.notebooks import NotebooksError, UnknownNotebook
     from bench.results.files import ResultsError
     from bench.scenario import ScenarioError
-    from clients.stream import AddressError
-    from clients.tls_socket import CertificateError
+    from clients.load.stream import AddressError
+    from clients.sockets.tls_socket import CertificateError
     from servers.recording import RecordingError
 
     if isinstance(

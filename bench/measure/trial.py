@@ -36,8 +36,8 @@ from bench.results.validity import judge
 from bench.scenario import Scenario
 from bench.theory.replay import ROUNDING_S
 from bench.transports import TRANSPORTS
-from clients.generator import DELIVERY_FIELDS
-from clients.orders import Connected, Order, Report, Window
+from clients.load.generator import DELIVERY_FIELDS
+from clients.load.orders import Connected, Order, Report, Window
 from servers.options import ServerOptions
 from servers.plan import due_times
 from servers.wire import now_ns

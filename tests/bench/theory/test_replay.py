@@ -18,8 +18,8 @@ from bench.results.figures import rows_played
 from bench.scenario import Scenario, ScenarioError
 from bench.theory.replay import most_within
 from bench.transports import TRANSPORTS
-from clients.orders import Window
-from clients.stream import Arrival
+from clients.load.orders import Window
+from clients.load.stream import Arrival
 from servers import __main__ as server
 from servers.options import ServerOptions
 from servers.plan import due_times

@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from clients.base import Address, TickClient, Ticks, load
-from clients.stamped_socket import SocketFactory, StampedSocket, measure_clock_offset
-from clients.swarm import Swarm
-from clients.tls_socket import TlsSocket, client_context
+from clients.base import Address, TickClient, Ticks, load_client_class
+from clients.load.swarm import Swarm
+from clients.sockets.stamped_socket import SocketFactory, StampedSocket, measure_clock_offset
+from clients.sockets.tls_socket import TlsSocket, client_context
 from servers.wire import Tick, decode_ticks, now_ns
 
 CONNECT_TIMEOUT_S = 5.0
@@ -112,7 +112,7 @@ def stream(client: str, url: str, *, ca: str | None = None, **settings: Any) -> 
         CertificateError: If ``ca`` cannot be read.
         TimeoutError: If the server does not answer within 5 s.
     """
-    client_class = load(client)
+    client_class = load_client_class(client)
     server = read_url(url, upgrades=not client_class.pulls)
     if ca is not None and not server.encrypted:
         raise AddressError(f"a certificate is for TLS, but {url} is without; write https:// in it")

@@ -1,4 +1,4 @@
-"""Ordinary asyncio clients under the swarm's orders (clients/orders.py), so that it can be compared.
+"""Ordinary asyncio clients under the swarm's orders (clients/load/orders.py), so that it can be compared.
 
 A coroutine a client, as people write them: ``async for message in connection`` by websockets, a session of
 aiohttp that asks again and again, and ``json``. Only their sockets are special: they tell when the kernel had
@@ -22,10 +22,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from clients.base import Address
-from clients.generator import LoadGenerator, pack_delivery, pack_lag
 from clients.headers import header_lines, websocket_headers
-from clients.orders import Order
-from clients.stamped_socket import ANCILLARY_BYTES, prepare, unpack_stamp
+from clients.load.generator import LoadGenerator, pack_delivery, pack_lag
+from clients.load.orders import Order
+from clients.sockets.stamped_socket import ANCILLARY_BYTES, prepare, unpack_stamp
 from clients.websocket import frame_length
 from servers.wire import now_ns
 

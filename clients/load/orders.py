@@ -80,7 +80,7 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
     """The end: the counters of the two readings, and whether every client got the last tick.
 
     The files ``deliveries.int64``, ``request_lags.int64`` and ``connects.int64`` in the ordered folder hold
-    the raw samples: see the attributes of :class:`clients.generator.LoadGenerator` of the same names.
+    the raw samples: see the attributes of :class:`clients.load.generator.LoadGenerator` of the same names.
     """
 
     before: Reading

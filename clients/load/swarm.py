@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from clients.base import ServerError, TickClient, Ticks
-from clients.generator import LoadGenerator, pack_delivery, pack_lag
-from clients.limits import raise_descriptor_limit, source_address
-from clients.poller import READABLE, WRITABLE, Poller, new_poller
-from clients.stamped_socket import SocketFactory, StampedSocket, WireCounts
+from clients.load.generator import LoadGenerator, pack_delivery, pack_lag
+from clients.sockets.limits import raise_descriptor_limit, source_address
+from clients.sockets.poller import READABLE, WRITABLE, Poller, new_poller
+from clients.sockets.stamped_socket import SocketFactory, StampedSocket, WireCounts
 from servers.wire import now_ns
 
 CONNECTING_AT_ONCE = 256

@@ -12,7 +12,7 @@ import contextlib
 import ssl
 from collections.abc import Callable
 
-from clients.stamped_socket import StampedSocket
+from clients.sockets.stamped_socket import StampedSocket
 from servers.wire import now_ns
 
 RECORD_HEADER_BYTES = 5
@@ -52,7 +52,7 @@ class TlsSocket(StampedSocket):
         family: ``AF_INET`` or ``AF_INET6``.
         context: See :func:`client_context`; one for all sockets.
         server_name: The name or address that the server's certificate must be for.
-        offset_ns, clock, mss, congestion: See :class:`clients.stamped_socket.StampedSocket`.
+        offset_ns, clock, mss, congestion: See :class:`clients.sockets.stamped_socket.StampedSocket`.
     """
 
     __slots__ = (

@@ -1,4 +1,4 @@
-"""A load generator as a process, told by lines on standard input what to do: see clients/orders.py.
+"""A load generator as a process, told by lines on standard input what to do: see clients/load/orders.py.
 
 It ends when it has reported, or when its standard input ends, which is when whoever started it is gone.
 """
@@ -15,9 +15,19 @@ from pathlib import Path
 
 import psutil
 
-from clients.generator import DELIVERY_FIELDS, LOOK_NS, LoadGenerator
-from clients.orders import Connected, Failed, Message, Order, Reading, Report, Window, decode, encode
-from clients.stamped_socket import StampedSocket, measure_clock_offset
+from clients.load.generator import DELIVERY_FIELDS, LOOK_NS, LoadGenerator
+from clients.load.orders import (
+    Connected,
+    Failed,
+    Message,
+    Order,
+    Reading,
+    Report,
+    Window,
+    decode,
+    encode,
+)
+from clients.sockets.stamped_socket import StampedSocket, measure_clock_offset
 from servers.conditions import conditions
 from servers.interrupts import raise_at_interrupt
 from servers.wire import now_ns

@@ -1,4 +1,4 @@
-"""The swarm as a process of its own: ``python -m clients``, told what to do by lines (clients/orders.py)."""
+"""The swarm as a process of its own: ``python -m clients.load``, told by lines (orders.py)."""
 
 if __name__ == "__main__":
     from servers.interrupts import end_at_interrupt
@@ -8,13 +8,13 @@ if __name__ == "__main__":
 import sys
 from functools import partial
 
-from clients.base import Address, load
-from clients.generator import settings_of_each
-from clients.orders import Order
-from clients.stamped_socket import SocketFactory, StampedSocket
-from clients.swarm import Swarm
-from clients.tls_socket import TlsSocket, client_context
-from clients.worker import main
+from clients.base import Address, load_client_class
+from clients.load.generator import settings_of_each
+from clients.load.orders import Order
+from clients.load.process import main
+from clients.load.swarm import Swarm
+from clients.sockets.stamped_socket import SocketFactory, StampedSocket
+from clients.sockets.tls_socket import TlsSocket, client_context
 
 
 def make_swarm(order: Order, offset_ns: int) -> Swarm:
@@ -22,7 +22,7 @@ def make_swarm(order: Order, offset_ns: int) -> Swarm:
     make_socket: SocketFactory = StampedSocket
     if order.ca is not None:
         make_socket = partial(TlsSocket, context=client_context(order.ca), server_name=order.host)
-    client_class, address = load(order.client), Address(order.host, order.port, order.path)
+    client_class, address = load_client_class(order.client), Address(order.host, order.port, order.path)
     return Swarm(
         [client_class(address, **settings) for settings in settings_of_each(order)],
         order.host,

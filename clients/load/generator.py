@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from clients.base import load
-from clients.orders import Order
+from clients.base import load_client_class
+from clients.load.orders import Order
 from clients.short_polling import stratified_phases
-from clients.stamped_socket import WireCounts
+from clients.sockets.stamped_socket import WireCounts
 from servers.wire import now_ns
 
 LOOK_NS = 20_000_000
@@ -109,7 +109,7 @@ class LoadGenerator(ABC):
 def settings_of_each(order: Order) -> list[dict[str, Any]]:
     """Return every client's own settings; those that poll get stratified phases from a common epoch."""
     settings = [dict(order.settings) for _ in range(order.clients)]
-    if "poll_interval_s" in load(order.client).settings:
+    if "poll_interval_s" in load_client_class(order.client).settings:
         epoch_ns = now_ns()
         for own, phase in zip(settings, stratified_phases(order.clients, order.seed), strict=True):
             own.update(epoch_ns=epoch_ns, phase=phase)

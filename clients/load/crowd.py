@@ -1,4 +1,4 @@
-"""The ordinary clients as a load generator: ``python -m clients.crowd``, told what to do as the swarm is."""
+"""Ordinary clients as a load generator: ``python -m clients.load.crowd``, told what to do as the swarm is."""
 
 if __name__ == "__main__":
     from servers.interrupts import end_at_interrupt
@@ -9,12 +9,12 @@ import asyncio
 import contextlib
 import sys
 
-from clients.base import load
-from clients.generator import LOOK_NS, LoadGenerator, settings_of_each
-from clients.limits import raise_descriptor_limit
-from clients.orders import Order
-from clients.peers import OrdinaryHttpClient, OrdinaryWebSocketClient
-from clients.worker import main
+from clients.base import load_client_class
+from clients.load.generator import LOOK_NS, LoadGenerator, settings_of_each
+from clients.load.orders import Order
+from clients.load.ordinary_clients import OrdinaryHttpClient, OrdinaryWebSocketClient
+from clients.load.process import main
+from clients.sockets.limits import raise_descriptor_limit
 from servers.wire import now_ns
 
 CONNECTING_AT_ONCE = 64
@@ -34,7 +34,7 @@ class Crowd(LoadGenerator):
             raise ValueError(
                 f"there is no ordinary client for {order.client}; there is {', '.join(ORDINARY_CLIENTS)}"
             )
-        if unknown := set(order.settings) - set(load(order.client).settings):
+        if unknown := set(order.settings) - set(load_client_class(order.client).settings):
             raise ValueError(f"a client for {order.client} has no {', '.join(sorted(unknown))}")
         if order.ca is not None or order.settings.get("compression"):
             raise ValueError("ordinary clients have neither TLS nor compression here; use the swarm")
