@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from servers.market import SYMBOLS, random_walk
+from servers.workloads.market import SYMBOLS, random_walk
 
 TICKS = 60_000
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servers.plan import NS_PER_S, PLANS, due_times, recording_length_ns
+from servers.workloads.plan import NS_PER_S, PLANS, due_times, recording_length_ns
 
 GENERATED = ("steady", "poisson", "bursty")
 RANDOM = ("poisson", "bursty")

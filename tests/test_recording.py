@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servers import recording as module
-from servers.recording import Recording, RecordingError, read_recording, recording_digest
+from servers.workloads import recording as module
+from servers.workloads.recording import Recording, RecordingError, read_recording, recording_digest
 
 S = 1_000_000_000
 HEADER = "time,symbol,price\n"

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servers.market import SYMBOLS, random_walk
 from servers.wire import (
     MAX_PAYLOAD_BYTES,
     MIN_PAYLOAD_BYTES,
@@ -19,6 +18,7 @@ from servers.wire import (
     encode_tick,
     largest_encoding_bytes,
 )
+from servers.workloads.market import SYMBOLS, random_walk
 
 ticks = st.fixed_dictionaries(
     {

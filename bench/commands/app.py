@@ -89,7 +89,7 @@ def exit_code(error: Exception) -> int | None:
     from bench.scenario import ScenarioError
     from clients.load.stream import AddressError
     from clients.sockets.tls_socket import CertificateError
-    from servers.recording import RecordingError
+    from servers.workloads.recording import RecordingError
 
     if isinstance(
         error,

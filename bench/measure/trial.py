@@ -39,8 +39,8 @@ from bench.transports import TRANSPORTS
 from clients.load.generator import DELIVERY_FIELDS
 from clients.load.orders import Connected, Order, Report, Window
 from servers.options import ServerOptions
-from servers.plan import due_times
 from servers.wire import now_ns
+from servers.workloads.plan import due_times
 
 CONNECT_PATIENCE_S_PER_CLIENT = 0.02
 BUSY_CPU_RATIO = 0.75

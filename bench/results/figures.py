@@ -18,7 +18,7 @@ from bench.results.deliveries import (
 from bench.results.statistics import percentile
 from clients.load.orders import Reading
 from clients.sockets.stamped_socket import WireCounts
-from servers.recording import Recording
+from servers.workloads.recording import Recording
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 

@@ -20,9 +20,9 @@ from operator import itemgetter, le
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from servers.plan import NS_PER_S, recording_length_ns
-from servers.recorded_cells import TIME_UNITS, Numbers, is_told_by_size, symbols, time_reader
 from servers.wire import largest_encoding_bytes
+from servers.workloads.plan import NS_PER_S, recording_length_ns
+from servers.workloads.recorded_cells import TIME_UNITS, Numbers, is_told_by_size, symbols, time_reader
 
 COLUMN_NAMES = {
     "time": ("time", "date", "datetime", "timestamp"),
@@ -94,7 +94,7 @@ def read_recording(
     Args:
         path: The file: UTF-8, or UTF-16 with a byte order mark; also compressed by gzip. Cells are parted by
             ``,``, ``;`` or tabs, as line 1 shows or a line ``sep=;`` above it says; where it is not by ``,``,
-            numbers may have a decimal comma. Times are what :func:`servers.recorded_cells.time_reader` knows,
+            numbers may have a decimal comma. Times are what ``recorded_cells.time_reader`` knows,
             and never fall from row to row. Other columns and empty rows do no harm.
         payload_bytes: Room for one encoded tick; a row that cannot fit is refused.
         speed: 2 replays twice as fast.

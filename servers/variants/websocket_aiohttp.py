@@ -29,7 +29,7 @@ from servers.door import Door
 from servers.feed import Feed
 from servers.http import Visitors, listening
 from servers.options import ServerOptions
-from servers.push import (
+from servers.websocket_rules import (
     GOING_AWAY,
     MAX_MESSAGE_BYTES,
     STOP_TIMEOUT_S,
@@ -182,6 +182,6 @@ def _json_response(plain: PlainAnswer) -> web.Response:
 def _quiet_logger() -> logging.Logger:
     """Return a logger that keeps clients' mistakes (a broken handshake) off the terminal."""
     logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)  # one line for each subprotocol offered
-    logger = logging.getLogger("servers.websocket_aiohttp")
+    logger = logging.getLogger("servers.variants.websocket_aiohttp")
     logger.setLevel(logging.CRITICAL)
     return logger

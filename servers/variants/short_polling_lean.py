@@ -1,4 +1,4 @@
-"""Short polling without a framework: the same answers as servers/short_polling.py, by servers/lean.py."""
+"""Short polling without a framework: the same answers as servers/short_polling.py, by httptools."""
 
 import contextlib
 import socket
@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Mapping
 
 from servers.base import parse_query
 from servers.feed import Feed
-from servers.lean import serve_lean
-from servers.lean_connection import Connection
 from servers.options import ServerOptions
+from servers.variants.httptools_connection import Connection
+from servers.variants.httptools_server import serve_lean
 
 
 @contextlib.asynccontextmanager

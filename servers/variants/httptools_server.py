@@ -1,7 +1,7 @@
 """A lean HTTP/1.1 server for the polling variants: asyncio.Protocol and httptools, and no framework on top.
 
 It keeps the contract of servers/http.py and sends the same head, so that what differs is the library. There
-is no task per request: it is answered in the call that read it, or later (see servers/lean_connection.py).
+is no task per request: it is answered in the call that read it, or later (httptools_connection.py).
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from typing import Any
 from servers.base import BACKLOG, HEALTH_PATH, PATH, BadRequest, health, ssl_context
 from servers.door import Door
 from servers.feed import Feed
-from servers.lean_connection import Connection, Request
 from servers.options import ServerOptions
 from servers.request_head import check_hosts, read_target
+from servers.variants.httptools_connection import Connection, Request
 
 STOP_TIMEOUT_S = 5.0
 

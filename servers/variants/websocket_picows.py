@@ -41,7 +41,7 @@ from servers.base import BACKLOG, ssl_context
 from servers.door import HEAD_TIMEOUT_S, Door
 from servers.feed import Delivery, Feed
 from servers.options import ServerOptions
-from servers.push import (
+from servers.websocket_rules import (
     GOING_AWAY,
     MAX_MESSAGE_BYTES,
     STOP_TIMEOUT_S,
@@ -204,6 +204,6 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
 
 def _quiet_logger() -> logging.Logger:
     """Return a logger that keeps clients' mistakes (a broken handshake) off the terminal."""
-    logger = logging.getLogger("servers.websocket_picows")
+    logger = logging.getLogger("servers.variants.websocket_picows")
     logger.setLevel(logging.CRITICAL)
     return logger

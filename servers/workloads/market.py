@@ -1,4 +1,4 @@
-"""A random market: a seeded walk that looks like a real one. Recordings are in servers/recording.py."""
+"""A random market: a seeded walk that looks like a real one. Recordings are in recording.py."""
 
 import math
 import random

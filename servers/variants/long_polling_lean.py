@@ -1,4 +1,4 @@
-"""Long polling without a framework: the same answers as servers/long_polling.py, by servers/lean.py.
+"""Long polling without a framework: the same answers as servers/long_polling.py, by httptools.
 
 A held request is an entry in a dictionary and a timer, not a task: a tick answers all of them in one loop.
 """
@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Mapping
 
 from servers.base import parse_query
 from servers.feed import Feed
-from servers.lean import serve_lean
-from servers.lean_connection import Connection
 from servers.options import ServerOptions
+from servers.variants.httptools_connection import Connection
+from servers.variants.httptools_server import serve_lean
 
 
 @contextlib.asynccontextmanager
