@@ -1,7 +1,7 @@
 """HTTP/1.1 for the polling clients (RFC 9112): request bytes, and responses parsed by httptools.
 
 The plain case, one whole answer with none but the usual headers, is recognised by its head; all else goes to
-httptools. The property test in tests/test_http_clients.py holds the two ways equal.
+httptools. The property test in tests/clients/test_http_clients.py holds the two ways equal.
 """
 
 import json

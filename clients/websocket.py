@@ -2,8 +2,8 @@
 
 ``websockets.client.ClientProtocol`` does the handshake and everything unusual: pings, closes, fragments,
 errors, compressed messages (RFC 7692). The usual case, a whole plain text frame from the server, is read
-here, because it is most of what the swarm does; the property test in tests/test_websocket_client.py holds the
-two ways equal.
+here, because it is most of what the swarm does; the property test in tests/clients/test_websocket_client.py
+holds the two ways equal.
 """
 
 from collections.abc import Callable

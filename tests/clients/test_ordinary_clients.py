@@ -7,18 +7,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.experiments.instrument import EXPERIMENT
 from bench.measure.load import running_swarm
 from bench.measure.processes import TrialFailed
 from bench.measure.subject import running_server
 from bench.measure.trial import run_trial
 from bench.results.deliveries import ARRIVED_NS, CLIENT, DUE_NS, HANDLED_NS, SEQ
-from bench.scenario import PROFILES, Scenario
+from bench.scenario import Scenario
 from bench.transports import TRANSPORTS
 from clients.load.crowd import ORDINARY_CLIENTS
 from clients.load.orders import Connected, Order, Window
@@ -184,50 +182,3 @@ def test_a_socket_tells_what_it_read_and_when_the_kernel_had_it(tmp_path: Path, 
         offset = measure_clock_offset()
         arrived_ns = seconds * 10**9 + nanoseconds + offset.offset_ns
         assert sent_ns - offset.bracket_ns <= arrived_ns <= now_ns() + offset.bracket_ns
-
-
-# The experiment
-
-
-@pytest.mark.parametrize("profile", PROFILES)
-def test_both_generators_get_the_same_scenarios(profile: str) -> None:
-    scenarios = [
-        scenario
-        for design in EXPERIMENT.designs(PROFILES[profile])
-        for scenario in design.scenarios(list(TRANSPORTS), {})
-    ]
-    assert {"websocket", "long_polling"} <= {scenario.transport for scenario in scenarios}
-    for scenario in scenarios:
-        same = [other for other in scenarios if other.transport == scenario.transport]
-        assert {other.generator for other in same} == {"swarm", "asyncio"}
-        assert len(same) == 2
-
-
-def fake_trials(verdict: str = "suspect") -> pd.DataFrame:
-    figures = {
-        ("swarm", "ok"): (5.0, 5.5, 10.0),
-        ("asyncio", verdict): (6.0, 36.0, 40.0),
-        ("asyncio", "invalid"): (999.0, 999.0, 999.0),
-    }
-    return pd.DataFrame(
-        {
-            "transport": "websocket", "clients": 1000, "rate_hz": 10.0, "repeat": 1,
-            "generator": generator, "verdict": told, "latency_p50_ms": kernel_ms,
-            "handled_p50_ms": handled_ms, "generator_cpu_us_per_tick": cpu_us,
-        }
-        for (generator, told), (kernel_ms, handled_ms, cpu_us) in figures.items()
-    )  # fmt: skip
-
-
-def test_the_finding_is_computed_from_suspect_trials_and_not_from_invalid_ones() -> None:
-    assert EXPERIMENT.finding(fake_trials()) == (
-        "With 1000 WebSocket clients × 10 Hz ordinary asyncio clients report a median of 36 ms where the "
-        "kernel of the same sockets says 6 ms, and the swarm's run says 5 ms; their CPU over the swarm's: "
-        "4×."
-    )
-
-
-def test_no_finding_without_both_generators() -> None:
-    trials = fake_trials()
-    assert EXPERIMENT.finding(trials[trials["generator"] == "swarm"]) == ""
-    assert EXPERIMENT.finding(fake_trials(verdict="invalid")) == ""

@@ -17,9 +17,16 @@ from clients.headers import HEADER_SETS, header_lines
 from clients.http import LARGEST_BODY_BYTES
 from clients.websocket import LARGEST_FRAME_BYTES, Client
 from servers.wire import MAX_PAYLOAD_BYTES, PADDINGS, Tick, decode_ticks, encode_array, encode_tick
+from tests.clients.test_http_clients import answer, feed, whole
+from tests.clients.test_websocket_client import (
+    DATA,
+    frame_lists,
+    opened,
+    recorder,
+    reference,
+    shake_hands,
+)
 from tests.pollers import ADDRESS, array, closed_poller, connect, long_poller
-from tests.test_http_clients import answer, feed, whole
-from tests.test_websocket_client import DATA, frame_lists, opened, recorder, reference, shake_hands
 
 COMPRESSING = [name for name, transport in TRANSPORTS.items() if transport.compresses]
 GZIP = "Content-Encoding: gzip"
