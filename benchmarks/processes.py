@@ -44,7 +44,7 @@ class Load:
 
 
 def run_swarm(transport: str, connections: int, port: int, seconds: int) -> Load:
-    """Measure clients.swarm.Swarm in a fresh process."""
+    """Measure clients.load.swarm.Swarm in a fresh process."""
     module = [sys.executable, "-m", "benchmarks.swarm_client", transport]
     return Load(**json.loads(_output_of([*module, *_arguments(connections, port, seconds)])))
 

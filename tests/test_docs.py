@@ -11,6 +11,7 @@ import pytest
 from bench.commands.app import app
 from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS
+from servers.base import server_modules
 from tests import ROOT
 
 README = ROOT / "README.md"
@@ -66,7 +67,7 @@ def test_readme_commands_have_words_that_exist(command: str) -> None:
 def test_every_transport_is_in_the_readme() -> None:
     text = README.read_text(encoding="utf-8")
     for transport in TRANSPORTS.values():
-        assert f"servers/{transport.server}.py" in text
+        assert server_modules()[transport.server].replace(".", "/") + ".py" in text
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from bench.report.terminal import new_console, shown
 from bench.results.run import REFERENCE, Run
 from bench.transports import TRANSPORTS
 from clients.base import Address
-from clients.stream import AddressError, ServerUrl, read_url
+from clients.load.stream import AddressError, ServerUrl, read_url
 from servers import interrupts
 from servers.wire import now_ns
 from tests import ROOT
@@ -184,7 +184,7 @@ def test_a_feed_is_shown_and_never_obeyed(bench: Callable[..., Done], hostile: s
 def test_an_error_is_shown_and_never_obeyed(
     bench: Callable[..., Done], hostile: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clients.stream.CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("clients.load.stream.CONNECT_TIMEOUT_S", 0.5)
     done = bench("watch", "short_polling", "--url", f"{hostile}/other", "--ticks", "1")
     assert done.code == 1
     assert HARMLESS in done.stderr
@@ -271,8 +271,8 @@ runpy.run_module({program!r}, run_name="__main__", alter_sys=True)
         ("bench", "list", "numpy", ""),
         ("bench", "show", "pandas", "bench: interrupted\n"),  # the command has begun
         ("servers", "list", "servers.base", ""),
-        ("clients", "list", "clients.swarm", ""),
-        ("clients.crowd", "list", "asyncio", ""),
+        ("clients.load", "list", "clients.load.swarm", ""),
+        ("clients.load.crowd", "list", "asyncio", ""),
     ],
 )
 def test_ctrl_c_while_a_program_is_imported_is_quiet(

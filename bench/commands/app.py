@@ -87,9 +87,9 @@ def exit_code(error: Exception) -> int | None:
     from bench.measure.processes import TrialFailed
     from bench.results.files import ResultsError
     from bench.scenario import ScenarioError
-    from clients.stream import AddressError
-    from clients.tls_socket import CertificateError
-    from servers.recording import RecordingError
+    from clients.load.stream import AddressError
+    from clients.sockets.tls_socket import CertificateError
+    from servers.workloads.recording import RecordingError
 
     if isinstance(
         error,

@@ -130,7 +130,7 @@ def watch(
     """Show one client's ticks as they come: their age, their bytes, and the answer or frame they came by."""
     from bench.measure.certificate import make_certificate
     from bench.measure.subject import running_server
-    from clients.stream import stream
+    from clients.load.stream import stream
     from servers.options import ServerOptions
 
     check_transport(transport)

@@ -57,7 +57,7 @@ def run(
     from bench.report.progress import run_watched
     from bench.report.summary import print_run
     from bench.results.run import Run, find_run
-    from clients.limits import raise_descriptor_limit
+    from clients.sockets.limits import raise_descriptor_limit
 
     if resume is not None:
         path = find_run(results, resume)

@@ -11,8 +11,8 @@ from bench.measure.subject import running_server
 from bench.scenario import Scenario, ScenarioError
 from bench.transports import TRANSPORTS
 from clients.base import Address, TickClient, Ticks
-from clients.stamped_socket import measure_clock_offset
-from clients.swarm import Swarm
+from clients.load.swarm import Swarm
+from clients.sockets.stamped_socket import measure_clock_offset
 from clients.websocket import frame_length
 from servers.wire import now_ns
 

@@ -27,8 +27,8 @@ from bench.network import capture
 from bench.results.statistics import CONFIDENCE, Interval, detectable_ratio, per_figure, ratio_interval
 from bench.results.validity import tell_condition
 from bench.scenario import Scenario
-from clients.limits import SPARE_DESCRIPTORS
-from clients.stamped_socket import StampedSocket, measure_clock_offset
+from clients.sockets.limits import SPARE_DESCRIPTORS
+from clients.sockets.stamped_socket import StampedSocket, measure_clock_offset
 from servers.base import BACKLOG
 from servers.wire import now_ns
 

@@ -7,11 +7,11 @@ import msgspec
 
 from bench.measure.processes import Process, TrialFailed
 from bench.scenario import GENERATORS
-from clients import orders
+from clients.load import orders
 
 
 class SwarmProcess(Process):
-    """A load generator in a process of its own, told what to do by orders (clients/orders.py)."""
+    """A load generator in a process of its own, told what to do by orders (clients/load/orders.py)."""
 
     def __init__(self, generator: str) -> None:
         super().__init__("swarm", GENERATORS[generator])

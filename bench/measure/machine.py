@@ -14,7 +14,7 @@ import psutil
 
 from bench.measure.place import usable_cores
 from bench.measure.quota import read_quota
-from clients.stamped_socket import KERNEL_STAMPS
+from clients.sockets.stamped_socket import KERNEL_STAMPS
 
 LIBRARIES = ("aiohttp", "websockets", "uvloop", "httptools", "msgspec", "numpy", "pandas", "pyarrow")
 

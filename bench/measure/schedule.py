@@ -21,7 +21,7 @@ from bench.results.files import RUN_JSON, ResultsError
 from bench.results.run import Run
 from bench.scenario import FIELDS, PROFILES, Scenario
 from bench.transports import TRANSPORTS
-from servers.recording import recording_digest
+from servers.workloads.recording import recording_digest
 
 ATTEMPTS = 2
 SEARCH_PATIENCE_S, SEARCH_PATIENCE_FACTOR = 5.0, 3.0

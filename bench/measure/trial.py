@@ -36,11 +36,11 @@ from bench.results.validity import judge
 from bench.scenario import Scenario
 from bench.theory.replay import ROUNDING_S
 from bench.transports import TRANSPORTS
-from clients.generator import DELIVERY_FIELDS
-from clients.orders import Connected, Order, Report, Window
+from clients.load.generator import DELIVERY_FIELDS
+from clients.load.orders import Connected, Order, Report, Window
 from servers.options import ServerOptions
-from servers.plan import due_times
 from servers.wire import now_ns
+from servers.workloads.plan import due_times
 
 CONNECT_PATIENCE_S_PER_CLIENT = 0.02
 BUSY_CPU_RATIO = 0.75
@@ -147,7 +147,6 @@ def run_trial(
                 path=server.path,
                 clients=scenario.clients,
                 folder=str(folder),
-                latest=scenario.contract == "latest",
                 settings=scenario.client_settings(),
                 seed=seed,
                 mss=scenario.mss,

@@ -1,7 +1,7 @@
 """What was on the wire: a packet capture of one TCP port on loopback, against which every figure can be held.
 
 It is independent of the instrument: a packet socket (Linux, with CAP_NET_RAW) sees and stamps each segment as
-it enters the receiver's side, about 1 µs before TCP stamps it for :mod:`clients.stamped_socket`::
+it enters the receiver's side, about 1 µs before TCP stamps it for :mod:`clients.sockets.stamped_socket`::
 
     with capture(port) as packets: …
     packets.totals("down", since_ns, until_ns), packets.arrival_of(client_port, stream_offset_bytes)
@@ -18,7 +18,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from clients.stamped_socket import SO_TIMESTAMPNS, measure_clock_offset
+from clients.sockets.stamped_socket import SO_TIMESTAMPNS, measure_clock_offset
 
 BUFFER_BYTES = 256 * 1024 * 1024  # some 200,000 small packets; it takes memory only for those that wait
 KEPT_BYTES = 192  # of each packet: Ethernet, the longest headers of IPv4 (or plain IPv6) and TCP

@@ -19,7 +19,7 @@ from scipy.special import chdtri, ndtr
 
 from bench.results.statistics import CONFIDENCE, Interval
 from bench.results.validity import BUSY_GENERATOR_CPU_RATIO, OTHERS_CPU_RATIO, STEAL_RATIO
-from clients.limits import most_clients
+from clients.sockets.limits import most_clients
 
 ALLOWED_LATE_RATIO = 0.01
 """Of the deliveries of a trial that was served in time."""

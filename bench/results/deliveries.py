@@ -1,7 +1,7 @@
 """What is measured: the deliveries of a window's ticks, as they were written down.
 
 ``deliveries`` is an int64 array of shape (n, 6), a row per tick delivered to a client, in the order in which
-the swarm handled them; its columns are ``clients.generator.DELIVERY_FIELDS``.
+the swarm handled them; its columns are ``clients.load.generator.DELIVERY_FIELDS``.
 """
 
 from typing import NamedTuple

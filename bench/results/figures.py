@@ -16,9 +16,9 @@ from bench.results.deliveries import (
     in_window,
 )
 from bench.results.statistics import percentile
-from clients.orders import Reading
-from clients.stamped_socket import WireCounts
-from servers.recording import Recording
+from clients.load.orders import Reading
+from clients.sockets.stamped_socket import WireCounts
+from servers.workloads.recording import Recording
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 

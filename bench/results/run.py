@@ -55,7 +55,7 @@ from bench.results.reading import (
 )
 from bench.scenario import Scenario
 from bench.transports import TRANSPORTS
-from clients.generator import DELIVERY_FIELDS
+from clients.load.generator import DELIVERY_FIELDS
 
 REFERENCE = "reference"
 INSTALLED = Path(__file__).parent.parent

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from servers.options import MAX_RATE_HZ
-from servers.plan import NS_PER_S, recording_length_ns
-from servers.recorded_cells import TIME_UNITS
-from servers.recording import Recording, RecordingError
+from servers.workloads.plan import NS_PER_S, recording_length_ns
+from servers.workloads.recorded_cells import TIME_UNITS
+from servers.workloads.recording import Recording, RecordingError
 
 BEFORE_WINDOW_S = 60.0
 """So long, at most, a trial plays before its window: for connecting the clients, and warming up."""

@@ -13,8 +13,8 @@ from bench.transports import MAIN
 from servers import options
 from servers.__main__ import main as serve
 from servers.options import ServerOptions
-from servers.plan import due_times
-from servers.recording import RecordingError
+from servers.workloads.plan import due_times
+from servers.workloads.recording import RecordingError
 
 LONGEST_PLANNED_S = 3 * 3600
 LONGEST_SENTENCE = 300

@@ -14,7 +14,7 @@ from bench.measure.schedule import plan_run, planned_s
 from bench.measure.trial import choose_window
 from bench.scenario import FIELDS, PROFILES, Scenario, ScenarioError, parse_value
 from bench.transports import MAIN, TRANSPORTS
-from servers.plan import due_times
+from servers.workloads.plan import due_times
 
 
 def test_fields_that_a_transport_does_not_know_are_empty() -> None:

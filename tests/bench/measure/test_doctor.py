@@ -10,7 +10,7 @@ from bench.measure.doctor import GOOD, LIMITED, MISSING, Noise, examine, measure
 from bench.measure.trial import Trial
 from bench.report.doctor import print_noise
 from bench.results.statistics import Interval
-from clients import stamped_socket
+from clients.sockets import stamped_socket
 
 
 def test_everything_is_examined_and_whatever_is_not_good_has_an_advice() -> None:

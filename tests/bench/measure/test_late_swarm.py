@@ -22,10 +22,10 @@ from bench.results.deliveries import (
 from bench.results.figures import lag_p99_ms, latency_figures, stamp_shared_ratio
 from bench.transports import TRANSPORTS
 from clients.base import Address
-from clients.generator import DELIVERY_FIELDS
+from clients.load.generator import DELIVERY_FIELDS
+from clients.load.swarm import Swarm
 from clients.short_polling import stratified_phases
-from clients.stamped_socket import measure_clock_offset
-from clients.swarm import Swarm
+from clients.sockets.stamped_socket import measure_clock_offset
 from servers.wire import now_ns
 from tests.waiting import LIMIT_S
 

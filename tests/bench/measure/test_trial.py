@@ -13,7 +13,7 @@ from bench.measure.processes import TrialFailed, Usage
 from bench.measure.trial import choose_window, run_trial
 from bench.results.validity import judge
 from bench.scenario import Scenario
-from clients.orders import Connected, Message, Order, Reading, Report, Window
+from clients.load.orders import Connected, Message, Order, Reading, Report, Window
 
 S = 1_000_000_000
 START_NS = 1_000 * S

@@ -20,7 +20,7 @@ from bench.results.figures import (
     traffic_per_second,
 )
 from bench.results.statistics import interval, percentile, ticks_needed
-from clients.orders import Reading
+from clients.load.orders import Reading
 
 MS = 1_000_000
 

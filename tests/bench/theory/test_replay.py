@@ -18,13 +18,13 @@ from bench.results.figures import rows_played
 from bench.scenario import Scenario, ScenarioError
 from bench.theory.replay import most_within
 from bench.transports import TRANSPORTS
-from clients.orders import Window
-from clients.stream import Arrival
+from clients.load.orders import Window
+from clients.load.stream import Arrival
 from servers import __main__ as server
 from servers.options import ServerOptions
-from servers.plan import due_times
-from servers.recording import RecordingError, read_recording
 from servers.wire import Tick, encode_tick, now_ns
+from servers.workloads.plan import due_times
+from servers.workloads.recording import RecordingError, read_recording
 from tests.bench.measure.test_trial import FakeWorld
 
 S = 1_000_000_000
