@@ -365,13 +365,8 @@ def test_comparisons_are_json_without_nan() -> None:
 def searched_run(capacity: int, *, at_least: bool = False) -> Run:
     """Make a run with one search, of a server that bears so many clients, or at least so many."""
     head = {**vars(Scenario("websocket")), "experiment": "clients library", "repeat": 1, "order": 1}
-    head |= {
-        "verdict": "ok",
-        "replaced": False,
-        "attempt": 1,
-        "latency_mean_ms": 10.0,
-        "server_cpu_ratio": 0.5,
-    }
+    head |= {"verdict": "ok", "replaced": False, "attempt": 1}
+    head |= {"latency_mean_ms": 10.0, "server_cpu_ratio": 0.5}
     tried = [round(capacity * share) for share in (0.3, 2.0, 0.8, 1.2, 0.9, 1.1)]
     rows = [
         {
