@@ -14,7 +14,7 @@ from bench.course.grading.base import Verdict
 from bench.course.grading.seal import Seal, new_secret
 from bench.course.grading.submission import Part
 from bench.course.grading.supervise import grade
-from tests.grading import HANG_LIMIT_S, POLLING, report, write
+from tests.bench.course.grading import HANG_LIMIT_S, POLLING, report, write
 from tests.waiting import LIMIT_S
 
 # What goes wrong while it runs

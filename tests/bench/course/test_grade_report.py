@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from bench import cli
 from bench.course.grading import VERSION
-from tests.grading import NEVER, POLLING, SOLUTIONS, START, graded, report, submit, write
+from tests.bench.course.grading import NEVER, POLLING, SOLUTIONS, START, graded, report, submit, write
 
 GUIDE = SOLUTIONS / "GRADING.md"
 FORMATS = ["text", "json", "junit", "gradescope"]
