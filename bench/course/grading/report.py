@@ -114,7 +114,7 @@ def print_rows(results: Sequence[FileResult], out: Console) -> None:
     rows = [("file", "rules kept", "what is wrong")]
     for name, result in zip(names, results, strict=True):
         wrong = [verdict.title for verdict in result.verdicts if not verdict.passed]
-        score = "–" if result.unusable else f"{result.kept} of {len(result.verdicts)}"
+        score = "–" if result.unusable else f"{result.rules_kept} of {len(result.verdicts)}"
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         reason = result.unusable.removeprefix(result.name).lstrip(" :,")
         rows.append((name, score, reason or "".join(wrong[:1]) + more))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.course.grading.base import Verdict, judge
+from bench.course.grading.base import Verdict, try_check
 from bench.course.grading.checks import checks_of, client
 from bench.course.grading.submission import Part, read_parts, read_submissions
 from bench.course.grading.supervise import grade
@@ -40,8 +40,8 @@ def test_pairs_are_of_one_folder_where_there_are_several() -> None:
 def test_the_clients_of_the_house_pass(name: str) -> None:
     file = ROOT / "clients" / f"{name}.py"
     assert read_parts(file) == [Part("client", name, (file,))]
-    subject = client.Subject(load(name), name)
-    verdicts = [judge(check, subject, file) for check in client.checks(name)]
+    student = client.StudentClient(load(name), name)
+    verdicts = [try_check(check, student, file) for check in client.checks(name)]
     assert [verdict for verdict in verdicts if not verdict.passed] == []
 
 

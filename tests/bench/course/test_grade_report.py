@@ -122,7 +122,7 @@ def test_json_has_all_that_was_found(a_class: list[Path]) -> None:
     assert document["grader"] == VERSION
     assert document["passed"] is False
     assert [(file["score"], file["max_score"], file["passed"]) for file in document["files"]] == [
-        (result.kept, len(result.verdicts), result.passed) for result in results
+        (result.rules_kept, len(result.verdicts), result.passed) for result in results
     ]
     assert "line 1" in document["files"][2]["unusable"]
     assert [verdict["rule"] for verdict in document["files"][0]["parts"][0]["verdicts"]] == [

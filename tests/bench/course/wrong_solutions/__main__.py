@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from bench.course.grading import guard
-from bench.course.grading.__main__ import cast, import_file
-from bench.course.grading.base import judge
+from bench.course.grading.__main__ import import_file, make_student
+from bench.course.grading.base import try_check
 from bench.course.grading.checks import checks_of
 from bench.course.grading.simulated.clock import Clock
 
@@ -44,10 +44,10 @@ def main(exercise: str) -> None:
     found = {}
     for name, said in wrong_solutions(exercise).items():
         setattr(module, "Client" if form == "client" else form, getattr(module, name))
-        subject = cast(form, module.TRANSPORT, clock, [module], [file])
+        student = make_student(form, module.TRANSPORT, clock, [module], [file])
         found[name] = ["every rule is kept"]
         for check in checks:
-            verdict = judge(check, subject, file)
+            verdict = try_check(check, student, file)
             if not verdict.passed:
                 found[name].append(verdict.title)
                 if verdict.title.startswith(said):
