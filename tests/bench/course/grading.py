@@ -1,12 +1,13 @@
 """What the tests of ``bench grade`` share: the folders of the course, and grading into a string."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from bench.course.grading.grade import FileResult
-from bench.course.grading.report import grade_and_report
+from bench.course.grading.report import grade_and_report, report_results
 from tests import ROOT
 from tests.waiting import LIMIT_S, PATIENCE
 
@@ -39,6 +40,14 @@ def report(
     )
     assert isinstance(out.file, io.StringIO)
     return results, out.file.getvalue()
+
+
+def reported(results: Sequence[FileResult], *, format_: str = "text", folder: Path | None = None) -> str:
+    """Return what is printed of results."""
+    out = Console(file=io.StringIO(), width=80)
+    report_results(results, out, format_=format_, folder=folder)
+    assert isinstance(out.file, io.StringIO)
+    return out.file.getvalue()
 
 
 def write(folder: Path, source: str | bytes, name: str = "mine.py") -> Path:

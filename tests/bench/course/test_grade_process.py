@@ -82,7 +82,8 @@ def test_what_goes_wrong_is_told(tmp_path: Path, body: str, wrong: str, seen: st
 
 
 def test_after_two_hangs_the_rest_is_not_tried(tmp_path: Path) -> None:
-    file = write(tmp_path, POLLING + "async def ticks(url):\n    while True: pass\n    yield 1\n")
+    stuck = "    import threading\n    threading.Event().wait()\n    yield 1\n"
+    file = write(tmp_path, POLLING + "async def ticks(url):\n" + stuck)
     verdicts = list(grade(Part("ticks", "short_polling", (file,)), time_limit_s=HANG_LIMIT_S))
     assert [verdict.title for verdict in verdicts[:2]] == ["it does not come to an end"] * 2
     assert [verdict.title.startswith("not tried") for verdict in verdicts[2:]] == [True] * 9
