@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.columns import is_set
 from bench.results.validity import Bottleneck, Fault, faults_of
 from bench.transports import TRANSPORTS
 
@@ -150,14 +151,16 @@ def validity_sentence(row: Mapping[Any, Any]) -> str:
     How a trial failed is said as it was, and so is what is wrong with one of a run before schema 5, which has
     no codes.
     """
-    return row["verdict_note"] or "; ".join(_fault_words(fault, row) for fault in faults_of(row))
+    if is_set(row["verdict_note"]) and row["verdict_note"]:
+        return str(row["verdict_note"])
+    return "; ".join(fault_words(fault, row) for fault in faults_of(row))
 
 
-def _fault_words(fault: Fault, row: Mapping[Any, Any]) -> str:
-    """Say one thing that is wrong with a trial."""
+def fault_words(fault: Fault, row: Mapping[Any, Any]) -> str:
+    """Say one thing that is wrong with a trial, by the figures of its row."""
     match fault:
         case Fault.FAILED:
-            return "it failed"
+            return str(row["verdict_note"])
         case Fault.WRONG_TICKS:
             wrong = {name: row[name] for name in ("missed", "duplicated", "out_of_order") if row[name]}
             counts = ", ".join(f"{count:.0f} {name.replace('_', ' ')}" for name, count in wrong.items())

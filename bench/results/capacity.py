@@ -190,7 +190,7 @@ def capacities(trials: pd.DataFrame) -> pd.DataFrame:
         served = [row for row in own if tried(row).passed]
         found = fit([tried(row) for row in own])
         bottleneck = _bottleneck_of_search(own, found.high)
-        at_least = not bottleneck.is_undisturbed_server
+        at_least = not bottleneck.is_server
         if at_least:
             found = Interval(found.low, found.low, math.inf)
         rows.append(
@@ -234,7 +234,7 @@ def _bottleneck_of_search(steps: Sequence[Mapping[Any, Any]], high: float) -> Bo
         return Bottleneck.NONE
     found = [_bottleneck_of_step(row) for row in failed if row["clients"] <= high]
     found = found or [_bottleneck_of_step(failed[0])]
-    return max(found, key=lambda each: (found.count(each), not each.is_undisturbed_server))
+    return max(found, key=lambda each: (found.count(each), not each.is_server))
 
 
 def _bottleneck_of_step(worst: Mapping[Any, Any]) -> Bottleneck:

@@ -54,7 +54,7 @@ from bench.results.reading import (
     started,
     trials_digest,
 )
-from bench.results.validity import OK, VERDICTS, Bottleneck, Fault, find_faults
+from bench.results.validity import INVALID, OK, VERDICTS, Bottleneck, Fault, find_faults
 from bench.scenario import Scenario
 from bench.transports import TRANSPORTS
 from clients.load.generator import DELIVERY_FIELDS
@@ -207,7 +207,8 @@ class Run:
             if row["verdict"] not in VERDICTS:
                 raise ResultsError(f"{where} has the verdict {row['verdict']!r}, not {', '.join(VERDICTS)}")
             if facts["schema"] < REASONS_ARE_CODES_SINCE_SCHEMA and row["verdict"] != OK:
-                row["verdict_reason"] = " ".join(find_faults(row))
+                failed = (Fault.FAILED,) if row["verdict"] == INVALID else ()
+                row["verdict_reason"] = " ".join(find_faults(row) or failed)
             for column, known in KNOWN_CODES.items():
                 if unknown := set((row[column] or "").split()) - known:
                     raise ResultsError(

@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from bench.columns import is_set
+
 OK, SUSPECT, INVALID = "ok", "suspect", "invalid"
 VERDICTS = (OK, SUSPECT, INVALID)
 """From the best to the worst."""
@@ -67,23 +69,37 @@ INSTRUMENT_LATE = frozenset({Fault.GENERATOR_CPU, Fault.GENERATOR_LAG, Fault.REQ
 
 
 class Bottleneck(enum.StrEnum):
-    """What ran out, in a trial or at the end of a search for capacity; nothing where nothing did."""
+    """What ran out, in a trial or at the end of a search for capacity; nothing where nothing did.
+
+    Attributes:
+        is_server: Whether it was the server, with nothing else on its processor: else it bears more.
+        in_bursts: Whether only while a tick was handed to all clients, though the core rested between ticks.
+        disturbed: Whether something else used the processor.
+    """
+
+    is_server: bool
+    in_bursts: bool
+    disturbed: bool
+
+    def __new__(
+        cls, code: str, is_server: bool = False, in_bursts: bool = False, disturbed: bool = False
+    ) -> "Bottleneck":
+        """Make a bottleneck of its code and its data."""
+        bottleneck = str.__new__(cls, code)
+        bottleneck._value_ = code
+        bottleneck.is_server, bottleneck.in_bursts, bottleneck.disturbed = is_server, in_bursts, disturbed
+        return bottleneck
 
     NONE = ""
-    SERVER_CPU = "server_cpu"
-    SERVER_CPU_DISTURBED = "server_cpu_disturbed"
-    SERVER_CPU_IN_BURSTS = "server_cpu_in_bursts"
-    SERVER_CPU_IN_BURSTS_DISTURBED = "server_cpu_in_bursts_disturbed"
+    SERVER_CPU = "server_cpu", True
+    SERVER_CPU_DISTURBED = "server_cpu_disturbed", False, False, True
+    SERVER_CPU_IN_BURSTS = "server_cpu_in_bursts", True, True
+    SERVER_CPU_IN_BURSTS_DISTURBED = "server_cpu_in_bursts_disturbed", False, True, True
     GENERATOR_CPU = "generator_cpu"
     CPU_QUOTA = "cpu_quota"
     CONNECTING = "connecting"
     """Clients waited too long to get in."""
     UNKNOWN = "unknown"
-
-    @property
-    def is_undisturbed_server(self) -> bool:
-        """Whether it was the server, with nothing else on its processor: else it bears at least so many."""
-        return self in (Bottleneck.SERVER_CPU, Bottleneck.SERVER_CPU_IN_BURSTS)
 
 
 class Assessment(NamedTuple):
@@ -154,8 +170,9 @@ def connect_bottleneck(server_cpu_ratio: float, generator_cpu_ratio: float) -> B
 
 
 def faults_of(row: Mapping[Any, Any]) -> tuple[Fault, ...]:
-    """Return the faults that a row of trials.csv names in ``verdict_reason``."""
-    return tuple(FAULTS[code] for code in (row["verdict_reason"] or "").split())
+    """Return the faults that a row of trials.csv, or of a data frame of it, names in ``verdict_reason``."""
+    codes = row["verdict_reason"]
+    return tuple(FAULTS[code] for code in codes.split()) if is_set(codes) else ()
 
 
 def _above(value: float | None, limit: float) -> bool:

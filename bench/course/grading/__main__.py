@@ -20,12 +20,12 @@ import msgspec
 from aiohttp import web
 
 from bench.course.grading import guard
-from bench.course.grading.base import Fault, Verdict, describe, judge, line_of, offences
+from bench.course.grading.base import Fault, describe, line_of, offences, try_check
 from bench.course.grading.checks import checks_of, client, pair
-from bench.course.grading.seal import SECRET_BYTES, Seal
-from bench.course.grading.simulated import generator_run
+from bench.course.grading.seal import SECRET_BYTES, Message, Seal
 from bench.course.grading.simulated.clock import Clock
-from bench.course.grading.simulated.visitor import Subject as ServerSubject
+from bench.course.grading.simulated.generator_run import StudentGenerator
+from bench.course.grading.simulated.visitor import StudentServer
 from clients.base import TickClient
 from servers.base import BadRequest, Query, Serve, parse_query
 from servers.feed import Delivery, Feed
@@ -36,21 +36,12 @@ class Unusable(Exception):
     """The file cannot be imported, or what it defines is not what its name says; the text is a sentence."""
 
 
-class Told(msgspec.Struct, omit_defaults=True):
-    """One line: that the student's time begins, that its code is there (or of no use), or a verdict."""
-
-    step: str
-    unusable: str = ""
-    number: int = -1
-    verdict: Verdict | None = None
-
-
 def main(form: str, transport: str, first: int, files: list[Path], seal: Seal, out: int) -> None:
     """Import the files, and try their checks one after the other; ``out`` is a descriptor."""
-    encode, write, try_check = msgspec.json.Encoder().encode, os.write, judge  # as they are now, for good
+    encode, write, find = msgspec.json.Encoder().encode, os.write, try_check  # as they are now, for good
 
-    def tell(told: Told) -> None:
-        line = seal.line(encode(told))
+    def send(message: Message) -> None:
+        line = seal.line(encode(message))
         while line:
             line = line[write(out, line) :]
 
@@ -59,34 +50,34 @@ def main(form: str, transport: str, first: int, files: list[Path], seal: Seal, o
     guard.keep_logged_exceptions()
     file = files[-1] if form == "pair" else files[0]
     checks = checks_of(form, transport, file.read_bytes())
-    tell(Told("begun"))
+    send(Message("begun"))
     guard.hide_grader()
     try:
-        subject = cast(form, transport, clock, [import_file(file) for file in files], files)
+        student = make_student(form, transport, clock, [import_file(file) for file in files], files)
     except Unusable as error:
-        tell(Told("unusable", unusable=str(error)))
+        send(Message("unusable", unusable=str(error)))
         return
-    tell(Told("imported"))
+    send(Message("imported"))
     guard.refuse_to_block()
     for number, check in enumerate(checks[first:], start=first):
-        tell(Told("verdict", number=number, verdict=try_check(check, subject, file)))
+        send(Message("verdict", number=number, verdict=find(check, student, file)))
 
 
-def cast(
+def make_student(
     form: str, transport: str, clock: Clock, modules: Sequence[ModuleType], files: Sequence[Path]
 ) -> Any:
-    """Return what is to be checked, as its checks take it."""
+    """Return the student's work as its checks take it."""
     first, name = modules[0], files[0].name
     if form == "client":
-        return client.Subject(_client_class(first, name), transport)
+        return client.StudentClient(_client_class(first, name), transport)
     if form == "ticks":
-        return generator_run.Subject(_function(first, "ticks", name), transport, clock)
+        return StudentGenerator(_function(first, "ticks", name), transport, clock)
     if form == "pair":
         serve = _function(modules[-1], "serve", files[-1].name)
-        return pair.Subject(_client_class(first, name), serve, transport, clock)
+        return pair.StudentPair(_client_class(first, name), serve, transport, clock)
     if form == "serve":
-        return ServerSubject(_function(first, "serve", name), transport, clock)
-    return ServerSubject(_serve_by(_function(first, "handle", name), transport), transport, clock)
+        return StudentServer(_function(first, "serve", name), transport, clock)
+    return StudentServer(_serve_by(_function(first, "handle", name), transport), transport, clock)
 
 
 def _function(module: ModuleType, wanted: str, file_name: str) -> Any:

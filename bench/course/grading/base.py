@@ -11,7 +11,7 @@ import msgspec
 from bench.wording import shown
 from clients.base import ServerError
 
-Subject = TypeVar("Subject")
+Student = TypeVar("Student")
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -45,25 +45,25 @@ class TimeIsOver(Exception):
 
 offences: list[BaseException] = []
 """What the student's code did in the check that runs, and that counts even if it caught the exception."""
-logged: list[BaseException] = []
+logged_exceptions: list[BaseException] = []
 """Exceptions that a library caught and logged in the check that runs: they may explain what was seen."""
 
 
-class Check(NamedTuple, Generic[Subject]):
+class Check(NamedTuple, Generic[Student]):
     """A rule: its words, where it is written down, and the function that tries it (Fault if broken)."""
 
     title: str
     where: str
-    run: Callable[[Subject], None]
+    run: Callable[[Student], None]
 
 
-def judge(check: Check[Any], subject: Any, file: Path) -> Verdict:
+def try_check(check: Check[Any], student: Any, file: Path) -> Verdict:
     """Try one check; whatever the student's code raises becomes a verdict."""
     offences.clear()
-    logged.clear()
+    logged_exceptions.clear()
     error: BaseException | None = None
     try:
-        check.run(subject)
+        check.run(student)
     except BaseException as raised:  # a student's file may raise anything, KeyboardInterrupt too
         error = raised
     if offences:
@@ -71,8 +71,8 @@ def judge(check: Check[Any], subject: Any, file: Path) -> Verdict:
     if error is None:
         return Verdict(True, check.title)
     found = _verdict_on(error, check, file)
-    told = found.title, found.seen, found.expected, found.where, found.hint, found.cause
-    return Verdict(False, *map(shown, told))
+    texts = found.title, found.seen, found.expected, found.where, found.hint, found.cause
+    return Verdict(False, *map(shown, texts))
 
 
 def _verdict_on(error: BaseException, check: Check[Any], file: Path) -> Verdict:
@@ -106,7 +106,7 @@ def _verdict_on(error: BaseException, check: Check[Any], file: Path) -> Verdict:
 
 def _logged_in(file: Path) -> str:
     """Return the first exception of the student's file that a library has logged, or ''."""
-    for error in logged:
+    for error in logged_exceptions:
         if line := line_of(error, file):
             return f"; {describe(error)}{line}"
     return ""
@@ -130,9 +130,9 @@ def line_of(error: BaseException, file: Path) -> str:
     """Return ", in FILE line N" for the student's line that an exception passed through last, or ''."""
     if isinstance(error, BaseExceptionGroup):
         return line_of(error.exceptions[0], file)
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]
-    if own:
-        return f", in {shown(file.name)} line {own[-1].lineno}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]
+    if frames:
+        return f", in {shown(file.name)} line {frames[-1].lineno}"
     return line_of(error.__cause__, file) if error.__cause__ is not None else ""
 
 

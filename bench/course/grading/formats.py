@@ -21,7 +21,7 @@ def as_json(results: Sequence[FileResult]) -> str:
             "files": [
                 {
                     "file": shown(result.name),
-                    "score": result.kept,
+                    "score": result.rules_kept,
                     "max_score": len(result.verdicts),
                     "passed": result.passed,
                     "unusable": result.unusable,
@@ -50,8 +50,8 @@ def as_junit(results: Sequence[FileResult]) -> str:
             case = ElementTree.SubElement(suite, "testcase", classname=shown(result.name), name=rule)
             if not verdict.passed:
                 kind = "error" if result.unusable else "failure"
-                told = ElementTree.SubElement(case, kind, message=shown(verdict.title))
-                told.text = _output(verdict)
+                element = ElementTree.SubElement(case, kind, message=shown(verdict.title))
+                element.text = _output(verdict)
     ElementTree.indent(top)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(top, encoding="unicode") + "\n"
 
@@ -77,7 +77,7 @@ def as_gradescope(results: Sequence[FileResult]) -> str:
     ]
     return _encode(
         {
-            "score": sum(result.kept for result in results),
+            "score": sum(result.rules_kept for result in results),
             "output": f"bench grade, grader {VERSION}",
             "output_format": "text",
             "visibility": "visible",
@@ -97,13 +97,13 @@ FORMATS: dict[str, Callable[[Sequence[FileResult]], str]] = {
 
 def details(verdict: Verdict) -> list[tuple[str, str]]:
     """Return what is told of a broken rule, as pairs of a label and a text that can be shown."""
-    told = (
+    texts = (
         ("seen", verdict.seen),
         ("expected", verdict.expected),
         ("look at", verdict.where),
         ("hint", verdict.hint),
     )
-    return [(label, shown(text)) for label, text in told]
+    return [(label, shown(text)) for label, text in texts]
 
 
 def _cases(result: FileResult) -> Iterator[tuple[str, str, Verdict]]:
@@ -119,8 +119,8 @@ def _output(verdict: Verdict) -> str:
     """Return what a student is told of a rule; nothing if it is kept."""
     if verdict.passed:
         return ""
-    told = [f"{label}: {text}" for label, text in details(verdict) if text]
-    return "\n".join([shown(verdict.title), *told])
+    lines = [f"{label}: {text}" for label, text in details(verdict) if text]
+    return "\n".join([shown(verdict.title), *lines])
 
 
 def _encode(document: dict[str, Any]) -> str:

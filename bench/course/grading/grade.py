@@ -34,14 +34,14 @@ class FileResult(msgspec.Struct, frozen=True):
         return [verdict for part in self.parts for verdict in part.verdicts]
 
     @property
-    def kept(self) -> int:
+    def rules_kept(self) -> int:
         """How many rules it keeps."""
         return sum(verdict.passed for verdict in self.verdicts)
 
     @property
     def passed(self) -> bool:
         """Whether it keeps all of them."""
-        return not self.unusable and self.kept == len(self.verdicts)
+        return not self.unusable and self.rules_kept == len(self.verdicts)
 
 
 def grade_files(

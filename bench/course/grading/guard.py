@@ -10,7 +10,7 @@ import time
 from types import ModuleType
 from typing import Any, NoReturn
 
-from bench.course.grading.base import Fault, logged, offences
+from bench.course.grading.base import Fault, logged_exceptions, offences
 from bench.course.grading.simulated.clock import START_NS, Clock
 from servers import wire
 
@@ -49,7 +49,7 @@ class _Keeper(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info and record.exc_info[1] is not None:
-            logged.append(record.exc_info[1])
+            logged_exceptions.append(record.exc_info[1])
 
 
 def keep_logged_exceptions() -> None:

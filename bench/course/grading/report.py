@@ -5,7 +5,7 @@ Texts of students are shown, never obeyed: no markup is read, and control charac
 
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
 
@@ -46,21 +46,34 @@ def grade_and_report(
     Raises:
         SubmissionError: If there is one file only, and it cannot be graded at all.
     """
-    results = []
-    for result in grade_files(paths, time_limit_s=time_limit_s, jobs=jobs):
-        if len(paths) == 1 and result.unusable and format_ == "text":
-            raise SubmissionError(result.unusable)
-        results.append(result)
+    results = grade_files(paths, time_limit_s=time_limit_s, jobs=jobs)
+    usable = map(_usable, results) if len(paths) == 1 and format_ == "text" else results
+    return report_results(usable, out, format_=format_, folder=folder)
+
+
+def _usable(result: FileResult) -> FileResult:
+    if result.unusable:
+        raise SubmissionError(result.unusable)
+    return result
+
+
+def report_results(
+    results: Iterable[FileResult], out: Console, *, format_: str = "text", folder: Path | None = None
+) -> list[FileResult]:
+    """Print each result as it comes, or write it to a folder; then what is said of all together."""
+    reported = []
+    for result in results:
+        reported.append(result)
         if folder is not None:
             _write(result, folder, format_)
         elif format_ == "text":
             print_result(result, out)
     if folder is None and format_ != "text":
-        out.file.write(FORMATS[format_](results))
+        out.file.write(FORMATS[format_](reported))
     else:
-        print_rows(results, out)
-        print_score(results, out)
-    return results
+        print_rows(reported, out)
+        print_score(reported, out)
+    return reported
 
 
 def _write(result: FileResult, folder: Path, format_: str) -> None:
@@ -114,7 +127,7 @@ def print_rows(results: Sequence[FileResult], out: Console) -> None:
     rows = [("file", "rules kept", "what is wrong")]
     for name, result in zip(names, results, strict=True):
         wrong = [verdict.title for verdict in result.verdicts if not verdict.passed]
-        score = "–" if result.unusable else f"{result.kept} of {len(result.verdicts)}"
+        score = "–" if result.unusable else f"{result.rules_kept} of {len(result.verdicts)}"
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         reason = result.unusable.removeprefix(result.name).lstrip(" :,")
         rows.append((name, score, reason or "".join(wrong[:1]) + more))

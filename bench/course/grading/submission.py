@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.course.grading.simulated.strict_servers import PEERS
+from bench.course.grading.simulated.server_connections import CONNECTIONS
 from bench.transports import TRANSPORTS
 from bench.wording import shown
 
@@ -207,14 +207,16 @@ def _transport(path: Path, tree: ast.Module) -> str:
     for node in _statements(tree.body):
         names, value = _assigned(node)
         if "TRANSPORT" in names and isinstance(value, ast.Constant):
-            if value.value in PEERS:
+            if value.value in CONNECTIONS:
                 return str(value.value)
             raise SubmissionError(
                 f"{path}, line {node.lineno}: there is no transport {value.value!r}; "
-                f"there are {', '.join(PEERS)}"
+                f"there are {', '.join(CONNECTIONS)}"
             )
     if path.stem in TRANSPORTS:
         return TRANSPORTS[path.stem].protocol
-    if path.stem in PEERS:
+    if path.stem in CONNECTIONS:
         return path.stem
-    raise SubmissionError(f'{path}: say what it speaks by a line TRANSPORT = "…", one of {", ".join(PEERS)}')
+    raise SubmissionError(
+        f'{path}: say what it speaks by a line TRANSPORT = "…", one of {", ".join(CONNECTIONS)}'
+    )

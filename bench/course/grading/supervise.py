@@ -15,7 +15,7 @@ import msgspec
 import bench
 from bench.course.grading.base import Check, Verdict
 from bench.course.grading.checks import checks_of
-from bench.course.grading.seal import LONGEST_LINE_BYTES, Seal, new_secret
+from bench.course.grading.seal import LONGEST_LINE_BYTES, Message, Seal, new_secret
 from bench.course.grading.submission import Part, SubmissionError
 from bench.wording import shown
 from servers.wire import now_ns
@@ -40,15 +40,6 @@ MODULE = "bench.course.grading"
 
 class GivenUp(Exception):
     """Grading was given up by whoever asked for it."""
-
-
-class _Told(msgspec.Struct, frozen=True):
-    """What the process tells: see bench/course/grading/__main__.py."""
-
-    step: str
-    unusable: str = ""
-    number: int = -1
-    verdict: Verdict | None = None
 
 
 def grade(
@@ -115,9 +106,9 @@ class _Child:
         self._seal = Seal(secret)
         self._given_up = given_up
         self._names = " and ".join(file.name for file in part.files)
-        self._said = b""
+        self._unread = b""
         self._printed = b""
-        self._prints = True
+        self._stderr_is_open = True
 
     def __enter__(self) -> "_Child":
         return self
@@ -137,33 +128,35 @@ class _Child:
         Raises:
             SubmissionError: If they cannot be.
         """
-        told = self._read(START_LIMIT_S, "begun")
-        if isinstance(told, _Told):
-            told = self._read(time_limit_s, "imported", "unusable")
-        if isinstance(told, str):
-            raise SubmissionError(f"{self._names} cannot be imported: the process {told}{self._last_line()}")
-        if told.unusable:
-            raise SubmissionError(told.unusable)
+        answer = self._read(START_LIMIT_S, "begun")
+        if isinstance(answer, Message):
+            answer = self._read(time_limit_s, "imported", "unusable")
+        if isinstance(answer, str):
+            raise SubmissionError(
+                f"{self._names} cannot be imported: the process {answer}{self._last_line()}"
+            )
+        if answer.unusable:
+            raise SubmissionError(answer.unusable)
 
     def verdict(self, number: int, check: Check[object], time_limit_s: float) -> Verdict:
         """Return the verdict of a check; a process that stalls or dies meanwhile is one, too."""
-        told = self._read(time_limit_s, "verdict", number=number)
-        if isinstance(told, _Told):
-            assert told.verdict is not None
-            return msgspec.structs.replace(told.verdict, rule=check.title)
+        answer = self._read(time_limit_s, "verdict", number=number)
+        if isinstance(answer, Message):
+            assert answer.verdict is not None
+            return msgspec.structs.replace(answer.verdict, rule=check.title)
         self.usable = False
-        stalled = "did not" in told
+        stalled = "did not" in answer
         return Verdict(
             False,
             "it does not come to an end" if stalled else "its process died",
-            seen=f"the process {told}{self._last_line()}",
+            seen=f"the process {answer}{self._last_line()}",
             expected=check.title,
             where=WHERE_STUCK if stalled else "the line that ends the process",
             hint="a loop without an await (or one that never leaves), or a call that waits without an await, "
             "stops everything else"
             if stalled
             else "no os._exit, no sys.exit in threads, no recursion without end",
-            cause=told,
+            cause=answer,
             rule=check.title,
         )
 
@@ -171,7 +164,7 @@ class _Child:
         printed = self._printed.decode(errors="replace").strip().rpartition("\n")[2][-200:]
         return f"; it printed last: {shown(printed)}" if printed else ""
 
-    def _read(self, time_limit_s: float, *steps: str, number: int = -1) -> "_Told | str":
+    def _read(self, time_limit_s: float, *steps: str, number: int = -1) -> Message | str:
         """Return the line that tells one of these steps, or how the process stalled or ended.
 
         What has no seal is ignored, and what was told before: a line may have been stolen and written again.
@@ -181,30 +174,30 @@ class _Child:
         assert stderr is not None
         deadline_ns = now_ns() + round(time_limit_s * 1e9)
         while True:
-            while b"\n" in self._said:
-                line, _, self._said = self._said.partition(b"\n")
+            while b"\n" in self._unread:
+                line, _, self._unread = self._unread.partition(b"\n")
                 if (sealed := self._seal.open(line)) is not None:
-                    told = msgspec.json.decode(sealed, type=_Told)
-                    if told.step in steps and told.number == number:
-                        return told
+                    answer = msgspec.json.decode(sealed, type=Message)
+                    if answer.step in steps and answer.number == number:
+                        return answer
             left_s = (deadline_ns - now_ns()) / 1e9
             if self._given_up.is_set():
                 raise GivenUp
             if left_s <= 0:
                 return f"did not answer within {time_limit_s:.3g} s"
-            open_pipes = [stdout, stderr] if self._prints else [stdout]
+            open_pipes = [stdout, stderr] if self._stderr_is_open else [stdout]
             readable, _, _ = select.select(open_pipes, [], [], min(left_s, LOOK_S))
             if stderr in readable:
                 printed = os.read(stderr.fileno(), 65_536)
-                self._prints = bool(printed)
+                self._stderr_is_open = bool(printed)
                 self._printed = (self._printed + printed)[-PRINTED_BYTES:]
             if stdout in readable:
                 data = os.read(stdout.fileno(), 65_536)
                 if not data:
-                    return f"ended with {self._how_it_ended()}"
-                self._said = (self._said + data)[-LONGEST_LINE_BYTES:]
+                    return f"ended with {self._exit_in_words()}"
+                self._unread = (self._unread + data)[-LONGEST_LINE_BYTES:]
 
-    def _how_it_ended(self) -> str:
+    def _exit_in_words(self) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
         code = self._process.returncode

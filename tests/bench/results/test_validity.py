@@ -1,13 +1,15 @@
 """Faults and bottlenecks: every code has its data and its words, also in runs that had sentences only."""
 
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.results.files import ResultsError
 from bench.results.run import REFERENCE, Run
 from bench.results.validity import VERDICTS, Bottleneck, Fault, faults_of
-from bench.wording import bottleneck_words, validity_sentence
+from bench.wording import bottleneck_words, fault_words, validity_sentence
 from tests import ROOT
 from tests.bench.results.test_run import FACTS, fake_row
 from tests.older_runs import make_older
@@ -17,19 +19,21 @@ ROW = {
     "generator_cpu_ratio": 0.9, "generator_lag_p99_ms": 30.0, "request_lag_p99_ms": 40.0,
     "stamp_shared_ratio": 0.02, "throttled_periods": 4, "cpu_quota_cores": 0.5,
     "conditions": "nice=10 traced",
-    "steal_ratio": 0.2, "others_cpu_ratio": 0.3, "publish_lag_p99_ms": 50.0, "verdict_note": "",
+    "steal_ratio": 0.2, "others_cpu_ratio": 0.3, "publish_lag_p99_ms": 50.0,
+    "verdict_note": "",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", list(Fault))
 def test_every_fault_has_a_verdict_and_words(fault: Fault) -> None:
     assert fault.verdict in VERDICTS[1:]
-    assert validity_sentence(ROW | {"verdict_reason": fault.value})
+    note = "the server died" if fault is Fault.FAILED else ""
+    assert validity_sentence(ROW | {"verdict_reason": fault.value, "verdict_note": note})
     assert faults_of({"verdict_reason": fault.value}) == (fault,)
 
 
 def test_no_two_faults_have_the_same_words() -> None:
-    assert len({validity_sentence(ROW | {"verdict_reason": fault.value}) for fault in Fault}) == len(Fault)
+    assert len({fault_words(fault, ROW) for fault in Fault}) == len(Fault)
 
 
 @pytest.mark.parametrize("code", list(Bottleneck))
@@ -56,6 +60,13 @@ def test_a_run_of_before_the_codes_keeps_its_sentences_and_gets_codes(tmp_path: 
     assert faults_of(row) == (Fault.GENERATOR_CPU, Fault.GENERATOR_LAG)
     assert validity_sentence(row) == sentence
     assert row["bottleneck"] == Bottleneck.GENERATOR_CPU
+
+
+@pytest.mark.parametrize("nothing", [None, math.nan, ""])
+def test_what_a_data_frame_makes_of_nothing_is_nothing(nothing: Any) -> None:
+    row = ROW | {"verdict_note": nothing}
+    assert validity_sentence(row | {"verdict_reason": nothing}) == ""
+    assert "hypervisor" in validity_sentence(row | {"verdict_reason": "stolen_cpu"})
 
 
 def test_the_reference_has_codes() -> None:

@@ -5,14 +5,14 @@ import re
 from typing import NamedTuple
 
 from bench.course.grading.base import Check, expect_order, fail
-from bench.course.grading.simulated.client_driver import HOLD_S, POLL_INTERVAL_S, Drive
-from bench.course.grading.simulated.service import Stage
-from bench.course.grading.simulated.strict_servers import StreamPeer, WebSocketPeer
+from bench.course.grading.simulated.client_driver import HOLD_S, POLL_INTERVAL_S, ClientDriver
+from bench.course.grading.simulated.server_connections import EventStreamConnection, WebSocketConnection
+from bench.course.grading.simulated.service import Service
 from clients.base import TickClient
 from servers.wire import encode_array, encode_tick
 
 ASKING = ("short_polling", "long_polling")
-ALREADY = 5
+EARLIER_TICKS = 5
 WINDOW_S = 10.0
 REFUSALS = ((400, "after='x' is not a whole number"), (503, "3 clients are connected"))
 LENGTH_HEADERS = (
@@ -25,29 +25,29 @@ LENGTH_HEADERS = (
 """Five ways of writing one length: names in any case, white space or none (RFC 9112, sections 5 and 6.2)."""
 
 
-class Subject(NamedTuple):
+class StudentClient(NamedTuple):
     """A student's client class, and the transport that it speaks."""
 
     client_class: type[TickClient]
     transport: str
 
-    def on(self, stage: Stage, read_bytes: int | None = None) -> Drive:
-        """Put a new client on a stage."""
-        return Drive(self.client_class, self.transport, stage, read_bytes)
+    def connect_to(self, service: Service, read_bytes: int | None = None) -> ClientDriver:
+        """Connect a new client to a service."""
+        return ClientDriver(self.client_class, self.transport, service, read_bytes)
 
 
-def asks_in_the_right_form(subject: Subject) -> None:
-    """The peer refuses every other form; here the first request is looked at."""
-    stage = Stage(1)
-    subject.on(stage).run(0.1)
-    if not stage.requests:
+def asks_in_the_right_form(student: StudentClient) -> None:
+    """The server refuses every other form; here the first request is looked at."""
+    service = Service(1)
+    student.connect_to(service).run(0.1)
+    if not service.requests:
         fail(
             "it asks nothing",
             "no byte after connected()",
             "a request in the outbox",
             "connected() puts the first request into self.outbox",
         )
-    first = stage.requests[0]
+    first = service.requests[0]
     if first.cursor is not None:
         fail(
             "its first request has a cursor already",
@@ -55,7 +55,7 @@ def asks_in_the_right_form(subject: Subject) -> None:
             "/ticks without `after`",
             "cursor is None until a tick has come; see TickClient._query",
         )
-    if subject.transport == "long_polling" and "hold" not in first.query:
+    if student.transport == "long_polling" and "hold" not in first.query:
         fail(
             "it does not say how long the server may hold the request",
             first.target,
@@ -64,69 +64,69 @@ def asks_in_the_right_form(subject: Subject) -> None:
         )
 
 
-def begins_with_the_newest(subject: Subject) -> None:
+def begins_with_the_newest(student: StudentClient) -> None:
     """Five ticks have been published; a client that comes now gets the fifth first."""
-    drive = subject.on(Stage(1, already=ALREADY))
-    drive.run(0.1)
-    expect_order(drive.seqs, ALREADY, ALREADY)
+    driver = student.connect_to(Service(1, earlier_ticks=EARLIER_TICKS))
+    driver.run(0.1)
+    expect_order(driver.seqs, EARLIER_TICKS, EARLIER_TICKS)
 
 
-def every_tick_once_and_in_order(subject: Subject) -> None:
+def every_tick_once_and_in_order(student: StudentClient) -> None:
     """At rates below, near and above that of the polls."""
     for rate_hz in (1, 10, 100):
-        stage = Stage(rate_hz)
-        drive = subject.on(stage)
-        drive.run(WINDOW_S)
-        last = drive.finish()
-        expect_order(drive.seqs, ALREADY, last)
-        if drive.client.cursor != last:
+        service = Service(rate_hz)
+        driver = student.connect_to(service)
+        driver.run(WINDOW_S)
+        last = driver.finish()
+        expect_order(driver.seqs, EARLIER_TICKS, last)
+        if driver.client.cursor != last:
             fail(
                 "its cursor is not the newest tick",
-                f"cursor is {drive.client.cursor}",
+                f"cursor is {driver.client.cursor}",
                 f"{last}, the seq of the tick returned last",
                 "self._read(array) decodes the array and moves the cursor",
             )
 
 
-def several_ticks_in_one_array(subject: Subject) -> None:
+def several_ticks_in_one_array(student: StudentClient) -> None:
     """A history of 2,500 ticks comes in batches of up to 1,000."""
-    stage = Stage(0.01, already=2_500)
-    drive = subject.on(stage)
-    drive.client.cursor = 0
-    drive.run(WINDOW_S)
-    expect_order(drive.seqs, 1, 2_500)
+    service = Service(0.01, earlier_ticks=2_500)
+    driver = student.connect_to(service)
+    driver.client.cursor = 0
+    driver.run(WINDOW_S)
+    expect_order(driver.seqs, 1, 2_500)
 
 
-def reads_that_split_anywhere(subject: Subject) -> None:
+def reads_that_split_anywhere(student: StudentClient) -> None:
     """TCP is a stream: a read may end within a head, a frame header or a tick; brackets may be in a text."""
     for read_bytes in (1, 7, 1_000):
-        stage = Stage(10, quotes=itertools.repeat(("A]},[{B", 1.0)))
-        drive = subject.on(stage, read_bytes)
-        drive.run(3)
-        last = drive.finish()
-        expect_order(drive.seqs, ALREADY, last)
+        service = Service(10, quotes=itertools.repeat(("A]},[{B", 1.0)))
+        driver = student.connect_to(service, read_bytes)
+        driver.run(3)
+        last = driver.finish()
+        expect_order(driver.seqs, EARLIER_TICKS, last)
 
 
-def heads_as_http_has_them(subject: Subject) -> None:
+def heads_as_http_has_them(student: StudentClient) -> None:
     """A body has as many bytes as Content-Length says, and the name of that may be written in any case."""
-    stage = Stage(10)
-    stage.length_headers, stage.body_end = LENGTH_HEADERS, b" \r\n\n"
-    drive = subject.on(stage)
-    drive.run(3)
-    last = drive.finish()
-    expect_order(drive.seqs, ALREADY, last)
+    service = Service(10)
+    service.length_headers, service.body_end = LENGTH_HEADERS, b" \r\n\n"
+    driver = student.connect_to(service)
+    driver.run(3)
+    last = driver.finish()
+    expect_order(driver.seqs, EARLIER_TICKS, last)
 
 
-def counts_what_it_does(subject: Subject) -> None:
+def counts_what_it_does(student: StudentClient) -> None:
     """The counters are what a trial reports of a client."""
-    stage = Stage(1.3)
-    drive = subject.on(stage)
-    drive.run(WINDOW_S)
-    drive.finish()
-    client, asked = drive.client, len(stage.requests)
-    unanswered = 1 if subject.transport == "long_polling" else 0  # the server holds the newest
+    service = Service(1.3)
+    driver = student.connect_to(service)
+    driver.run(WINDOW_S)
+    driver.finish()
+    client, request_count = driver.client, len(service.requests)
+    unanswered = 1 if student.transport == "long_polling" else 0  # the server holds the newest
     counted = (client.requests, client.messages, client.empty_responses)
-    expected = (asked, asked - unanswered, stage.empty_answers)
+    expected = (request_count, request_count - unanswered, service.empty_answers)
     if counted != expected:
         fail(
             "it does not count what it does",
@@ -137,92 +137,92 @@ def counts_what_it_does(subject: Subject) -> None:
         )
 
 
-def answers_without_ticks(subject: Subject) -> None:
+def answers_without_ticks(student: StudentClient) -> None:
     """Empty arrays; or what a stream says beside ticks."""
-    stage = Stage(0.1)
-    drive = subject.on(stage)
-    drive.run(1)
-    peer = drive.peer
-    if isinstance(peer, WebSocketPeer):
-        peer.say(b'{"missed":3}')
-        peer.ping(b"")
-    elif isinstance(peer, StreamPeer):
+    service = Service(0.1)
+    driver = student.connect_to(service)
+    driver.run(1)
+    connection = driver.connection
+    if isinstance(connection, WebSocketConnection):
+        connection.say(b'{"missed":3}')
+        connection.ping(b"")
+    elif isinstance(connection, EventStreamConnection):
         array = encode_array([encode_tick(seq, 0, "ACME", 1.0, 96) for seq in (6, 7)]).decode()
-        peer.say(": only a comment")
-        peer.line_end = "\r\n"
-        peer.say("retry: 500")
-        peer.say("event: missed", 'data: {"missed":3}')
+        connection.say(": only a comment")
+        connection.line_end = "\r\n"
+        connection.say("retry: 500")
+        connection.say("event: missed", 'data: {"missed":3}')
         first, _, second = array.partition("},")
-        peer.say("unknown: field", "id:7", f"data:{first}}},", f"data:{second}")
-        drive.run(1)
-        expect_order(drive.seqs, ALREADY, ALREADY + 2)
+        connection.say("unknown: field", "id:7", f"data:{first}}},", f"data:{second}")
+        driver.run(1)
+        expect_order(driver.seqs, EARLIER_TICKS, EARLIER_TICKS + 2)
         return
-    drive.run(23)
-    last = drive.finish()
-    expect_order(drive.seqs, ALREADY, last)
+    driver.run(23)
+    last = driver.finish()
+    expect_order(driver.seqs, EARLIER_TICKS, last)
 
 
-def resumes_after_a_cut(subject: Subject) -> None:
+def resumes_after_a_cut(student: StudentClient) -> None:
     """The connection is cut in silence, and in the middle of a delivery."""
-    stage = Stage(10)
-    drive = subject.on(stage)
+    service = Service(10)
+    driver = student.connect_to(service)
     for part_bytes in (1, 40, 150):
-        drive.run(1)
-        drive.cut()
-        drive.run(1)
-        drive.cut_after_bytes = part_bytes
-    drive.run(1)
-    last = drive.finish()
-    expect_order(drive.seqs, ALREADY, last)
+        driver.run(1)
+        driver.cut()
+        driver.run(1)
+        driver.cut_after_bytes = part_bytes
+    driver.run(1)
+    last = driver.finish()
+    expect_order(driver.seqs, EARLIER_TICKS, last)
 
 
-def refusals_are_errors_not_crashes(subject: Subject) -> None:
+def refusals_are_errors_not_crashes(student: StudentClient) -> None:
     """400 and 503, with the server's sentence; then it goes on."""
-    stage = Stage(10)
-    stage.refusals = list(REFUSALS)
-    drive = subject.on(stage)
-    drive.expects_refusal = True
-    drive.run(3)
-    told = [
+    service = Service(10)
+    service.refusals = list(REFUSALS)
+    driver = student.connect_to(service)
+    driver.expects_refusal = True
+    driver.run(3)
+    are_told = [
         str(status) in said and sentence in said
-        for said, (status, sentence) in zip(drive.refused, REFUSALS, strict=False)
+        for said, (status, sentence) in zip(driver.refusals, REFUSALS, strict=False)
     ]
-    if told != [True] * len(REFUSALS) or len(drive.refused) != len(REFUSALS):
+    if are_told != [True] * len(REFUSALS) or len(driver.refusals) != len(REFUSALS):
         fail(
             "a refusal is not told as one",
-            "; ".join(drive.refused) or "no ServerError",
+            "; ".join(driver.refusals) or "no ServerError",
             "for each: a ServerError with the status and the server's sentence, such as "
             "ServerError('HTTP 503: 3 clients are connected')",
             'look at the status before the body; the body of a refusal is {"error": "the sentence"}',
         )
-    last = drive.finish()
-    expect_order(drive.seqs, drive.seqs[0] if drive.seqs else ALREADY, last)
+    last = driver.finish()
+    expect_order(driver.seqs, driver.seqs[0] if driver.seqs else EARLIER_TICKS, last)
 
 
-def requests_are_counted(subject: Subject) -> None:
+def requests_are_counted(student: StudentClient) -> None:
     """How often it asks in 10 s of simulated time."""
-    stage = Stage(10)
-    drive = subject.on(stage)
-    drive.run(WINDOW_S + 1)
-    _expect_requests(stage, *_requests_expected(subject, stage))
-    if subject.transport == "long_polling":
-        quiet = Stage(0.001)
-        subject.on(quiet).run(WINDOW_S + 1)
+    service = Service(10)
+    driver = student.connect_to(service)
+    driver.run(WINDOW_S + 1)
+    _expect_requests(service, *_requests_expected(student, service))
+    if student.transport == "long_polling":
+        quiet = Service(0.001)
+        student.connect_to(quiet).run(WINDOW_S + 1)
         _expect_requests(
             quiet, round(WINDOW_S / HOLD_S), f"one per hold of {HOLD_S:g} s when nothing happens"
         )
 
 
-def _requests_expected(subject: Subject, stage: Stage) -> tuple[int, str]:
-    if subject.transport == "short_polling":
+def _requests_expected(student: StudentClient, service: Service) -> tuple[int, str]:
+    if student.transport == "short_polling":
         return round(WINDOW_S / POLL_INTERVAL_S), f"one per poll_interval_s of {POLL_INTERVAL_S:g} s"
-    if subject.transport == "long_polling":
+    if student.transport == "long_polling":
         return round(WINDOW_S * 10), "one per tick at 10 Hz"
     return 0, "none after the first: the server pushes"
 
 
-def _expect_requests(stage: Stage, expected: int, why: str) -> None:
-    seen = len(stage.between(0.77, 0.77 + WINDOW_S))
+def _expect_requests(service: Service, expected: int, why: str) -> None:
+    seen = len(service.requests_between(0.77, 0.77 + WINDOW_S))
     if seen != expected:
         fail(
             "it asks too often" if seen > expected else "it asks too seldom",
@@ -232,19 +232,19 @@ def _expect_requests(stage: Stage, expected: int, why: str) -> None:
         )
 
 
-def bytes_are_those_of_the_model(subject: Subject) -> None:
+def bytes_are_those_of_the_model(student: StudentClient) -> None:
     """Requests differ by their cursor only; WebSocket's pong is masked: 2 + 4 B around its payload."""
-    stage = Stage(10)
-    drive = subject.on(stage)
-    drive.run(3)
-    if isinstance(drive.peer, WebSocketPeer):
-        _expect_masked_pong(drive, drive.peer)
-    drive.cut()
-    drive.run(3)
+    service = Service(10)
+    driver = student.connect_to(service)
+    driver.run(3)
+    if isinstance(driver.connection, WebSocketConnection):
+        _expect_masked_pong(driver, driver.connection)
+    driver.cut()
+    driver.run(3)
     forms = {
-        re.sub(rb"after=\d+|Sec-WebSocket-Key: [^\r]*|Last-Event-ID: \d+", b"", asked.raw, flags=re.I)
-        for asked in stage.requests
-        if asked.cursor is not None
+        re.sub(rb"after=\d+|Sec-WebSocket-Key: [^\r]*|Last-Event-ID: \d+", b"", request.raw, flags=re.I)
+        for request in service.requests
+        if request.cursor is not None
     }
     if len(forms) != 1:
         fail(
@@ -255,12 +255,12 @@ def bytes_are_those_of_the_model(subject: Subject) -> None:
         )
 
 
-def _expect_masked_pong(drive: Drive, peer: WebSocketPeer) -> None:
+def _expect_masked_pong(driver: ClientDriver, connection: WebSocketConnection) -> None:
     payload = b"are you there?"
-    before_bytes = peer.frame_bytes
-    peer.ping(payload)
-    drive.run(0.5)
-    sent_bytes, expected_bytes = peer.frame_bytes - before_bytes, 2 + 4 + len(payload)
+    before_bytes = connection.frame_bytes
+    connection.ping(payload)
+    driver.run(0.5)
+    sent_bytes, expected_bytes = connection.frame_bytes - before_bytes, 2 + 4 + len(payload)
     if sent_bytes != expected_bytes:
         fail(
             "its pong is not what the model says" if sent_bytes else "it leaves a ping unanswered",
@@ -271,7 +271,7 @@ def _expect_masked_pong(drive: Drive, peer: WebSocketPeer) -> None:
 
 
 HOUSE = "README, Three ways to the same tick; clients/base.py"
-CHECKS: tuple[Check[Subject], ...] = (
+CHECKS: tuple[Check[StudentClient], ...] = (
     Check("asks in the right form", HOUSE, asks_in_the_right_form),
     Check("begins with the newest tick", HOUSE, begins_with_the_newest),
     Check(
@@ -315,7 +315,7 @@ CHECKS: tuple[Check[Subject], ...] = (
         bytes_are_those_of_the_model,
     ),
 )
-ASKING_CHECKS: tuple[Check[Subject], ...] = (
+ASKING_CHECKS: tuple[Check[StudentClient], ...] = (
     Check(
         "reads as many bytes as Content-Length says, in whatever case its name is",
         "RFC 9110, section 5.1; RFC 9112, section 6.2",
@@ -327,6 +327,6 @@ ASKING_CHECKS: tuple[Check[Subject], ...] = (
 )
 
 
-def checks(transport: str) -> tuple[Check[Subject], ...]:
+def checks(transport: str) -> tuple[Check[StudentClient], ...]:
     """Return the checks for a transport: clients that ask must read heads, and count."""
     return CHECKS + ASKING_CHECKS * (transport in ASKING)

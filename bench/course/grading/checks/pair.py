@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from bench.course.grading.base import Check, expect_order
-from bench.course.grading.simulated import clock
-from bench.course.grading.simulated.client_driver import build
-from bench.course.grading.simulated.clock import Clock
-from bench.course.grading.simulated.service import Stage
-from bench.course.grading.simulated.visitor import Visitor, visiting
+from bench.course.grading.simulated.client_driver import build_client
+from bench.course.grading.simulated.clock import Clock, run_simulated
+from bench.course.grading.simulated.service import Service
+from bench.course.grading.simulated.visitor import Visitor, visitor_of
 from clients.base import Address, TickClient
 from servers.base import Serve
 
@@ -18,7 +17,7 @@ LIMIT_S = 60.0
 RECONNECT_S = 0.1
 
 
-class Subject(NamedTuple):
+class StudentPair(NamedTuple):
     """A student's client class and server, the transport they speak, and the clock of this process."""
 
     client_class: type[TickClient]
@@ -30,19 +29,19 @@ class Subject(NamedTuple):
 class _Link(asyncio.Protocol):
     """A sans-I/O client's connection: it moves bytes between the client and a socket."""
 
-    def __init__(self, client: TickClient, stage: Stage, take: Callable[[int], None]) -> None:
-        self.client, self.stage, self.take = client, stage, take
+    def __init__(self, client: TickClient, service: Service, take: Callable[[int], None]) -> None:
+        self.client, self.service, self.take = client, service, take
         self.ended: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self.client.connected(self.stage.clock())
+        self.client.connected(self.service.clock())
         transport.write(self.client.data_to_send())
 
     def data_received(self, data: bytes) -> None:
         try:
-            for tick in self.client.receive_data(data, self.stage.clock()):
+            for tick in self.client.receive_data(data, self.service.clock()):
                 self.take(tick.seq)
         except Exception as error:  # the check is to see it, not the event loop
             self.ended.set_result(error)
@@ -60,11 +59,11 @@ class _Link(asyncio.Protocol):
 
 
 async def _get(
-    subject: Subject, visitor: Visitor, last: int, *, after: int | None, cuts: tuple[int, ...]
+    student: StudentPair, visitor: Visitor, last: int, *, after: int | None, cuts: tuple[int, ...]
 ) -> list[int]:
     """Let the client run until it has tick ``last``; its connection is cut at the ticks ``cuts``."""
     host, _, port = visitor.url.removeprefix("http://").partition(":")
-    client = build(subject.client_class, visitor.stage.clock(), Address(host, int(port)))
+    client = build_client(student.client_class, visitor.service.clock(), Address(host, int(port)))
     client.cursor = after
     seqs: list[int] = []
     done, link = asyncio.Event(), None
@@ -80,7 +79,7 @@ async def _get(
         nonlocal link
         while True:
             _, link = await asyncio.get_running_loop().create_connection(
-                lambda: _Link(client, visitor.stage, take), host, int(port)
+                lambda: _Link(client, visitor.service, take), host, int(port)
             )
             if (error := await link.ended) is not None:
                 raise error
@@ -102,34 +101,41 @@ async def _get(
     return seqs
 
 
-def _run(subject: Subject, rate_hz: float, already: int, first: int, last: int, after: int | None = None,
-         cuts: tuple[int, ...] = ()) -> None:  # fmt: skip
-    stage = Stage(rate_hz, already=already, clock=subject.clock)
+def _run(
+    student: StudentPair,
+    *,
+    earlier_ticks: int,
+    first: int,
+    last: int,
+    after: int | None = None,
+    cuts: tuple[int, ...] = (),
+) -> None:
+    service = Service(10, earlier_ticks=earlier_ticks, clock=student.clock)
 
     async def play() -> None:
-        async with visiting(subject.serve, subject.transport, stage) as visitor:
-            seqs = await _get(subject, visitor, last, after=after, cuts=cuts)
+        async with visitor_of(student.serve, student.transport, service) as visitor:
+            seqs = await _get(student, visitor, last, after=after, cuts=cuts)
         expect_order(seqs, first, max(seqs, default=last))
 
-    clock.run(subject.clock, play(), LIMIT_S)
+    run_simulated(student.clock, play(), LIMIT_S)
 
 
-def every_tick_once_and_in_order(subject: Subject) -> None:
+def every_tick_once_and_in_order(student: StudentPair) -> None:
     """Live, from the newest tick on."""
-    _run(subject, 10, already=5, first=5, last=60)
+    _run(student, earlier_ticks=5, first=5, last=60)
 
 
-def whole_history(subject: Subject) -> None:
+def whole_history(student: StudentPair) -> None:
     """2,500 ticks in several batches, and ticks of the future behind them."""
-    _run(subject, 10, already=2_500, first=1, last=2_510, after=0)
+    _run(student, earlier_ticks=2_500, first=1, last=2_510, after=0)
 
 
-def resumes_after_a_cut(subject: Subject) -> None:
+def resumes_after_a_cut(student: StudentPair) -> None:
     """The connection is cut three times."""
-    _run(subject, 10, already=5, first=5, last=60, cuts=(10, 11, 40))
+    _run(student, earlier_ticks=5, first=5, last=60, cuts=(10, 11, 40))
 
 
-CHECKS: tuple[Check[Subject], ...] = (
+CHECKS: tuple[Check[StudentPair], ...] = (
     Check("as a pair: every tick once and in order", "clients/base.py", every_tick_once_and_in_order),
     Check("as a pair: the whole history, and on", "servers/feed.py, Delivery", whole_history),
     Check("as a pair: nothing lost or doubled by a cut", "clients/base.py, connected", resumes_after_a_cut),

@@ -13,7 +13,7 @@ from bench.course.grading.checks.server_limits import (
     stops_when_told,
 )
 from bench.course.grading.simulated.service import PAYLOAD_BYTES
-from bench.course.grading.simulated.visitor import Subject, Visitor, decode_json
+from bench.course.grading.simulated.visitor import StudentServer, Visitor, decode_json
 
 TOLERANCE_S = 0.001
 """Simulated time; nothing but a pause of the server makes it pass."""
@@ -29,13 +29,13 @@ def _expect_order(seqs: list[int], first: int, least: int) -> None:
     )
 
 
-def tells_its_health(subject: Subject) -> None:
+def tells_its_health(student: StudentServer) -> None:
     """GET /health is a JSON object."""
 
     async def look(visitor: Visitor) -> None:
         status, _, body = await visitor.get("/health")
         answer = decode_json(body) if body.startswith(b"{") else {}
-        if status != 200 or answer.get("newest_seq") != visitor.stage.feed.newest_seq:
+        if status != 200 or answer.get("newest_seq") != visitor.service.feed.newest_seq:
             fail(
                 "it does not tell its health",
                 f"GET /health: {status} {body[:120]!r}",
@@ -43,95 +43,95 @@ def tells_its_health(subject: Subject) -> None:
                 "servers.base.health(…) encodes it; servers.http.serve_http answers it for you",
             )
 
-    subject.visit(subject.stage(1), look)
+    student.visit(student.service(1), look)
 
 
-def late_joiner_begins_with_the_newest(subject: Subject) -> None:
+def late_joiner_begins_with_the_newest(student: StudentServer) -> None:
     """Without `after`, the first tick is the newest."""
 
     async def join(visitor: Visitor) -> None:
-        newest = visitor.stage.feed.newest_seq
+        newest = visitor.service.feed.newest_seq
         seqs = await visitor.seqs_until(newest)
         _expect_order(seqs, newest, newest)
 
-    subject.visit(subject.stage(0.1, already=50), join)
+    student.visit(student.service(0.1, earlier_ticks=50), join)
 
 
-def after_zero_is_the_whole_history(subject: Subject) -> None:
+def after_zero_is_the_whole_history(student: StudentServer) -> None:
     """2,500 ticks: more than a batch (1,000) holds."""
 
     async def join(visitor: Visitor) -> None:
         _expect_order(await visitor.seqs_until(2_500, "?after=0"), 1, 2_500)
 
-    subject.visit(subject.stage(0.1, already=2_500), join)
+    student.visit(student.service(0.1, earlier_ticks=2_500), join)
 
 
-def every_tick_once_and_in_order(subject: Subject) -> None:
+def every_tick_once_and_in_order(student: StudentServer) -> None:
     """Three clients, live."""
 
     async def join(visitor: Visitor) -> None:
         for seqs in await asyncio.gather(*(visitor.seqs_until(60) for _ in range(3))):
             _expect_order(seqs, 5, 60)
 
-    subject.visit(subject.stage(10), join)
+    student.visit(student.service(10), join)
 
 
-def payload_is_exact(subject: Subject) -> None:
+def payload_is_exact(student: StudentServer) -> None:
     """n ticks of p bytes are n·p bytes, n − 1 commas and two brackets."""
 
     async def join(visitor: Visitor) -> None:
         async with contextlib.aclosing(visitor.deliveries("?after=0")) as coming:  # type: ignore[type-var]
-            async for delivered in coming:
-                count = len(delivered.ticks)
+            async for arrival in coming:
+                count = len(arrival.ticks)
                 expected = count * PAYLOAD_BYTES + count + 1 if count else 2
-                if len(delivered.body) != expected:
+                if len(arrival.body) != expected:
                     fail(
                         "its arrays have not the bytes that they should",
-                        f"{len(delivered.body)} B for {count} ticks",
+                        f"{len(arrival.body)} B for {count} ticks",
                         f"{expected} B: {count} × {PAYLOAD_BYTES}, commas and brackets",
                         "send delivery.body as it is; decoding and encoding again adds spaces",
                     )
-                if count and delivered.ticks[-1]["seq"] >= 20:
+                if count and arrival.ticks[-1]["seq"] >= 20:
                     return
         _expect_order([], 1, 20)
 
-    subject.visit(subject.stage(10), join)
+    student.visit(student.service(10), join)
 
 
-def ticks_leave_when_they_can(subject: Subject) -> None:
+def ticks_leave_when_they_can(student: StudentServer) -> None:
     """Push at the instant of publishing; a poll is answered at once; a hold ends with news, or in time.
 
     Time is simulated, so "at once" is at once: whoever looks every 0.2 s is found out.
     """
 
     async def join(visitor: Visitor) -> None:
-        feed = visitor.stage.feed
+        feed = visitor.service.feed
         newest = feed.newest_seq
-        if subject.transport in ("short_polling", "long_polling"):
+        if student.transport in ("short_polling", "long_polling"):
             what = "at once: there is something new"
             await _ask(visitor, f"?after={newest - 2}", [newest - 1, newest], 0, what)
-        if subject.transport == "short_polling":
+        if student.transport == "short_polling":
             await _ask(visitor, f"?after={newest}", [], 0, "at once, with an empty array")
             return
-        if subject.transport == "long_polling":
+        if student.transport == "long_polling":
             await _ask(visitor, f"?after={newest}&hold=2", [], 2, "when the hold of 2 s is over, empty")
-            wait_s = (feed.next_due_ns - visitor.stage.clock()) / 1e9
+            wait_s = (feed.next_due_ns - visitor.service.clock()) / 1e9
             what = "when the tick is published, with it"
             await _ask(visitor, f"?after={newest}&hold=60", [newest + 1], wait_s, what)
             return
         due_ns = feed.next_due_ns
         seqs = await visitor.seqs_until(newest + 1, f"?after={newest}")
-        waited_s = (visitor.stage.clock() - due_ns) / 1e9 if seqs else 0.0
+        waited_s = (visitor.service.clock() - due_ns) / 1e9 if seqs else 0.0
         _expect_wait(waited_s, 0, seqs, [newest + 1], "when it is published")
 
-    subject.visit(subject.stage(0.1), join)
+    student.visit(student.service(0.1), join)
 
 
 async def _ask(visitor: Visitor, query: str, expected: list[int], expected_s: float, what: str) -> None:
-    began_ns = visitor.stage.clock()
-    delivered = await visitor.ask(query)
-    seqs = [tick["seq"] for tick in delivered.ticks]
-    _expect_wait((delivered.at_ns - began_ns) / 1e9, expected_s, seqs, expected, what)
+    began_ns = visitor.service.clock()
+    arrival = await visitor.ask(query)
+    seqs = [tick["seq"] for tick in arrival.ticks]
+    _expect_wait((arrival.at_ns - began_ns) / 1e9, expected_s, seqs, expected, what)
 
 
 def _expect_wait(waited_s: float, expected_s: float, seqs: list[int], expected: list[int], what: str) -> None:
@@ -146,7 +146,7 @@ def _expect_wait(waited_s: float, expected_s: float, seqs: list[int], expected: 
         )
 
 
-def tells_what_was_missed(subject: Subject) -> None:
+def tells_what_was_missed(student: StudentServer) -> None:
     """The history holds ten ticks; forty have been published."""
 
     async def join(visitor: Visitor) -> None:
@@ -161,10 +161,10 @@ def tells_what_was_missed(subject: Subject) -> None:
                 "delivery.missed has the number",
             )
 
-    subject.visit(subject.stage(0.1, already=40, history_ticks=10), join)
+    student.visit(student.service(0.1, earlier_ticks=40, history_ticks=10), join)
 
 
-def resumes_where_it_is_told(subject: Subject) -> None:
+def resumes_where_it_is_told(student: StudentServer) -> None:
     """A client that was cut off comes back with its cursor."""
 
     async def join(visitor: Visitor) -> None:
@@ -172,28 +172,28 @@ def resumes_where_it_is_told(subject: Subject) -> None:
         _expect_order(seqs, 4, 20)
         again = await visitor.seqs_until(30, f"?after={seqs[-1]}")
         _expect_order(seqs + again, 4, 30)
-        if subject.transport == "server_sent_events":
+        if student.transport == "server_sent_events":
             await _resume_as_a_browser(visitor)
 
-    subject.visit(subject.stage(10), join)
+    student.visit(student.service(10), join)
 
 
 async def _resume_as_a_browser(visitor: Visitor) -> None:
     """EventSource comes back to the same address, with the last id in a header (WHATWG HTML, 9.2.4)."""
     seqs: list[int] = []
     async with contextlib.aclosing(visitor.deliveries("?after=3")) as coming:  # type: ignore[type-var]
-        async for delivered in coming:
-            if not delivered.event_id:
+        async for arrival in coming:
+            if not arrival.event_id:
                 fail(
                     "its events have no id",
                     "no field id",
                     "id: SEQ of the newest tick of the event",
                     "a browser that comes back sends it as Last-Event-ID: write f'id: {delivery.last_seq}'",
                 )
-            seqs += [tick["seq"] for tick in delivered.ticks]
+            seqs += [tick["seq"] for tick in arrival.ticks]
             if len(seqs) > 5:
                 break
-    again = await visitor.seqs_until(seqs[-1] + 5, "?after=3", {"Last-Event-ID": delivered.event_id})
+    again = await visitor.seqs_until(seqs[-1] + 5, "?after=3", {"Last-Event-ID": arrival.event_id})
     expect_order(
         seqs + again,
         4,
@@ -205,7 +205,7 @@ async def _resume_as_a_browser(visitor: Visitor) -> None:
 
 HOUSE = "README, Three ways to the same tick; servers/base.py, parse_query"
 FEED = "servers/feed.py, Feed.after and Delivery"
-CHECKS: tuple[Check[Subject], ...] = (
+CHECKS: tuple[Check[StudentServer], ...] = (
     Check("tells its health", "servers/base.py, health", tells_its_health),
     Check("lets a late joiner begin with the newest tick", HOUSE, late_joiner_begins_with_the_newest),
     Check("gives the whole history at after=0", FEED, after_zero_is_the_whole_history),

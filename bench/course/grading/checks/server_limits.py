@@ -7,9 +7,15 @@ import aiohttp
 import psutil
 
 from bench.course.grading.base import fail
-from bench.course.grading.simulated import clock
-from bench.course.grading.simulated.service import Stage
-from bench.course.grading.simulated.visitor import LIMIT_S, Subject, Visitor, small_window, visiting
+from bench.course.grading.simulated.clock import run_simulated
+from bench.course.grading.simulated.service import Service
+from bench.course.grading.simulated.visitor import (
+    LIMIT_S,
+    StudentServer,
+    Visitor,
+    connect_with_small_window,
+    visitor_of,
+)
 
 BAD_QUERIES = ("after=", "after=x", "after=-1", "after=1.5", "after=99999999", "nonsense=1")
 SLOW_PAYLOAD_BYTES = 64 * 1024
@@ -22,12 +28,12 @@ HANDSHAKE = (
 )
 
 
-def bad_queries_get_a_sentence(subject: Subject) -> None:
+def bad_queries_get_a_sentence(student: StudentServer) -> None:
     """400 and {"error": "…"}; WebSocket: close code 4400 with the sentence as its reason."""
 
     async def ask(visitor: Visitor) -> None:
         for query in BAD_QUERIES:
-            if subject.transport == "websocket":
+            if student.transport == "websocket":
                 async with visitor.session.ws_connect(f"{visitor.url}/ticks?{query}") as connection:
                     message = await connection.receive()
                     refused = message.type is aiohttp.WSMsgType.CLOSE and message.data == 4400
@@ -46,29 +52,29 @@ def bad_queries_get_a_sentence(subject: Subject) -> None:
         if (await visitor.get("/health"))[0] != 200:
             fail("it is gone after a bad query", "no health", "200", "catch BadRequest for one client only")
 
-    subject.visit(subject.stage(1), ask)
+    student.visit(student.service(1), ask)
 
 
-def slow_client_costs_nothing(subject: Subject) -> None:
+def slow_client_costs_nothing(student: StudentServer) -> None:
     """It asks and never reads, while 26 MB are published; the others get theirs, and memory stays."""
-    stage = Stage(
+    service = Service(
         1_000,
-        already=5,
+        earlier_ticks=5,
         history_ticks=SLOW_HISTORY_TICKS,
         payload_bytes=SLOW_PAYLOAD_BYTES,
-        clock=subject.clock,
+        clock=student.clock,
     )
 
     async def stall(visitor: Visitor) -> None:
         host, _, port = visitor.url.removeprefix("http://").partition(":")
-        upgrade = HANDSHAKE if subject.transport == "websocket" else "Accept: text/event-stream\r\n"
+        upgrade = HANDSHAKE if student.transport == "websocket" else "Accept: text/event-stream\r\n"
         request = f"GET /ticks?after=0 HTTP/1.1\r\nHost: {host}:{port}\r\n{upgrade}\r\n".encode()
-        with await small_window(host, int(port)) as stalled:
-            requests = request if subject.transport in ("websocket", "server_sent_events") else request * 50
+        with await connect_with_small_window(host, int(port)) as stalled:
+            requests = request if student.transport in ("websocket", "server_sent_events") else request * 50
             await asyncio.get_running_loop().sock_sendall(stalled, requests)
             await visitor.seqs_until(2 * SLOW_HISTORY_TICKS)
             before_bytes = psutil.Process().memory_info().rss
-            seqs = await visitor.seqs_until(SLOW_TICKS, f"?after={stage.feed.newest_seq}")
+            seqs = await visitor.seqs_until(SLOW_TICKS, f"?after={service.feed.newest_seq}")
             grown_bytes = psutil.Process().memory_info().rss - before_bytes
         if not seqs or seqs != sorted(set(seqs)):
             fail(
@@ -86,24 +92,24 @@ def slow_client_costs_nothing(subject: Subject) -> None:
                 "you take the next from feed.after(cursor); keep no queue per client",
             )
 
-    subject.visit(stage, stall)
+    student.visit(service, stall)
 
 
-def stops_when_told(subject: Subject) -> None:
+def stops_when_told(student: StudentServer) -> None:
     """Whoever waits is answered when the context closes."""
-    stage = subject.stage(0.001)
+    service = student.service(0.001)
 
     async def wait() -> None:
-        async with visiting(subject.serve, subject.transport, stage) as visitor:
-            waiting = asyncio.create_task(visitor.seqs_until(10**6, f"?after={stage.feed.newest_seq}"))
+        async with visitor_of(student.serve, student.transport, service) as visitor:
+            waiting = asyncio.create_task(visitor.seqs_until(10**6, f"?after={service.feed.newest_seq}"))
             await asyncio.sleep(0.5)
-            closing_ns = stage.clock()
-            stage.feed.close()
-            if subject.transport in ("websocket", "server_sent_events"):
+            closing_ns = service.clock()
+            service.feed.close()
+            if student.transport in ("websocket", "server_sent_events"):
                 waiting.add_done_callback(lambda task: task.cancelled() or task.exception())
             else:
                 waiting.cancel()
-        waited_s = (stage.clock() - closing_ns) / 1e9
+        waited_s = (service.clock() - closing_ns) / 1e9
         waiting.cancel()
         with contextlib.suppress(asyncio.CancelledError, aiohttp.ClientError):
             await waiting
@@ -115,4 +121,4 @@ def stops_when_told(subject: Subject) -> None:
                 "end the loop of each client when the context closes: cancel its task, or look at a flag",
             )
 
-    clock.run(subject.clock, wait(), LIMIT_S)
+    run_simulated(student.clock, wait(), LIMIT_S)

@@ -5,18 +5,18 @@ import inspect
 from bench.course.grading.base import Check, expect_order, fail
 from bench.course.grading.checks import ticks_outages
 from bench.course.grading.simulated.client_driver import POLL_INTERVAL_S
-from bench.course.grading.simulated.generator_run import ALREADY, Subject, field, watch
-from bench.course.grading.simulated.loopback_server import Theatre
+from bench.course.grading.simulated.generator_run import EARLIER_TICKS, StudentGenerator, field, run_generator
+from bench.course.grading.simulated.loopback_server import LoopbackServer
 
 NEAR_MS = 5.0
 
 
-def asks_in_the_right_form(subject: Subject) -> None:
-    """The peer refuses every other form; the first request has no cursor."""
-    watched = watch(subject, rate_hz=1, last=ALREADY)
-    if not watched.stage.requests:
+def asks_in_the_right_form(student: StudentGenerator) -> None:
+    """The server refuses every other form; the first request has no cursor."""
+    run = run_generator(student, rate_hz=1, last=EARLIER_TICKS)
+    if not run.service.requests:
         fail("it asks nothing", "no request came", "GET /ticks", "connect to the url that it is given")
-    first = watched.stage.requests[0]
+    first = run.service.requests[0]
     if first.cursor is not None:
         fail(
             "its first request has a cursor already",
@@ -26,56 +26,56 @@ def asks_in_the_right_form(subject: Subject) -> None:
         )
 
 
-def begins_with_the_newest(subject: Subject) -> None:
+def begins_with_the_newest(student: StudentGenerator) -> None:
     """Five ticks have been published; a client that comes now gets the fifth first."""
-    watched = watch(subject, rate_hz=1, last=ALREADY)
-    expect_order(watched.seqs, ALREADY, ALREADY)
+    run = run_generator(student, rate_hz=1, last=EARLIER_TICKS)
+    expect_order(run.seqs, EARLIER_TICKS, EARLIER_TICKS)
 
 
-def every_tick_once_and_in_order(subject: Subject) -> None:
+def every_tick_once_and_in_order(student: StudentGenerator) -> None:
     """At rates below and above that of the polls."""
     for rate_hz, last in ((1, 10), (20, 100)):
-        expect_order(watch(subject, rate_hz=rate_hz, last=last).seqs, ALREADY, last)
+        expect_order(run_generator(student, rate_hz=rate_hz, last=last).seqs, EARLIER_TICKS, last)
 
 
-def many_ticks_in_one_array(subject: Subject) -> None:
+def many_ticks_in_one_array(student: StudentGenerator) -> None:
     """Twenty ticks become due while the client is busy with one."""
 
-    def hurry(theatre: Theatre, seq: int) -> None:
+    def hurry(server: LoopbackServer, seq: int) -> None:
         if seq in (10, 11, 40):
-            theatre.stage.clock.now_ns += 2_000_000_000
+            server.service.clock.now_ns += 2_000_000_000
 
-    expect_order(watch(subject, rate_hz=10, last=90, scene=hurry).seqs, ALREADY, 90)
+    expect_order(run_generator(student, rate_hz=10, last=90, trouble=hurry).seqs, EARLIER_TICKS, 90)
 
 
-def keeps_its_connection(subject: Subject) -> None:
+def keeps_its_connection(student: StudentGenerator) -> None:
     """As long as nothing cuts it, one is enough."""
-    watched = watch(subject, rate_hz=2, last=30)
-    if watched.theatre.opened > 1:
+    run = run_generator(student, rate_hz=2, last=30)
+    if run.server.connections_opened > 1:
         fail(
             "it connects again and again",
-            f"{watched.theatre.opened} connections for {len(watched.stage.requests)} requests",
+            f"{run.server.connections_opened} connections for {len(run.service.requests)} requests",
             "one connection, that is used until it is cut",
             "each new connection costs a round trip, three packets, and TLS its handshake: open one "
             "ClientSession before the loop; take message after message from one WebSocket",
         )
 
 
-def requests_are_counted(subject: Subject) -> None:
+def requests_are_counted(student: StudentGenerator) -> None:
     """How often it asks in 10 s of simulated time."""
-    if subject.transport == "short_polling" and not subject.takes("poll_interval_s"):
+    if student.transport == "short_polling" and not student.takes("poll_interval_s"):
         fail(
             "it cannot be told how often to poll",
-            f"ticks{inspect.signature(subject.ticks)}",
+            f"ticks{inspect.signature(student.ticks)}",
             "async def ticks(url, poll_interval_s=1.0)",
             "add the parameter, and pause so many seconds between polls",
         )
-    watched = watch(subject, rate_hz=4, last=60)
-    seen = len(watched.stage.between(1.1, 11.1))
+    run = run_generator(student, rate_hz=4, last=60)
+    seen = len(run.service.requests_between(1.1, 11.1))
     expected, why = {
         "short_polling": (round(10 / POLL_INTERVAL_S), f"one per poll_interval_s of {POLL_INTERVAL_S:g} s"),
         "long_polling": (40, "one per tick at 4 Hz"),
-    }.get(subject.transport, (0, "none after the first: the server pushes"))
+    }.get(student.transport, (0, "none after the first: the server pushes"))
     if abs(seen - expected) > (1 if expected else 0):
         fail(
             "it asks too often" if seen > expected else "it asks too seldom",
@@ -85,10 +85,10 @@ def requests_are_counted(subject: Subject) -> None:
         )
 
 
-def latency_begins_when_a_tick_is_due(subject: Subject) -> None:
+def latency_begins_when_a_tick_is_due(student: StudentGenerator) -> None:
     """A tick yielded with latency_ms is so old: now − due_ns, not now − the moment of asking."""
-    watched = watch(subject, rate_hz=4, last=40)
-    for item, at_ns in zip(watched.items, watched.yielded_ns, strict=True):
+    run = run_generator(student, rate_hz=4, last=40)
+    for item, at_ns in zip(run.items, run.yielded_ns, strict=True):
         told, true = field(item, "latency_ms"), (at_ns - field(item, "due_ns")) / 1e6
         if abs(told - true) > NEAR_MS:
             fail(
@@ -100,13 +100,13 @@ def latency_begins_when_a_tick_is_due(subject: Subject) -> None:
             )
 
 
-def checks(*, tells_latency: bool) -> tuple[Check[Subject], ...]:
+def checks(*, tells_latency: bool) -> tuple[Check[StudentGenerator], ...]:
     """Return the checks for a file: latency is looked at where it is told."""
     return CHECKS + ticks_outages.CHECKS + LATENCY_CHECKS * tells_latency
 
 
 HOUSE = ticks_outages.HOUSE
-CHECKS: tuple[Check[Subject], ...] = (
+CHECKS: tuple[Check[StudentGenerator], ...] = (
     Check("asks in the right form", HOUSE, asks_in_the_right_form),
     Check("begins with the newest tick", HOUSE, begins_with_the_newest),
     Check("yields every tick once and in order, at 1 and 20 Hz", HOUSE, every_tick_once_and_in_order),
@@ -114,7 +114,7 @@ CHECKS: tuple[Check[Subject], ...] = (
     Check("asks as often as its transport needs", "README, How it is measured", requests_are_counted),
     Check("keeps its connection between requests", "RFC 9112, section 9.3", keeps_its_connection),
 )
-LATENCY_CHECKS: tuple[Check[Subject], ...] = (
+LATENCY_CHECKS: tuple[Check[StudentGenerator], ...] = (
     Check(
         "counts latency from the due instant", "README, How it is measured", latency_begins_when_a_tick_is_due
     ),

@@ -20,7 +20,7 @@ START_NS = 1_000 * 10**9
 """The simulated clock begins at 1,000 s: a client that takes 0 for "not yet" is not helped by chance."""
 MOST_TURNS = 50_000
 """Turns of the event loop at one instant without a byte; more are a loop that never waits."""
-MOST_CONNECTIONS = 100
+MOST_CONNECTIONS_AT_ONCE = 100
 """New connections at one instant; more are a loop without a pause."""
 
 
@@ -74,7 +74,7 @@ def _spins() -> Fault:
     )
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
+class SimulatedLoop(asyncio.SelectorEventLoop):
     """An event loop on a simulated clock.
 
     Attributes:
@@ -99,11 +99,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             Fault: If there is no end to it.
         """
         self.connects_ns.append(self.clock.now_ns)
-        if self.connects_ns[-MOST_CONNECTIONS:] == [self.clock.now_ns] * MOST_CONNECTIONS:
+        if self.connects_ns[-MOST_CONNECTIONS_AT_ONCE:] == [self.clock.now_ns] * MOST_CONNECTIONS_AT_ONCE:
             offences.append(
                 Fault(
                     "it tries again and again without a pause",
-                    seen=f"{MOST_CONNECTIONS} new connections at one instant",
+                    seen=f"{MOST_CONNECTIONS_AT_ONCE} new connections at one instant",
                     expected="a pause after a refusal, a cut or a closed port",
                     hint="wait a moment before the next try, best a little longer each time: await "
                     "asyncio.sleep(…) behind the `except`",
@@ -113,7 +113,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         await super().sock_connect(sock, address)
 
 
-def run(clock: Clock, main: Coroutine[Any, Any, None], limit_s: float) -> VirtualLoop:
+def run_simulated(clock: Clock, main: Coroutine[Any, Any, None], limit_s: float) -> SimulatedLoop:
     """Run a coroutine in simulated time; return the loop that ran it.
 
     Raises:
@@ -129,7 +129,7 @@ def run(clock: Clock, main: Coroutine[Any, Any, None], limit_s: float) -> Virtua
                 raise TimeIsOver from error
             raise
 
-    loop = VirtualLoop(clock)
+    loop = SimulatedLoop(clock)
     loop.set_exception_handler(lambda loop, context: None)  # what a check needs, it asks
     runner = asyncio.Runner(loop_factory=lambda: loop)
     try:

@@ -1,4 +1,4 @@
-"""Watches a beginner's client, ``async def ticks(url)``: with real sockets, in simulated time.
+"""Runs a beginner's client, ``async def ticks(url)``: with real sockets, in simulated time.
 
 Ticks may be dicts or objects, with ``seq``.
 """
@@ -10,19 +10,18 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple, NoReturn
 
 from bench.course.grading.base import TimeIsOver, explained, fail
-from bench.course.grading.simulated import clock
 from bench.course.grading.simulated.client_driver import POLL_INTERVAL_S
-from bench.course.grading.simulated.clock import Clock
-from bench.course.grading.simulated.loopback_server import Theatre
-from bench.course.grading.simulated.service import Stage
-from bench.course.grading.simulated.strict_servers import PEERS
+from bench.course.grading.simulated.clock import Clock, SimulatedLoop, run_simulated
+from bench.course.grading.simulated.loopback_server import LoopbackServer
+from bench.course.grading.simulated.server_connections import CONNECTIONS
+from bench.course.grading.simulated.service import Service
 
-ALREADY = 5
+EARLIER_TICKS = 5
 LIMIT_S = 60.0
-Scene = Callable[[Theatre, int], None]
+Trouble = Callable[[LoopbackServer, int], None]
 
 
-class Subject(NamedTuple):
+class StudentGenerator(NamedTuple):
     """A student's generator, the transport it speaks, and the clock that its process is on."""
 
     ticks: Callable[..., AsyncIterator[Any]]
@@ -34,18 +33,18 @@ class Subject(NamedTuple):
         return name in inspect.signature(self.ticks).parameters
 
 
-class Watched(NamedTuple):
-    """What came of it: the ticks yielded, when, the theatre with its stage, and instants of connecting."""
+class GeneratorRun(NamedTuple):
+    """What came of it: the ticks yielded, when, the server that was asked, and instants of connecting."""
 
     items: list[Any]
     yielded_ns: list[int]
-    theatre: Theatre
+    server: LoopbackServer
     connects_ns: list[int]
 
     @property
-    def stage(self) -> Stage:
-        """The stage, with all requests."""
-        return self.theatre.stage
+    def service(self) -> Service:
+        """What was served, with all requests."""
+        return self.server.service
 
     @property
     def seqs(self) -> list[int]:
@@ -67,52 +66,52 @@ def field(item: Any, name: str) -> Any:
         return found
 
 
-def watch(
-    subject: Subject,
+def run_generator(
+    student: StudentGenerator,
     *,
     rate_hz: float,
     last: int,
-    scene: Scene | None = None,
-    already: int = ALREADY,
+    trouble: Trouble | None = None,
+    earlier_ticks: int = EARLIER_TICKS,
     history_ticks: int = 5_000,
-) -> Watched:
+) -> GeneratorRun:
     """Run the generator until it has yielded tick ``last`` (or simulated time is over).
 
-    ``scene`` is called after each tick with the theatre and the tick's seq.
+    ``trouble`` is called after each tick with the server and the tick's seq, and may cut, refuse or close it.
     """
-    stage = Stage(rate_hz, already=already, history_ticks=history_ticks, clock=subject.clock)
-    theatre = Theatre(stage, PEERS[subject.transport])
-    watched = Watched([], [], theatre, [])
+    service = Service(rate_hz, earlier_ticks=earlier_ticks, history_ticks=history_ticks, clock=student.clock)
+    server = LoopbackServer(service, CONNECTIONS[student.transport])
+    run = GeneratorRun([], [], server, [])
 
     async def play() -> None:
         loop = asyncio.get_running_loop()
-        assert isinstance(loop, clock.VirtualLoop)
-        loop.connects_ns = watched.connects_ns
-        async with theatre.open():
-            if scene is not None:
-                scene(theatre, 0)
-            url = theatre.url.replace("http:", "ws:") if subject.transport == "websocket" else theatre.url
-            settings = {"poll_interval_s": POLL_INTERVAL_S} if subject.takes("poll_interval_s") else {}
-            async with contextlib.aclosing(subject.ticks(url, **settings)) as coming:  # type: ignore[type-var]
+        assert isinstance(loop, SimulatedLoop)
+        loop.connects_ns = run.connects_ns
+        async with server.open():
+            if trouble is not None:
+                trouble(server, 0)
+            url = server.url.replace("http:", "ws:") if student.transport == "websocket" else server.url
+            settings = {"poll_interval_s": POLL_INTERVAL_S} if student.takes("poll_interval_s") else {}
+            async with contextlib.aclosing(student.ticks(url, **settings)) as coming:  # type: ignore[type-var]
                 async for item in coming:
-                    watched.items.append(item)
-                    watched.yielded_ns.append(stage.clock())
-                    stage.held_seq = seq = field(item, "seq")
-                    if seq >= last or len(watched.items) > 10 * last:
+                    run.items.append(item)
+                    run.yielded_ns.append(service.clock())
+                    service.yielded_seq = seq = field(item, "seq")
+                    if seq >= last or len(run.items) > 10 * last:
                         return
-                    if scene is not None:
-                        scene(theatre, seq)
-        _ended(watched)
+                    if trouble is not None:
+                        trouble(server, seq)
+        _fail_as_ended(run)
 
     with contextlib.suppress(TimeIsOver):  # what is missing then is told by the ticks that did not come
-        clock.run(subject.clock, play(), last / rate_hz + LIMIT_S)
-    return watched
+        run_simulated(student.clock, play(), last / rate_hz + LIMIT_S)
+    return run
 
 
-def _ended(watched: Watched) -> NoReturn:
+def _fail_as_ended(run: GeneratorRun) -> NoReturn:
     fail(
         "it stops by itself",
-        f"the generator ended after {len(watched.items)} ticks",
+        f"the generator ended after {len(run.items)} ticks",
         "ticks without end, as long as somebody takes them",
         "while True: ask, or listen; and catch what a refusal or a cut raises",
     )

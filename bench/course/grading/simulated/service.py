@@ -1,4 +1,4 @@
-"""The stage of a check: a feed on a simulated clock, and a note of every request that reaches it."""
+"""The service of a check: a feed on a simulated clock, and a record of every request that reaches it."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,14 +11,14 @@ from servers.workloads.market import random_walk
 from servers.workloads.plan import due_times
 
 PAYLOAD_BYTES = 128
-ENDLESS = 300
+MOST_REQUESTS_AT_ONCE = 300
 """So many requests at one simulated instant are a loop without a pause."""
 FULL = (503, "3 clients are connected, the most allowed; try later")
 
 NEVER_NS = 2**62
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """A request as it came: its bytes, and what they say."""
 
     raw: bytes
@@ -38,12 +38,12 @@ class Asked(NamedTuple):
         return None if text is None else int(text)
 
 
-class Stage:
+class Service:
     """A feed, its clock, and what is asked of it.
 
     Args:
         rate_hz: Ticks per simulated second.
-        already: Ticks that have been published before anybody comes.
+        earlier_ticks: Ticks that have been published before anybody comes.
         history_ticks, payload_bytes: See :class:`servers.feed.Feed`.
         clock: The simulated clock.
         quotes: Symbol and price of each tick; a seeded walk.
@@ -53,8 +53,8 @@ class Stage:
         refusals: Status and sentence with which the next requests are refused, instead of answered.
         missed: Ticks of which clients were told that the history no longer has them.
         empty_answers: Answers to requests that held no tick.
-        held_seq: The newest tick that the client has handed on, if somebody notes it here.
-        stale: Requests for ticks after a cursor that was older than that.
+        yielded_seq: The newest tick that the client has yielded, if somebody notes it here.
+        stale_requests: Requests for ticks after a cursor that was older than that.
         length_headers: How answers write the length of their body, in turn, ``{}`` standing for the number.
         body_end: White space behind each array, which belongs to the body.
     """
@@ -63,7 +63,7 @@ class Stage:
         self,
         rate_hz: float,
         *,
-        already: int = 5,
+        earlier_ticks: int = 5,
         history_ticks: int = 5_000,
         payload_bytes: int = PAYLOAD_BYTES,
         clock: Clock | None = None,
@@ -73,19 +73,19 @@ class Stage:
         self.begin_ns = self.clock.now_ns
         self.payload_bytes = payload_bytes
         self._quotes, self._history_ticks = quotes, history_ticks
-        self.feed = self._feed(rate_hz, already)
+        self.feed = self._feed(rate_hz, earlier_ticks)
         self._restarted = False
-        self.requests: list[Asked] = []
+        self.requests: list[Request] = []
         self.refusals: list[tuple[int, str]] = []
-        self.missed = self.held_seq = self.empty_answers = 0
-        self.stale: list[Asked] = []
+        self.missed = self.yielded_seq = self.empty_answers = 0
+        self.stale_requests: list[Request] = []
         self.length_headers: tuple[str, ...] = ("Content-Length: {}",)
         self.body_end = b""
         self._refuse_until_ns = 0
 
-    def _feed(self, rate_hz: float, already: int) -> Feed:
+    def _feed(self, rate_hz: float, earlier_ticks: int) -> Feed:
         half_period_ns = round(0.5e9 / rate_hz)  # ticks and polls never fall on the same instant
-        start_ns = self.clock.now_ns - round((already - 1) / rate_hz * 1e9) - half_period_ns
+        start_ns = self.clock.now_ns - round((earlier_ticks - 1) / rate_hz * 1e9) - half_period_ns
         feed = Feed(
             due_times("steady", rate_hz=rate_hz, seed=0, start_ns=start_ns),
             random_walk(0) if self._quotes is None else self._quotes,
@@ -98,50 +98,51 @@ class Stage:
 
     def restart(self, rate_hz: float) -> None:
         """Count from 1 again, as a server that was started anew: cursors from before are ahead of it."""
-        self.feed, self._restarted, self.held_seq = self._feed(rate_hz, 1), True, 0
+        self.feed, self._restarted, self.yielded_seq = self._feed(rate_hz, 1), True, 0
 
     def refuse(self, seconds: float) -> None:
         """Refuse all requests for so many simulated seconds, as a server that is full."""
         self._refuse_until_ns = self.clock() + round(seconds * 1e9)
 
-    def refusal(self, asked: Asked) -> tuple[int, str] | None:
+    def refusal(self, request: Request) -> tuple[int, str] | None:
         """Return how a request that comes now is refused, None if it is not."""
         if self.refusals:
             return self.refusals.pop(0)
-        if self.is_ahead(asked):
+        if self.is_ahead(request):
             return (
                 400,
-                f"after={asked.cursor} is ahead of the newest tick, {self.feed.newest_seq}; start anew",
+                f"after={request.cursor} is ahead of the newest tick, {self.feed.newest_seq}; start anew",
             )
         return FULL if self.clock() < self._refuse_until_ns else None
 
-    def note(self, asked: Asked) -> None:
+    def record(self, request: Request) -> None:
         """Write a request down.
 
         Raises:
             Fault: If there is no end to them.
         """
-        self.requests.append(asked)
-        if asked.cursor is not None and asked.cursor < self.held_seq:
-            self.stale.append(asked)
-        if len(self.requests) > ENDLESS and self.requests[-ENDLESS].at_ns == asked.at_ns:
+        self.requests.append(request)
+        if request.cursor is not None and request.cursor < self.yielded_seq:
+            self.stale_requests.append(request)
+        before = self.requests[-MOST_REQUESTS_AT_ONCE:]
+        if len(self.requests) > MOST_REQUESTS_AT_ONCE and before[0].at_ns == request.at_ns:
             raise Fault(
                 "it asks again and again without a pause",
-                seen=f"{ENDLESS} requests at one instant",
+                seen=f"{MOST_REQUESTS_AT_ONCE} requests at one instant",
                 expected="a pause between requests, or an answer that is waited for",
                 hint="short polling sleeps between polls; long polling gives after=CURSOR and hold=SECONDS, "
                 "so that the server waits",
             )
 
-    def is_ahead(self, asked: Asked) -> bool:
+    def is_ahead(self, request: Request) -> bool:
         """Return whether a request asks with a cursor from before a restart."""
-        return self._restarted and (asked.cursor or 0) > self.feed.newest_seq
+        return self._restarted and (request.cursor or 0) > self.feed.newest_seq
 
     def close_market(self) -> None:
         """Let no more ticks come."""
         self.feed.next_due_ns = NEVER_NS
 
-    def between(self, start_s: float, end_s: float) -> list[Asked]:
+    def requests_between(self, start_s: float, end_s: float) -> list[Request]:
         """Return the requests from ``start_s`` up to ``end_s`` simulated seconds after the beginning."""
         low, high = (self.begin_ns + round(s * 1e9) for s in (start_s, end_s))
-        return [asked for asked in self.requests if low <= asked.at_ns < high]
+        return [request for request in self.requests if low <= request.at_ns < high]

@@ -10,10 +10,9 @@ import aiohttp
 import msgspec
 
 from bench.course.grading.base import Fault, TimeIsOver, fail
-from bench.course.grading.simulated import clock
-from bench.course.grading.simulated.clock import Clock
+from bench.course.grading.simulated.clock import Clock, run_simulated
 from bench.course.grading.simulated.loopback_server import publishing
-from bench.course.grading.simulated.service import Stage
+from bench.course.grading.simulated.service import Service
 from servers.base import Serve, listen
 from servers.options import ServerOptions
 
@@ -22,7 +21,7 @@ LIMIT_S = 60.0
 decode_json = msgspec.json.Decoder().decode
 
 
-class Delivered(NamedTuple):
+class Arrival(NamedTuple):
     """An array as it came: its bytes, its ticks, the simulated instant, and the event's id if it has one."""
 
     body: bytes
@@ -32,25 +31,25 @@ class Delivered(NamedTuple):
 
 
 class Visitor:
-    """Visits a student's server while it serves a stage.
+    """Visits a student's server while it serves.
 
     Attributes:
         missed: Ticks that the server has said the history no longer has.
-        unfinished: Lines of an event that no empty line has ended yet.
+        unfinished_lines: Lines of an event that no empty line has ended yet.
     """
 
-    def __init__(self, transport: str, stage: Stage, url: str, session: aiohttp.ClientSession) -> None:
-        self.transport, self.stage, self.url = transport, stage, url
+    def __init__(self, transport: str, service: Service, url: str, session: aiohttp.ClientSession) -> None:
+        self.transport, self.service, self.url = transport, service, url
         self.session = session
         self.missed = 0
-        self.unfinished: list[str] = []
+        self.unfinished_lines: list[str] = []
 
     async def get(self, target: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
         """Ask by plain HTTP; return status, headers and body."""
         async with self.session.get(self.url + target, headers=headers) as answer:
             return answer.status, dict(answer.headers), await answer.read()
 
-    def deliveries(self, query: str = "", headers: dict[str, str] | None = None) -> AsyncIterator[Delivered]:
+    def deliveries(self, query: str = "", headers: dict[str, str] | None = None) -> AsyncIterator[Arrival]:
         """Return what comes to a client that starts with this query, without end."""
         if self.transport == "websocket":
             return self._frames(query)
@@ -64,13 +63,13 @@ class Visitor:
         """Return the ``seq`` of all ticks that come, up to tick ``last``."""
         seqs: list[int] = []
         async with contextlib.aclosing(self.deliveries(query, headers)) as coming:  # type: ignore[type-var]
-            async for delivered in coming:
-                seqs += [tick["seq"] for tick in delivered.ticks]
+            async for arrival in coming:
+                seqs += [tick["seq"] for tick in arrival.ticks]
                 if seqs and seqs[-1] >= last:
                     return seqs
         return seqs
 
-    async def ask(self, query: str) -> Delivered:
+    async def ask(self, query: str) -> Arrival:
         """Ask once, as a client that polls."""
         status, headers, body = await self.get(f"/ticks{query}")
         if status != 200:
@@ -81,16 +80,16 @@ class Visitor:
                 "servers/base.py, parse_query, reads the query",
             )
         self.missed += int(headers.get("Ticks-Missed", 0))
-        return self._delivered(body)
+        return self._arrival(body)
 
-    async def _answers(self, query: str) -> AsyncIterator[Delivered]:
+    async def _answers(self, query: str) -> AsyncIterator[Arrival]:
         while True:
-            asked_ns = self.stage.clock()
-            delivered = await self.ask(query)
-            yield delivered
-            if delivered.ticks:
-                query = f"?after={delivered.ticks[-1]['seq']}"
-            elif self.transport == "long_polling" and self.stage.clock() == asked_ns:
+            asked_ns = self.service.clock()
+            arrival = await self.ask(query)
+            yield arrival
+            if arrival.ticks:
+                query = f"?after={arrival.ticks[-1]['seq']}"
+            elif self.transport == "long_polling" and self.service.clock() == asked_ns:
                 fail(
                     "it does not hold the request",
                     f"/ticks{query}: an empty array at once",
@@ -100,16 +99,16 @@ class Visitor:
             if self.transport == "short_polling":
                 await asyncio.sleep(0.1)
 
-    async def _frames(self, query: str) -> AsyncIterator[Delivered]:
+    async def _frames(self, query: str) -> AsyncIterator[Arrival]:
         async with self.session.ws_connect(self.url + "/ticks" + query) as connection:
             async for message in connection:
                 body = message.data if isinstance(message.data, bytes) else message.data.encode()
                 if body.startswith(b"{"):
                     self.missed += decode_json(body)["missed"]
                 else:
-                    yield self._delivered(body)
+                    yield self._arrival(body)
 
-    async def _events(self, query: str, headers: dict[str, str]) -> AsyncIterator[Delivered]:
+    async def _events(self, query: str, headers: dict[str, str]) -> AsyncIterator[Arrival]:
         """Read events (WHATWG HTML, section 9.2.6): blocks of lines, each ended by an empty one."""
         headers = {"Accept": "text/event-stream", **headers}
         async with self.session.get(self.url + "/ticks" + query, headers=headers) as answer:
@@ -122,7 +121,7 @@ class Visitor:
                 )
             fields: dict[str, str] = {}
             async for line in answer.content:
-                self.unfinished.append(line.decode(errors="replace"))
+                self.unfinished_lines.append(line.decode(errors="replace"))
                 name, _, text = line.decode(errors="replace").rstrip("\r\n").partition(":")
                 text = text.removeprefix(" ")
                 if name:
@@ -130,18 +129,18 @@ class Visitor:
                     continue
                 if line.strip():
                     continue  # a comment
-                self.unfinished = []
+                self.unfinished_lines = []
                 if fields.get("event") == "missed":
                     self.missed += decode_json(fields["data"])["missed"]
                 elif "data" in fields:
-                    yield self._delivered(fields["data"].encode(), fields.get("id", ""))
+                    yield self._arrival(fields["data"].encode(), fields.get("id", ""))
                 fields = {}
 
-    def _delivered(self, body: bytes, event_id: str = "") -> Delivered:
+    def _arrival(self, body: bytes, event_id: str = "") -> Arrival:
         try:
             ticks = decode_json(body)
             seqs_are_there = all(isinstance(tick["seq"], int) for tick in ticks)
-            return Delivered(body, ticks * seqs_are_there, self.stage.clock(), event_id)
+            return Arrival(body, ticks * seqs_are_there, self.service.clock(), event_id)
         except (ValueError, TypeError, KeyError, msgspec.DecodeError) as error:
             raise Fault(
                 "what it sends is no array of ticks",
@@ -153,23 +152,23 @@ class Visitor:
 
 
 @contextlib.asynccontextmanager
-async def visiting(serve: Serve, transport: str, stage: Stage) -> AsyncIterator[Visitor]:
+async def visitor_of(serve: Serve, transport: str, service: Service) -> AsyncIterator[Visitor]:
     """Run a student's server in this process, on a free port of loopback, while the context is open."""
-    options = ServerOptions(payload_bytes=stage.payload_bytes)
+    options = ServerOptions(payload_bytes=service.payload_bytes)
     with listen(options) as listener:
         url = "http://{}:{}".format(*listener.getsockname()[:2])
         async with (
-            publishing(stage),
-            serve(stage.feed, listener, options),
+            publishing(service),
+            serve(service.feed, listener, options),
             aiohttp.ClientSession() as session,
         ):
             try:
-                yield Visitor(transport, stage, url, session)
+                yield Visitor(transport, service, url, session)
             finally:
-                stage.feed.close()
+                service.feed.close()
 
 
-async def small_window(host: str, port: int) -> socket.socket:
+async def connect_with_small_window(host: str, port: int) -> socket.socket:
     """Return a connection whose receiving end has room for next to nothing."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -188,29 +187,29 @@ def _unfinished(lines: list[str]) -> Fault:
     )
 
 
-class Subject(NamedTuple):
+class StudentServer(NamedTuple):
     """A student's server, the transport it speaks, and the clock that its process is on."""
 
     serve: Serve
     transport: str
     clock: Clock
 
-    def visit(self, stage: Stage, visitor: Callable[[Visitor], Awaitable[None]]) -> None:
-        """Serve a stage, and visit it."""
+    def visit(self, service: Service, behave: Callable[[Visitor], Awaitable[None]]) -> None:
+        """Serve a service, and let a visitor of it behave like this."""
 
         async def play() -> None:
-            async with visiting(self.serve, self.transport, stage) as visiting_:
-                visitors.append(visiting_)
-                await visitor(visiting_)
+            async with visitor_of(self.serve, self.transport, service) as visitor:
+                visitors.append(visitor)
+                await behave(visitor)
 
         visitors: list[Visitor] = []
         try:
-            clock.run(self.clock, play(), LIMIT_S)
+            run_simulated(self.clock, play(), LIMIT_S)
         except TimeIsOver as error:
-            if visitors and visitors[0].unfinished:
-                raise _unfinished(visitors[0].unfinished) from error
+            if visitors and visitors[0].unfinished_lines:
+                raise _unfinished(visitors[0].unfinished_lines) from error
             raise
 
-    def stage(self, rate_hz: float, *, already: int = 5, history_ticks: int = 5_000) -> Stage:
-        """Set a stage on the clock of this process."""
-        return Stage(rate_hz, already=already, history_ticks=history_ticks, clock=self.clock)
+    def service(self, rate_hz: float, *, earlier_ticks: int = 5, history_ticks: int = 5_000) -> Service:
+        """Return a service on the clock of this process."""
+        return Service(rate_hz, earlier_ticks=earlier_ticks, history_ticks=history_ticks, clock=self.clock)

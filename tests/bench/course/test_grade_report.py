@@ -13,7 +13,18 @@ from typer.testing import CliRunner
 
 from bench.commands import app
 from bench.course.grading import VERSION
-from tests.grading import NEVER, POLLING, SOLUTIONS, START, graded, report, submit, write
+from bench.course.grading.grade import FileResult
+from tests.bench.course.grading import (
+    NEVER,
+    POLLING,
+    SOLUTIONS,
+    START,
+    graded,
+    report,
+    reported,
+    submit,
+    write,
+)
 
 GUIDE = SOLUTIONS / "GRADING.md"
 FORMATS = ["text", "json", "junit", "gradescope"]
@@ -60,10 +71,15 @@ def test_a_bare_except_is_explained_once(tmp_path: Path) -> None:
 HOSTILE = r"\x1b[1A\x1b[2K\x1b[32m\u2713\x1b[0m [/bold] [green]passed[/] :thumbs_up: \u202e\r\x07"
 
 
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> list[FileResult]:
+    """Return what was found in a file whose exception is hostile to terminals."""
+    return report(write(tmp_path_factory.mktemp("hostile"), POLLING + NEVER.replace("never", HOSTILE)))[0]
+
+
 @pytest.mark.parametrize("format_", FORMATS)
-def test_texts_of_students_are_shown_and_never_obeyed(format_: str, tmp_path: Path) -> None:
-    file = write(tmp_path, POLLING + NEVER.replace("never", HOSTILE))
-    _, printed = graded(file, format_=format_)
+def test_texts_of_students_are_shown_and_never_obeyed(format_: str, hostile: list[FileResult]) -> None:
+    printed = reported(hostile, format_=format_)
     assert not [sign for sign in printed if sign in "\x1b\u202e\r\x07"]
     assert r"\x1b[32m" in (json.loads(printed)["files"][0]["parts"][0]["verdicts"][0]["seen"]
                           if format_ == "json" else printed.replace("\\\\", "\\"))  # fmt: skip
@@ -79,18 +95,19 @@ def test_names_of_files_are_shown_and_never_obeyed(format_: str, tmp_path: Path)
 
 
 @pytest.fixture(scope="module")
-def a_class(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Return the files of three students: a right one, a wrong one, and one that is no Python."""
+def a_class(tmp_path_factory: pytest.TempPathFactory) -> list[FileResult]:
+    """Return what was found of three students: a right file, a wrong one, and one that is no Python."""
     folder = tmp_path_factory.mktemp("class")
-    return [
+    files = [
         write(folder, (SOLUTIONS / "long_polling_client.py").read_bytes(), "ann/client.py"),
         submit(folder / "bob", "long_polling_client", "CountsNothing", "Client"),
         write(folder, b"def", "eve/client.py"),
     ]
+    return report(*files)[0]
 
 
-def test_a_class_has_a_row_a_file_and_a_summary(a_class: list[Path]) -> None:
-    _, printed = graded(*a_class)
+def test_a_class_has_a_row_a_file_and_a_summary(a_class: list[FileResult]) -> None:
+    printed = reported(a_class)
     rows = printed[printed.index("file ") :].splitlines()
     assert rows[1].split() == ["ann/client.py", "12", "of", "12"]
     assert rows[2].split()[:4] == ["bob/CountsNothing.py", "11", "of", "12"]
@@ -102,8 +119,10 @@ def test_a_class_has_a_row_a_file_and_a_summary(a_class: list[Path]) -> None:
 
 
 @pytest.mark.parametrize(("format_", "suffix"), [("text", "txt"), ("json", "json"), ("junit", "xml")])
-def test_a_class_gets_a_report_each(a_class: list[Path], format_: str, suffix: str, tmp_path: Path) -> None:
-    _, printed = graded(*a_class, format_=format_, folder=tmp_path / "reports")
+def test_a_class_gets_a_report_each(
+    a_class: list[FileResult], format_: str, suffix: str, tmp_path: Path
+) -> None:
+    printed = reported(a_class, format_=format_, folder=tmp_path / "reports")
     names = sorted(path.name for path in (tmp_path / "reports").iterdir())
     assert [name.rsplit("-", 2)[1:] for name in names] == [
         ["ann", f"client.py.{suffix}"],
@@ -116,23 +135,21 @@ def test_a_class_gets_a_report_each(a_class: list[Path], format_: str, suffix: s
     assert all(f"grader {VERSION}" in text or f'"grader": "{VERSION}"' in text for text in texts[:2])
 
 
-def test_json_has_all_that_was_found(a_class: list[Path]) -> None:
-    results, printed = report(*a_class, format_="json")
-    document = json.loads(printed)
+def test_json_has_all_that_was_found(a_class: list[FileResult]) -> None:
+    document = json.loads(reported(a_class, format_="json"))
     assert document["grader"] == VERSION
     assert document["passed"] is False
     assert [(file["score"], file["max_score"], file["passed"]) for file in document["files"]] == [
-        (result.kept, len(result.verdicts), result.passed) for result in results
+        (result.rules_kept, len(result.verdicts), result.passed) for result in a_class
     ]
     assert "line 1" in document["files"][2]["unusable"]
     assert [verdict["rule"] for verdict in document["files"][0]["parts"][0]["verdicts"]] == [
-        verdict.rule for verdict in results[0].verdicts
+        verdict.rule for verdict in a_class[0].verdicts
     ]
 
 
-def test_junit_has_a_suite_a_file(a_class: list[Path]) -> None:
-    _, printed = graded(*a_class, format_="junit")
-    top = ElementTree.fromstring(printed)
+def test_junit_has_a_suite_a_file(a_class: list[FileResult]) -> None:
+    top = ElementTree.fromstring(reported(a_class, format_="junit"))
     counts = [[suite.get(name) for name in ("tests", "failures", "errors")] for suite in top]
     assert counts == [["12", "0", "0"], ["12", "1", "0"], ["1", "0", "1"]]
     assert [len(suite.findall("testcase")) for suite in top] == [12, 12, 1]
@@ -141,10 +158,9 @@ def test_junit_has_a_suite_a_file(a_class: list[Path]) -> None:
     assert "expected: " in (failure.text or "")
 
 
-def test_gradescope_gets_its_results(a_class: list[Path]) -> None:
+def test_gradescope_gets_its_results(a_class: list[FileResult]) -> None:
     """Gradescope, Autograder Specifications: the names and values that it knows."""
-    _, printed = graded(*a_class, format_="gradescope")
-    document = json.loads(printed)
+    document = json.loads(reported(a_class, format_="gradescope"))
     assert set(document) <= {"score", "output", "output_format", "visibility", "stdout_visibility", "tests"}
     assert document["score"] == sum(test["score"] for test in document["tests"]) == 23
     assert sum(test["max_score"] for test in document["tests"]) == 25

@@ -28,7 +28,7 @@ from bench.course.notebooks import (
     run_all,
 )
 from bench.measure.processes import TrialFailed
-from tests.prose import said, typed_figures
+from tests.bench.course.prose import said, typed_figures
 from tests.waiting import LIMIT_S, interruptible
 
 NOTEBOOKS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
@@ -59,28 +59,22 @@ def texts(cell: Any) -> list[str]:
     return found
 
 
-@pytest.fixture(scope="module")
-def rerun() -> dict[Path, Any]:
-    """Every notebook run from a clean kernel on the reference run, measuring nothing anew."""
-    return dict(zip(NOTEBOOKS, run_all(NOTEBOOKS, {"BENCH_LIVE": "0"}), strict=True))
-
-
 @each_notebook
 @pytest.mark.timeout(300)
-def test_runs_without_errors_and_warnings(path: Path, rerun: dict[Path, Any]) -> None:
-    for notebook in (rerun[path], read(path)):
+def test_runs_and_says_what_is_committed(path: Path) -> None:
+    """From a clean kernel on the reference run, measuring nothing anew; without errors and warnings.
+
+    Cells tagged ``live`` say something else each time; all others say the same. Renew: make notebooks.
+    """
+    (rerun,) = run_all([path], {"BENCH_LIVE": "0"})
+    for notebook in (rerun, read(path)):
         for cell in notebook.cells:
             for output in cell.get("outputs", []):
                 assert output.output_type != "error"
                 assert output.get("name") != "stderr", output.text
             for text in texts(cell) if cell.cell_type == "code" else []:
                 assert not MACHINE_PATHS.search(text), text
-
-
-@each_notebook
-def test_committed_outputs_are_those_of_the_reference_run(path: Path, rerun: dict[Path, Any]) -> None:
-    """Cells tagged ``live`` say something else each time; all others say the same. Renew: make notebooks."""
-    for committed, again in zip(read(path).cells, rerun[path].cells, strict=True):
+    for committed, again in zip(read(path).cells, rerun.cells, strict=True):
         if committed.cell_type != "code":
             continue
         if "live" in committed.metadata.get("tags", []):

@@ -1,19 +1,23 @@
 """What the tests of ``bench grade`` share: the folders of the course, and grading into a string."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from bench.course.grading.grade import FileResult
-from bench.course.grading.report import grade_and_report
+from bench.course.grading.report import grade_and_report, report_results
+from tests import ROOT
 from tests.waiting import LIMIT_S, PATIENCE
 
-ROOT = Path(__file__).parent.parent
 SOLUTIONS = ROOT / "notebooks" / "solutions"
 START = ROOT / "notebooks" / "exercises" / "start"
-WRONG_SOLUTIONS = ROOT / "tests" / "wrong_solutions"
+WRONG_SOLUTIONS = Path(__file__).parent / "wrong_solutions"
 HANG_LIMIT_S = 1.5 * PATIENCE
+
+FILES_AT_ONCE = 6
+"""Grading waits most of the time, a millisecond after each step of simulated time: more files than cores."""
 
 POLLING = 'TRANSPORT = "short_polling"\nimport asyncio, os, sys, aiohttp\n'
 NEVER = "async def ticks(url, poll_interval_s=1.0):\n    raise RuntimeError('never')\n    yield 1\n"
@@ -31,9 +35,19 @@ def report(
 ) -> tuple[list[FileResult], str]:
     """Grade files; return what was found, and what was printed."""
     out = Console(file=io.StringIO(), width=80)
-    results = grade_and_report(paths, out, format_=format_, folder=folder, time_limit_s=time_limit_s)
+    results = grade_and_report(
+        paths, out, format_=format_, folder=folder, time_limit_s=time_limit_s, jobs=FILES_AT_ONCE
+    )
     assert isinstance(out.file, io.StringIO)
     return results, out.file.getvalue()
+
+
+def reported(results: Sequence[FileResult], *, format_: str = "text", folder: Path | None = None) -> str:
+    """Return what is printed of results."""
+    out = Console(file=io.StringIO(), width=80)
+    report_results(results, out, format_=format_, folder=folder)
+    assert isinstance(out.file, io.StringIO)
+    return out.file.getvalue()
 
 
 def write(folder: Path, source: str | bytes, name: str = "mine.py") -> Path:
@@ -45,7 +59,7 @@ def write(folder: Path, source: str | bytes, name: str = "mine.py") -> Path:
 
 
 def submit(folder: Path, exercise: str, name: str, form: str, transport: str = "") -> Path:
-    """Hand in one of the functions or classes of tests/wrong_solutions/, as the form that is graded."""
+    """Hand in one of the functions or classes of wrong_solutions/, as the form that is graded."""
     spoken = f'TRANSPORT = "{transport}"\n' * bool(transport)
     source = (WRONG_SOLUTIONS / f"{exercise}.py").read_text(encoding="utf-8")
     return write(folder, f"{source}\n\n{form} = {name}\n{spoken}", f"{name}.py")

@@ -9,7 +9,7 @@ import pytest
 
 from bench.course.notebooks import FOLDER, NotebooksError, read
 from bench.course.slides import build_deck, build_decks
-from tests.test_notebooks import NOTEBOOKS, slide_type
+from tests.bench.course.test_notebooks import NOTEBOOKS, slide_type
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 LOADING_TAGS = {

@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import contextlib
+import functools
 import importlib.util
 import json
 import os
@@ -19,14 +20,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
-from bench.measure.subject import running_server
+from bench.measure.subject import Server, running_server
 from bench.transports import TRANSPORTS
 from clients.base import Address, ServerError
 from servers.options import ServerOptions
+from tests import ROOT
 from tests.asking import wait_for_tick
 from tests.waiting import LIMIT_S
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = ROOT / "notebooks"
 GENERATORS = ["polling_ticks", "websocket_ticks", "mended_a", "mended_b", "mended_c"]
 FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 NOWHERE = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -34,6 +36,19 @@ SILENCE = b""
 TIMEOUT_S = 0.2
 
 each_client = pytest.mark.parametrize("name", GENERATORS)
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Callable[[str], Server]]:
+    """Return the one server of each transport, at 50 Hz, that these tests share."""
+    with contextlib.ExitStack() as stack:
+
+        @functools.cache
+        def server_of(transport: str) -> Server:
+            options = ServerOptions(rate_hz=50)
+            return stack.enter_context(running_server(TRANSPORTS[transport].server, options))
+
+        yield server_of
 
 
 @pytest.fixture
@@ -138,35 +153,37 @@ async def before(port: int, answers: list[bytes]) -> AsyncIterator[str]:
     ids=["full", "silent", "cut"],
 )
 def test_a_client_comes_back_after_what_may_pass(
-    name: str, answers: list[bytes], quick: Callable[[str], ModuleType]
+    name: str,
+    answers: list[bytes],
+    quick: Callable[[str], ModuleType],
+    servers: Callable[[str], Server],
 ) -> None:
     module = quick(name)
     seqs: list[int] = []
 
     async def play() -> None:
-        async with before(server.port, [*answers]) as url:
+        async with before(servers(module.TRANSPORT).port, [*answers]) as url:
             await take(module, url, seqs, lambda: len(seqs) == 5)
 
-    with running_server(TRANSPORTS[module.TRANSPORT].server, ServerOptions(rate_hz=50)) as server:
-        asyncio.run(play())
+    asyncio.run(play())
     assert seqs == list(range(seqs[0], seqs[0] + 5))
 
 
 @each_client
 @pytest.mark.parametrize("answers", [[], [NOWHERE]], ids=["a query that nobody knows", "nowhere"])
 def test_a_client_gives_up_where_it_would_ask_for_ever(
-    name: str, answers: list[bytes], quick: Callable[[str], ModuleType]
+    name: str,
+    answers: list[bytes],
+    quick: Callable[[str], ModuleType],
+    servers: Callable[[str], Server],
 ) -> None:
     module = quick(name)
 
     async def play() -> None:
-        async with before(server.port, answers) as url:
+        async with before(servers(module.TRANSPORT).port, [*answers]) as url:
             await take(module, f"{url}?sequence=1", [], lambda: False)
 
-    with (
-        running_server(TRANSPORTS[module.TRANSPORT].server, ServerOptions(rate_hz=50)) as server,
-        pytest.raises((ClientResponseError, ConnectionClosedError, InvalidStatus)),
-    ):
+    with pytest.raises((ClientResponseError, ConnectionClosedError, InvalidStatus)):
         asyncio.run(play())
 
 
@@ -326,7 +343,7 @@ def test_the_stopped_client_of_notebook_07_comes_back(tmp_path: Path) -> None:
     )
     ran = subprocess.run(
         [sys.executable, script], capture_output=True, encoding="utf-8", timeout=3 * LIMIT_S,
-        cwd=NOTEBOOKS.parent, env={**os.environ, "PYTHONPATH": str(NOTEBOOKS.parent)},
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     from_asking_ms, from_due_ms, stall_s = map(float, ran.stdout.split())
