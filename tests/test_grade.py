@@ -42,7 +42,7 @@ def test_the_clients_of_the_house_pass(name: str) -> None:
     assert [verdict for verdict in verdicts if not verdict.passed] == []
 
 
-@pytest.mark.parametrize("name", ["websocket", "long_polling_lean"])
+@pytest.mark.parametrize("name", ["websocket", "variants/long_polling_httptools"])
 def test_servers_of_the_house_pass(name: str) -> None:
     passed, printed = graded(ROOT / "servers" / f"{name}.py")
     assert passed, printed
