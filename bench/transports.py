@@ -2,8 +2,7 @@
 
 from typing import NamedTuple
 
-from clients.base import TickClient
-from clients.base import load_client_class as load_client
+from clients.base import TickClient, load_client_class
 
 
 class Transport(NamedTuple):
@@ -34,7 +33,7 @@ class Transport(NamedTuple):
     @property
     def client_class(self) -> type[TickClient]:
         """The client class."""
-        return load_client(self.client)
+        return load_client_class(self.client)
 
 
 SHORT_POLLING = Transport(
@@ -46,9 +45,9 @@ LONG_POLLING = Transport(
 WEBSOCKET = Transport("websocket", "websocket", "websocket", "push", "WebSocket", "#0072B2", "websockets")
 
 
-def _variant(of: Transport, suffix: str, library: str, *, compresses: bool) -> Transport:
+def _variant(of: Transport, library: str, *, compresses: bool) -> Transport:
     """Return the same transport by another library."""
-    name = f"{of.name}_{suffix}"
+    name = f"{of.name}_{library}"
     return of._replace(
         name=name,
         server=name,
@@ -63,12 +62,12 @@ TRANSPORTS = {
     transport.name: transport
     for transport in (
         SHORT_POLLING,
-        _variant(SHORT_POLLING, "lean", "httptools", compresses=False),
+        _variant(SHORT_POLLING, "httptools", compresses=False),
         LONG_POLLING,
-        _variant(LONG_POLLING, "lean", "httptools", compresses=False),
+        _variant(LONG_POLLING, "httptools", compresses=False),
         WEBSOCKET,
-        _variant(WEBSOCKET, "aiohttp", "aiohttp", compresses=True),
-        _variant(WEBSOCKET, "picows", "picows", compresses=False),
+        _variant(WEBSOCKET, "aiohttp", compresses=True),
+        _variant(WEBSOCKET, "picows", compresses=False),
     )
 }
 MAIN = [name for name, transport in TRANSPORTS.items() if transport.variant_of is None]

@@ -18,7 +18,8 @@ class Client(HttpClient):
         address: The server.
         poll_interval_s: Seconds between polls (open loop).
         poll_pause_s: Seconds between an answer and the next poll (closed loop); give one of the two.
-        epoch_ns: Instant on the bench clock from which the polls of all clients are counted.
+        epoch_ns: Instant on the bench clock from which the polls of all clients are counted; by default this
+            client's first connection.
         phase: This client's place in the interval, 0 to 1.
         options: See :class:`clients.http.HttpClient`.
     """
@@ -33,7 +34,7 @@ class Client(HttpClient):
         *,
         poll_interval_s: float | None = None,
         poll_pause_s: float | None = None,
-        epoch_ns: int = 0,
+        epoch_ns: int | None = None,
         phase: float = 0.0,
         **options: Any,
     ) -> None:
@@ -43,8 +44,14 @@ class Client(HttpClient):
         self._interval_ns = None if poll_interval_s is None else round(poll_interval_s * 1e9)
         self._pause_ns = 0 if poll_pause_s is None else round(poll_pause_s * 1e9)
         self._phase = phase
-        if self._interval_ns is not None:
+        if self._interval_ns is not None and epoch_ns is not None:
             self.deadline_ns = epoch_ns + round(phase * self._interval_ns)
+
+    def connected(self, now_ns: int) -> None:
+        """Begin on a new connection; the first may also begin the intervals."""
+        if self._interval_ns is not None and self.deadline_ns is None:
+            self.deadline_ns = now_ns + self._interval_ns  # the first question comes with the connection
+        super().connected(now_ns)
 
     def on_deadline(self, now_ns: int) -> None:
         """Poll, unless the last answer is still out."""

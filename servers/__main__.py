@@ -26,6 +26,7 @@ from servers.conditions import conditions
 from servers.door import clients_that_fit, raise_descriptor_limit
 from servers.feed import Feed
 from servers.options import ServerOptions, add_options
+from servers.variants import current_name
 from servers.wire import now_ns
 from servers.workloads.market import random_walk
 from servers.workloads.plan import due_times
@@ -157,7 +158,7 @@ def main(arguments: list[str] | None = None, *, program: str = "python -m server
     parser = argparse.ArgumentParser(
         prog=program, description="Serve the live ticker over one transport, until Ctrl-C."
     )
-    parser.add_argument("transport", choices=sorted(server_modules()))
+    parser.add_argument("transport", type=current_name, choices=sorted(server_modules()))
     add_options(parser)
     words = vars(parser.parse_args(arguments))
     transport = words.pop("transport")

@@ -73,7 +73,6 @@ def watch() -> Iterator[Callable[..., WatchedSwarm]]:
     def build(server: Server, transport: Transport, count: int = 1, **settings: Any) -> WatchedSwarm:
         if "poll_interval_s" in transport.client_class.settings:
             settings.setdefault("poll_interval_s", 0.05)
-            settings.setdefault("epoch_ns", now_ns())
         address = Address(server.host, server.port, server.path)
         clients = [transport.client_class(address, **settings) for _ in range(count)]
         swarms.append(WatchedSwarm(server, clients))

@@ -107,8 +107,8 @@ def seldom(polled_bytes: float, polled_us: float, rate_hz: float = 50.0) -> list
     ]
 
 
-def delivery_costs(held_us: float, held_lean_us: float, pushed_us: float) -> list[dict[str, Any]]:
-    costs = {"long_polling": held_us, "long_polling_lean": held_lean_us, "websocket": pushed_us}
+def delivery_costs(held_us: float, held_httptools_us: float, pushed_us: float) -> list[dict[str, Any]]:
+    costs = {"long_polling": held_us, "long_polling_httptools": held_httptools_us, "websocket": pushed_us}
     costs["websocket_aiohttp"] = pushed_us
     return [trial("library", name, {"server_cpu_us_per_tick": cost}) for name, cost in costs.items()]
 

@@ -312,7 +312,7 @@ def test_push_against_pull(held_us: float, verdict: str, payload_bytes: int) -> 
         "push-and-pull",
         load("short_polling", 100.0, 5, poll_interval_s=0.5, **size),
         load("long_polling", held_us, 1, **size),
-        load("long_polling_lean", 100.0, 1, **size),
+        load("long_polling_httptools", 100.0, 1, **size),
         load("websocket_aiohttp", 10.0, **size),
     )
     assert found.verdict == verdict

@@ -67,7 +67,7 @@ def build_swarm(
         context = client_context(certificate.ca)
         make_socket = functools.partial(TlsSocket, context=context, server_name=server.host)
     if "poll_interval_s" in transport.client_class.settings:
-        settings |= {"poll_interval_s": 1 / RATE_HZ, "epoch_ns": now_ns()}
+        settings["poll_interval_s"] = 1 / RATE_HZ
     client = transport.client_class(Address(server.host, server.port, server.path), **settings)
     offset_ns = measure_clock_offset().offset_ns
     return Swarm(

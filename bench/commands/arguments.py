@@ -16,6 +16,7 @@ from bench.report.terminal import new_console
 from bench.scenario import FIELDS, parse_value
 from bench.transports import MAIN, TRANSPORTS
 from servers.interrupts import INTERRUPTED
+from servers.variants import current_name
 
 DONE, FAILED, USAGE, SUSPECT = 0, 1, 2, 3
 out, err = new_console(), new_console(stderr=True)
@@ -59,14 +60,17 @@ def nearest(name: str, known: Iterable[str], what: str) -> NoReturn:
     complain(f"there is no {what} {name!r}; {hint}", USAGE)
 
 
-def check_transport(name: str) -> None:
-    """Answer an unknown transport with the nearest right one."""
+def read_transport(name: str) -> str:
+    """Return what a transport is called now; answer an unknown one with the nearest right one."""
+    name = current_name(name)
     if name not in TRANSPORTS:
         nearest(name, TRANSPORTS, "transport")
+    return name
 
 
 def sort_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Split names into experiments (none or ``all``: every one) and transports (none: the main ones)."""
+    names = [current_name(name) for name in names]
     for name in names:
         if name not in QUESTIONS and name not in TRANSPORTS and name != "all":
             nearest(name, [*QUESTIONS, *TRANSPORTS, "all"], "experiment or transport")

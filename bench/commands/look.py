@@ -15,13 +15,13 @@ from bench.commands.arguments import (
     ResultsOption,
     RunArgument,
     SettingsOption,
-    check_transport,
     complain,
     err,
     nearest,
     out,
     parse_fields,
     print_json,
+    read_transport,
 )
 from bench.experiments import QUESTIONS
 from bench.scenario import FIELDS, Scenario
@@ -133,7 +133,7 @@ def watch(
     from clients.load.stream import stream
     from servers.options import ServerOptions
 
-    check_transport(transport)
+    transport = read_transport(transport)
     if ticks is not None and ticks < 1:
         complain(f"--ticks is {ticks}; it must be 1 or more, or left out: then Ctrl-C stops", USAGE)
     if ca is not None and url is None:
@@ -189,8 +189,7 @@ def wire(
     """Print what one client and its server say to each other: time, direction, bytes, and what it is."""
     from bench.measure.conversation import listing, record
 
-    for transport in transports:
-        check_transport(transport)
+    transports = [read_transport(transport) for transport in transports]
     if figure is not None and figure.suffix not in (".png", ".svg", ".pdf"):
         complain(f"--figure is a .png, .svg or .pdf, not {str(figure)!r}", USAGE)
     fields = parse_fields(settings)

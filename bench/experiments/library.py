@@ -1,7 +1,7 @@
 """Is it the protocol or the library?
 
 The same protocol by several servers: WebSocket by websockets, aiohttp and picows, both pollings by aiohttp
-and by a lean server on asyncio and httptools. A ratio of two protocols, taken from one pair of libraries, is
+and by a server on asyncio and httptools alone. A ratio of two protocols, taken from one pair of libraries, is
 as much about the libraries; so it is a range here, with the value for the same library on both sides named.
 """
 

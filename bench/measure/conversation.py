@@ -97,8 +97,6 @@ def _overhear(
             heard.append(_Heard(arrived_ns, "down", data, ticks))
             return ticks
 
-    if settings.get("poll_interval_s"):
-        settings["epoch_ns"] = now_ns()
     swarm = Swarm(
         [Overheard(address, **settings)],
         address.host,

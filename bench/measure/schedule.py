@@ -22,6 +22,7 @@ from bench.results.run import Run
 from bench.results.validity import INVALID, Fault
 from bench.scenario import FIELDS, PROFILES, Scenario
 from bench.transports import TRANSPORTS
+from servers.variants import names_of
 from servers.workloads.recording import recording_digest
 
 ATTEMPTS = 2
@@ -99,13 +100,15 @@ class _Wanted:
 def digests(planned: Sequence[Planned]) -> dict[str, Any]:
     """Return the SHA-256 of a plan, and of each recording that it replays, for run.json.
 
+    Transports count by their first names, so that a run can be gone on with after one got another.
+
     Raises:
         RecordingError: If a recording cannot be read.
     """
     trials = [
         [
             *each[:3],
-            dataclasses.asdict(each.scenario),
+            {**dataclasses.asdict(each.scenario), "transport": names_of(each.scenario.transport)[0]},
             each.seed,
             each.search and dataclasses.asdict(each.search),
         ]

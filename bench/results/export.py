@@ -88,9 +88,13 @@ def small(run: Run, keep_orders: Sequence[int]) -> dict[str, bytes]:
     table = pd.DataFrame({"quantile": QUANTILES_KEPT, **quantiles}).astype("float32")
     packed = io.BytesIO()
     table.to_parquet(packed, compression="zstd")
-    kept = [deliveries_name(row) for row in run.rows if row["order"] in keep_orders]
+    kept = {
+        deliveries_name(row): name
+        for row in run.rows
+        if row["order"] in keep_orders and (name := run.deliveries_file(row)) is not None
+    }
     return {
         QUANTILES_PARQUET: packed.getvalue(),
-        **{name: run.files.read(name) for name in kept if run.files.has(name)},
+        **{name: run.files.read(kept_as) for name, kept_as in kept.items()},
         **run.contents(),
     }

@@ -58,6 +58,7 @@ from bench.results.validity import INVALID, OK, VERDICTS, Bottleneck, Fault, fin
 from bench.scenario import Scenario
 from bench.transports import TRANSPORTS
 from clients.load.generator import DELIVERY_FIELDS
+from servers.variants import current_name, names_of
 
 REFERENCE = "reference"
 INSTALLED = Path(__file__).parent.parent
@@ -199,7 +200,9 @@ class Run:
         facts = read_facts(files)
         rows = read_trials(files, facts, TABLE)
         twice = pd.Series([(row["order"], row["step"], row["attempt"]) for row in rows]).duplicated()
+        facts["transports"] = [current_name(name) for name in facts["transports"]]
         for row, again in zip(rows, twice, strict=True):
+            row["transport"] = current_name(row["transport"])
             attempt = f"order {row['order']}, step {row['step']}, attempt {row['attempt']}"
             where = f"{files.place(TRIALS_CSV)}: {attempt}"
             if again:
@@ -242,20 +245,27 @@ class Run:
         own = trials["experiment"].map(lambda names: experiment in names.split())
         return trials[own & ~trials["replaced"].astype(bool)]
 
+    def deliveries_file(self, row: Mapping[str, Any]) -> str | None:
+        """Return the name of the file of a trial's deliveries, or None if they were not kept.
+
+        In an older run it has the name that the transport had then.
+        """
+        names = [deliveries_name({**row, "transport": name}) for name in names_of(row["transport"])]
+        return next(filter(self.files.has, names), None)
+
     def deliveries(self, row: Mapping[str, Any]) -> pd.DataFrame | None:
         """Return the deliveries of a trial's window, a row each, or None if they were not kept.
 
         Raises:
             ResultsError: If their file is not whole.
         """
-        if not self.files.has(deliveries_name(row)):
+        name = self.deliveries_file(row)
+        if name is None:
             return None
         delivered: float | None = row.get("delivered")
         unknown = delivered is None or math.isnan(delivered)
         counted = None if unknown else int((delivered or 0) + (row.get("duplicated") or 0))
-        return read_parquet(
-            self.files, deliveries_name(row), dict.fromkeys(DELIVERY_FIELDS, Kind.WHOLE), counted
-        )
+        return read_parquet(self.files, name, dict.fromkeys(DELIVERY_FIELDS, Kind.WHOLE), counted)
 
     def latency_quantiles(self, row: Mapping[str, Any]) -> pd.Series:
         """Return a trial's latency in ms at ``QUANTILES_KEPT``, from its deliveries or as they were kept.

@@ -116,8 +116,6 @@ def stream(client: str, url: str, *, ca: str | None = None, **settings: Any) -> 
     server = read_url(url, upgrades=not client_class.pulls)
     if ca is not None and not server.encrypted:
         raise AddressError(f"a certificate is for TLS, but {url} is without; write https:// in it")
-    if "poll_interval_s" in client_class.settings and settings.get("poll_interval_s"):
-        settings.setdefault("epoch_ns", now_ns())
     make_socket: SocketFactory = StampedSocket
     if server.encrypted:
         make_socket = partial(TlsSocket, context=client_context(ca), server_name=server.address.host)

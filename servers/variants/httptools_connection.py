@@ -1,4 +1,4 @@
-"""One connection of the lean HTTP/1.1 server: bytes become requests, which are answered one after the other.
+"""One connection of the httptools server: bytes become requests, which are answered one after the other.
 
 A client that never reads cannot make the server's memory grow. Its connection gets one answer at a time, the
 next request waits until the kernel has taken most of that answer, and what it sends meanwhile is not read.

@@ -1,4 +1,4 @@
-"""A lean HTTP/1.1 server for the polling variants: asyncio.Protocol and httptools, and no framework on top.
+"""An HTTP/1.1 server for the polling variants: asyncio.Protocol and httptools, and no framework on top.
 
 It keeps the contract of servers/http.py and sends the same head, so that what differs is the library. There
 is no task per request: it is answered in the call that read it, or later (httptools_connection.py).
@@ -23,7 +23,7 @@ STOP_TIMEOUT_S = 5.0
 AnswerTicks = Callable[[Connection, Mapping[str, str]], None]
 
 
-class LeanServer:
+class HttptoolsServer:
     """Decides on each request: who may ask, and what answers.
 
     Args:
@@ -102,7 +102,7 @@ class LeanServer:
 
 
 @contextlib.asynccontextmanager
-async def serve_lean(
+async def serve_httptools(
     transport: str,
     feed: Feed,
     listener: socket.socket,
@@ -117,21 +117,21 @@ async def serve_lean(
         ValueError: If answers are to be compressed.
     """
     if options.compression:
-        raise ValueError(f"{transport} does not compress; use {transport.removesuffix('_lean')}")
-    lean = LeanServer(transport, feed, Door(options.max_clients), answer_ticks, forget)
+        raise ValueError(f"{transport} does not compress; use {transport.removesuffix('_httptools')}")
+    served = HttptoolsServer(transport, feed, Door(options.max_clients), answer_ticks, forget)
     server = await asyncio.get_running_loop().create_server(
-        lean.build_connection, sock=listener, backlog=BACKLOG, ssl=ssl_context(options)
+        served.build_connection, sock=listener, backlog=BACKLOG, ssl=ssl_context(options)
     )
     try:
         yield
     finally:
         server.close()
-        for connection in list(lean.connections):
+        for connection in list(served.connections):
             connection.stop()
-        if lean.connections:
-            lean.all_gone.clear()
+        if served.connections:
+            served.all_gone.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(lean.all_gone.wait(), STOP_TIMEOUT_S)
-        for connection in list(lean.connections):
+                await asyncio.wait_for(served.all_gone.wait(), STOP_TIMEOUT_S)
+        for connection in list(served.connections):
             connection.abort()
         await server.wait_closed()

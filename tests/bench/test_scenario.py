@@ -180,7 +180,7 @@ def test_variants_are_measured_where_they_are_named() -> None:
     assert names("freshness", ["websocket_picows"]) == {"websocket_picows"}
     assert names("library", MAIN) == set(TRANSPORTS)
     assert names("library", ["websocket"]) == {"websocket", "websocket_aiohttp", "websocket_picows"}
-    assert names("library", ["long_polling_lean"]) == {"long_polling_lean"}
+    assert names("library", ["long_polling_httptools"]) == {"long_polling_httptools"}
 
 
 def test_a_silent_market_has_a_window_without_ticks() -> None:

@@ -104,6 +104,16 @@ def test_open_loop_polls_are_due_at_exact_instants_however_late_the_loop_is():
     assert (client.polls_skipped, client.empty_responses) == (0, 4)
 
 
+def test_open_loop_polls_are_counted_from_the_first_connection_unless_told_otherwise():
+    client = short_polling.Client(ADDRESS, poll_interval_s=0.1)
+    assert client.deadline_ns is None
+    connect(client, 1_030 * MS)
+    assert client.deadline_ns == 1_130 * MS
+    client.disconnected()
+    connect(client, 1_070 * MS)
+    assert client.deadline_ns == 1_130 * MS
+
+
 def test_open_loop_skips_and_counts_the_polls_while_an_answer_is_out():
     client = open_poller()
     connect(client, 1_000 * MS)

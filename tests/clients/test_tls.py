@@ -27,7 +27,6 @@ from clients.load.stream import stream
 from clients.sockets.stamped_socket import StampedSocket
 from clients.sockets.tls_socket import TlsSocket, client_context
 from servers.__main__ import main as serve
-from servers.wire import now_ns
 from tests.conftest import WatchedSwarm
 from tests.waiting import LIMIT_S
 
@@ -48,7 +47,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 def secured(server: Server, transport: Transport, ca: str, count: int = 1, **settings) -> WatchedSwarm:
     """Return a swarm over TLS."""
     if "poll_interval_s" in transport.client_class.settings:
-        settings |= {"poll_interval_s": 0.05, "epoch_ns": now_ns()}
+        settings["poll_interval_s"] = 0.05
     address = Address(server.host, server.port, server.path)
     clients = [transport.client_class(address, **settings) for _ in range(count)]
     make_socket = functools.partial(TlsSocket, context=client_context(ca), server_name=HOST)

@@ -46,7 +46,9 @@ def test_the_clients_of_the_house_pass(name: str) -> None:
 
 
 def test_servers_of_the_house_pass() -> None:
-    passed, printed = graded(*(ROOT / "servers" / name for name in ("websocket.py", "variants/long_polling_lean.py")))
+    passed, printed = graded(
+        *(ROOT / "servers" / name for name in ("websocket.py", "variants/long_polling_httptools.py"))
+    )
     assert passed, printed
 
 

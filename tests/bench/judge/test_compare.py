@@ -275,9 +275,9 @@ def test_the_reference_is_a_push_transport_that_both_runs_have_of_the_same_libra
             for name in transports
         }
 
-    assert references("long_polling", "long_polling_lean", "websocket", "websocket_aiohttp") == {
+    assert references("long_polling", "long_polling_httptools", "websocket", "websocket_aiohttp") == {
         "long_polling": {"websocket_aiohttp"},
-        "long_polling_lean": {"websocket"},
+        "long_polling_httptools": {"websocket"},
         "websocket": set(),
         "websocket_aiohttp": {"websocket"},
     }

@@ -239,7 +239,7 @@ def found_by_searches(**served: int) -> pd.DataFrame:
 
 def test_a_ratio_of_capacities_is_a_range_that_names_the_same_library() -> None:
     found = found_by_searches(
-        websocket=9_000, websocket_aiohttp=6_000, long_polling=2_000, long_polling_lean=4_000
+        websocket=9_000, websocket_aiohttp=6_000, long_polling=2_000, long_polling_httptools=4_000
     )
     told = clients.capacity_ratio(found, "websocket", "long_polling")
     assert told == (
@@ -250,7 +250,7 @@ def test_a_ratio_of_capacities_is_a_range_that_names_the_same_library() -> None:
 
 def test_a_bound_forms_no_ratio_above_or_below_the_line() -> None:
     found = found_by_searches(
-        websocket=-9_000, websocket_aiohttp=6_000, long_polling=2_000, long_polling_lean=-4_000
+        websocket=-9_000, websocket_aiohttp=6_000, long_polling=2_000, long_polling_httptools=-4_000
     )
     told = clients.capacity_ratio(found, "websocket", "long_polling")
     assert told.startswith("With aiohttp for both, WebSocket serves 3× (")

@@ -12,7 +12,7 @@ from servers.base import parse_query
 from servers.feed import Feed
 from servers.options import ServerOptions
 from servers.variants.httptools_connection import Connection
-from servers.variants.httptools_server import serve_lean
+from servers.variants.httptools_server import serve_httptools
 
 
 @contextlib.asynccontextmanager
@@ -45,7 +45,9 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
 
     feed.listeners.add(answer_all)
     try:
-        async with serve_lean("long_polling_lean", feed, listener, options, answer_ticks, forget=forget):
+        async with serve_httptools(
+            "long_polling_httptools", feed, listener, options, answer_ticks, forget=forget
+        ):
             yield
     finally:
         feed.listeners.discard(answer_all)

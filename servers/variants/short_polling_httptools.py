@@ -8,7 +8,7 @@ from servers.base import parse_query
 from servers.feed import Feed
 from servers.options import ServerOptions
 from servers.variants.httptools_connection import Connection
-from servers.variants.httptools_server import serve_lean
+from servers.variants.httptools_server import serve_httptools
 
 
 @contextlib.asynccontextmanager
@@ -18,5 +18,5 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
     def answer_ticks(connection: Connection, query: Mapping[str, str]) -> None:
         connection.answer(feed.after(parse_query(query, feed).cursor))
 
-    async with serve_lean("short_polling_lean", feed, listener, options, answer_ticks):
+    async with serve_httptools("short_polling_httptools", feed, listener, options, answer_ticks):
         yield
