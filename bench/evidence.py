@@ -123,16 +123,16 @@ class Evidence:
 
     def _of(self, experiments: Iterable[str], where: Mapping[str, Any]) -> pd.DataFrame:
         wanted = set(experiments)
-        own = self._kept["experiment"].map(lambda names: not wanted.isdisjoint(names.split()))
-        chosen = self._kept[own.astype(bool)]
+        fits = self._kept["experiment"].map(lambda names: not wanted.isdisjoint(names.split())).astype(bool)
         for name, value in where.items():
+            column = self._kept[name]
             if value is None:
-                chosen = chosen[chosen[name].isna()]
+                fits &= column.isna()
             elif isinstance(value, tuple):
-                chosen = chosen[chosen[name].isin(value)]
+                fits &= column.isin(value)
             else:
-                chosen = chosen[chosen[name] == value]
-        return chosen
+                fits &= column == value
+        return self._kept[fits]
 
 
 ASKED_ONCE = (0.95, 1.05)
