@@ -4,6 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from bench.evidence import Evidence
+from bench.literature import PUBLICATIONS, Judgement
 from bench.results import COLUMNS, Run
 from bench.scenario import Scenario
 
@@ -32,3 +34,9 @@ def synthetic_run(*rows: dict[str, Any]) -> Run:
         {"order": order, **row} | {"order": row["order"] or order} for order, row in enumerate(rows, 1)
     ]
     return Run(Path("synthetic"), {"experiments": []}, numbered)
+
+
+def judged(publication: str, *rows: dict[str, Any]) -> Judgement:
+    """Return how a published figure is judged by a run of such rows."""
+    (held,) = (each for each in PUBLICATIONS if each.name == publication)
+    return held.judged_by(Evidence(synthetic_run(*rows).trials))
