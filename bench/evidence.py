@@ -4,6 +4,7 @@ The ledger of claims (claims.py) and the published figures (literature/) are jud
 what the run does not have gets :class:`NotMeasured`, which names the command that measures it.
 """
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -97,11 +98,14 @@ class Evidence:
         Raises:
             NotMeasured: If nothing was searched for.
         """
-        steps = self._of(("clients", "library"), PLAIN)
-        found = capacities(steps[steps["step"] > 0])
-        if not len(found):
+        if not len(self._capacities):
             raise NotMeasured("bench run clients", "no capacity was searched for in this run")
-        return found
+        return self._capacities
+
+    @functools.cached_property
+    def _capacities(self) -> pd.DataFrame:
+        steps = self._of(("clients", "library"), PLAIN)
+        return capacities(steps[steps["step"] > 0])
 
     def passed_steps(self, **where: Any) -> pd.DataFrame:
         """Return the steps of searches in which the server coped; perhaps none."""
