@@ -233,7 +233,7 @@ def test_malformed_requests_end_their_connection_only(
 
 
 def test_clients_that_stall_and_go_are_forgotten(transport: Transport, start_server: StartServer) -> None:
-    server = start_server(transport, rate_hz=200, payload_bytes=60_000, history_ticks=1_000)
+    server = start_server(transport, rate_hz=500, payload_bytes=60_000, history_ticks=1_000)
     wait_for_tick(server, 100)
     stalled = []
     for _ in range(5):
