@@ -32,7 +32,7 @@ soak: $(VENV)/.installed
 	done; rm -f soak.last; echo "$$failed of $(N) runs failed; soak.log says how" | tee -a soak.log; test $$failed -eq 0
 
 notebooks: $(VENV)/.installed
-	$(BIN)/python -m bench.notebooks
+	$(BIN)/python -m bench.course.notebooks
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another with: make PYTHON=python3.12 run" if sys.version_info < (3, 11) else 0)'

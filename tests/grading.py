@@ -5,8 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.grading.grade import FileResult
-from bench.grading.report import grade_and_report
+from bench.course.grading.grade import FileResult
+from bench.course.grading.report import grade_and_report
 from tests.waiting import LIMIT_S, PATIENCE
 
 ROOT = Path(__file__).parent.parent

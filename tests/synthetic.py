@@ -4,9 +4,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from bench.evidence import Evidence
-from bench.literature import PUBLICATIONS, Judgement
-from bench.results import COLUMNS, Run
+from bench.columns import COLUMNS
+from bench.judge.literature import PUBLICATIONS, Judgement
+from bench.results.evidence import Evidence
+from bench.results.run import Run
 from bench.scenario import Scenario
 
 BLANK: dict[str, Any] = {

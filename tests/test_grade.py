@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.grading import client_checks
-from bench.grading.base import Verdict, judge
-from bench.grading.submission import Part, read_parts, read_submissions
-from bench.grading.supervise import grade
-from clients.base import load
+from bench.course.grading.base import Verdict, judge
+from bench.course.grading.checks import client
+from bench.course.grading.submission import Part, read_parts, read_submissions
+from bench.course.grading.supervise import grade
+from clients.base import load_client_class
 from tests.grading import ROOT, SOLUTIONS, START, graded, write
 from tests.waiting import LIMIT_S
 
@@ -37,8 +37,8 @@ def test_pairs_are_of_one_folder_where_there_are_several() -> None:
 def test_the_clients_of_the_house_pass(name: str) -> None:
     file = ROOT / "clients" / f"{name}.py"
     assert read_parts(file) == [Part("client", name, (file,))]
-    subject = client_checks.Subject(load(name), name)
-    verdicts = [judge(check, subject, file) for check in client_checks.checks(name)]
+    subject = client.Subject(load_client_class(name), name)
+    verdicts = [judge(check, subject, file) for check in client.checks(name)]
     assert [verdict for verdict in verdicts if not verdict.passed] == []
 
 

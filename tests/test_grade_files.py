@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.grading.submission import SubmissionError, read_parts
+from bench.course.grading.submission import SubmissionError, read_parts
 from tests.grading import HANG_LIMIT_S, NEVER, POLLING, SOLUTIONS, graded, report, write
 
 SOLUTION = (SOLUTIONS / "polling_ticks.py").read_bytes()

@@ -10,10 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.grading.base import Verdict
-from bench.grading.seal import Seal, new_secret
-from bench.grading.submission import Part
-from bench.grading.supervise import grade
+from bench.course.grading.base import Verdict
+from bench.course.grading.seal import Seal, new_secret
+from bench.course.grading.submission import Part
+from bench.course.grading.supervise import grade
 from tests.grading import HANG_LIMIT_S, POLLING, report, write
 from tests.waiting import LIMIT_S
 
@@ -135,7 +135,8 @@ os.write = lambda descriptor, data: write(descriptor, data.replace(b"false", b"t
 """ + BAD,
     "replaces the grader": """
 import __main__
-import bench.grading.base as base, bench.grading.seal as seal, bench.grading.ticks_checks as checks
+import bench.course.grading.base as base, bench.course.grading.seal as seal
+import bench.course.grading.checks.ticks as checks
 passes = lambda *a, **k: base.Verdict(True, "x")
 base.judge = checks.judge = __main__.judge = passes
 base.fail = checks.fail = base.expect_order = checks.expect_order = lambda *a, **k: None

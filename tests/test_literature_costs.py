@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bench.evidence import Evidence
-from bench.experiments.base import number
-from bench.literature import FALLS, NOT_JUDGED, STANDS, WITHIN_LIMITS
-from bench.server_costs import busy_trials, poll_costs
+from bench.judge.costs import busy_trials, poll_costs
+from bench.judge.literature import FALLS, NOT_JUDGED, STANDS, WITHIN_LIMITS
+from bench.results.evidence import Evidence
+from bench.wording import number
 from tests.synthetic import judged, synthetic_run, trial
 
 

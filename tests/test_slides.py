@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.notebooks import FOLDER, NotebooksError, read
-from bench.slides import build_deck, build_decks
+from bench.course.notebooks import FOLDER, NotebooksError, read
+from bench.course.slides import build_deck, build_decks
 from tests.test_notebooks import NOTEBOOKS, slide_type
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
-from bench.processes import running_server
+from bench.measure.subject import running_server
 from bench.transports import TRANSPORTS
 from clients.base import Address, ServerError
 from servers.options import ServerOptions
@@ -319,7 +319,7 @@ def test_the_stopped_client_of_notebook_07_comes_back(tmp_path: Path) -> None:
     script = tmp_path / "exercise.py"
     script.write_text(
         "import contextlib, http.client, multiprocessing, os, signal, threading, time\nimport numpy as np\n"
-        "from concurrent.futures import ProcessPoolExecutor\nfrom bench.course import serving\n"
+        "from concurrent.futures import ProcessPoolExecutor\nfrom bench.course.lesson import serving\n"
         + "\n".join(sources).replace("measured_ms = live(measure, otherwise=lambda: simulated_ms)", "")
         + f"\n{ask}\nprint(*np.quantile(client_ms, 0.99, axis=0), STALL_S)\n",
         encoding="utf-8",

@@ -8,11 +8,11 @@ import json
 import sys
 from pathlib import Path
 
-from bench.grading import guard
-from bench.grading.__main__ import cast, import_file
-from bench.grading.base import judge
-from bench.grading.rules import checks_of
-from bench.grading.virtual import Clock
+from bench.course.grading import guard
+from bench.course.grading.__main__ import cast, import_file
+from bench.course.grading.base import judge
+from bench.course.grading.checks import checks_of
+from bench.course.grading.simulated.clock import Clock
 
 FOLDER = Path(__file__).parent
 EXERCISES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in ("__main__", "careful"))
