@@ -26,7 +26,6 @@ from tests.waiting import LIMIT_S, interruptible, wait_until
 SERVE = [sys.executable, "-m", "bench", "serve", "short_polling"]
 FAST = ["--quick", "--set", "window_s=0.2", "--set", "clients=3", "--set", "warmup_s=0"]
 
-
 Bench = Callable[..., Done]
 
 
