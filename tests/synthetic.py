@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.columns import COLUMNS
+from bench.judge.literature import PUBLICATIONS, Judgement
+from bench.results.evidence import Evidence
 from bench.results.run import Run
 from bench.scenario import Scenario
 
@@ -33,3 +35,9 @@ def synthetic_run(*rows: dict[str, Any]) -> Run:
         {"order": order, **row} | {"order": row["order"] or order} for order, row in enumerate(rows, 1)
     ]
     return Run(Path("synthetic"), {"experiments": []}, numbered)
+
+
+def judged(publication: str, *rows: dict[str, Any]) -> Judgement:
+    """Return how a published figure is judged by a run of such rows."""
+    (held,) = (each for each in PUBLICATIONS if each.name == publication)
+    return held.judged_by(Evidence(synthetic_run(*rows).trials))

@@ -1,12 +1,12 @@
 """The documents, held against the program. ``python -m tests.test_docs`` renews the README's figures."""
 
+import contextlib
 import itertools
 import re
 import shlex
-import subprocess
-import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from bench.commands.app import app
 from bench.scenario import FIELDS
@@ -19,13 +19,9 @@ QUOTE = re.compile(r"(<!-- from bench ([^>]*) -->\n```\n)(.*?)(```)", re.DOTALL)
 
 
 def as_printed(command: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", *shlex.split(command)],
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-        cwd=ROOT,
-    )
+    with contextlib.chdir(ROOT):
+        done = CliRunner().invoke(app, shlex.split(command), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
     return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines()) + "\n"
 
 

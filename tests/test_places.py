@@ -131,7 +131,12 @@ def test_wire_listens_for_a_time(bench: Callable[..., Done], seconds: str) -> No
 
 @pytest.mark.parametrize(("transport", "scheme"), [("websocket", "wss"), ("long_polling", "https")])
 def test_watch_speaks_tls_with_whom_it_is_told_to_trust(
-    bench: Callable[..., Done], start_server: StartServer, tmp_path: Path, transport: str, scheme: str
+    bench: Callable[..., Done],
+    start_server: StartServer,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    transport: str,
+    scheme: str,
 ) -> None:
     certificate, ca = make_certificate(tmp_path, "127.0.0.1")
     server = start_server(TRANSPORTS[transport], certificate=certificate, rate_hz=50)
@@ -140,6 +145,7 @@ def test_watch_speaks_tls_with_whom_it_is_told_to_trust(
     assert done.code == 0, done.stderr
     assert len(done.stdout.splitlines()) == 3
     if transport == "websocket":
+        monkeypatch.setattr("clients.load.stream.CONNECT_TIMEOUT_S", 1.0)
         done = bench("watch", transport, "--url", url, "--ticks", "2")
         assert done.code == 1
         assert "certificate does not verify" in done.stderr

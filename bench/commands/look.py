@@ -1,7 +1,7 @@
 """The commands that show: what there is, a run in tables, figures and a page, and ticks as they come."""
 
 import itertools
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -155,7 +155,8 @@ def watch(
                     certificate, trusted = make_certificate(Path(folder), ServerOptions.host)
                 options = scenario.server_options(certificate=certificate)
                 address = stack.enter_context(running_server(entry.server, options)).url
-            arrivals = stream(entry.client, address, ca=trusted, **scenario.client_settings())
+            listening = stream(entry.client, address, ca=trusted, **scenario.client_settings())
+            arrivals = stack.enter_context(closing(listening))  # before the server, which waits for it
             err.print(f"{entry.label} at {shown(address)}, Ctrl-C stops")
             out.print(
                 f"{'tick':>8}  {'symbol':8}{'price':>9}  {'age':>10}  {'read':>8}  came by", style="bold"

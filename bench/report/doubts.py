@@ -86,11 +86,10 @@ def outliers(run: Run, experiments: Collection[str]) -> Iterator[Outlier]:
         valid = rows[(rows["verdict"] != "invalid") & (rows["step"] == 0)]
         columns = [column for column in EXPERIMENTS[name].columns if column not in WORD_COLUMNS]
         for _, own in valid.groupby(["transport", *FIELDS], dropna=False, sort=False):
-            trials = own.to_dict("records")
             for column in columns:
-                figures = [float(row[column]) if is_set(row[column]) else np.nan for row in trials]
+                figures = [float(figure) if is_set(figure) else np.nan for figure in own[column]]
                 for place in far_from_others(figures):
-                    row = trials[place]
+                    (row,) = own.iloc[[place]].to_dict("records")
                     key = (row["order"], column)
                     if row["verdict"] == "ok" and key not in seen:
                         seen.add(key)

@@ -32,12 +32,12 @@ def both_ways(rows: pd.DataFrame, *names: str) -> pd.DataFrame:
     return rows.assign(**{name: rows[f"{name}_up"] + rows[f"{name}_down"] for name in names})
 
 
-def _valid(trials: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the trials that may be averaged and match."""
-    chosen = trials[trials["verdict"] != "invalid"]
+def _valid(trials: pd.DataFrame, where: Mapping[str, Any]) -> "pd.Series[bool]":
+    """Return which trials may be averaged and match."""
+    fits = trials["verdict"] != "invalid"
     for name, value in where.items():
-        chosen = chosen[chosen[name] == value]
-    return chosen
+        fits &= trials[name] == value
+    return fits
 
 
 def estimate(trials: pd.DataFrame, column: str, **where: Any) -> Interval:
@@ -51,9 +51,10 @@ def estimate(trials: pd.DataFrame, column: str, **where: Any) -> Interval:
         column: The figure.
         where: Values of scenario columns to match.
     """
-    chosen = _valid(trials, where)
-    figures = [float(figure) for figure in chosen[column] if figure is not None]
-    if f"{column}_high" in chosen and len(chosen):
+    fits = _valid(trials, where)
+    figures = [float(figure) for figure in trials.loc[fits, column] if figure is not None]
+    if f"{column}_high" in trials and fits.any():
+        chosen = trials[fits]
         own = Interval(*chosen[[column, f"{column}_low", f"{column}_high"]].astype(float).median())
         if len(chosen) == 1 or (chosen[f"{column}_high"] == math.inf).any():
             return own._replace(high=float(chosen[f"{column}_high"].max()))
@@ -69,7 +70,7 @@ def ratio(trials: pd.DataFrame, column: str, above: Mapping[str, Any], below: Ma
         above, below: Values of scenario columns that choose the scenario above and below the line.
     """
     a, b = (
-        [float(figure) for figure in _valid(trials, where)[column] if figure is not None]
+        [float(figure) for figure in trials.loc[_valid(trials, where), column] if figure is not None]
         for where in (below, above)
     )
     return ratio_interval(a, b)

@@ -4,6 +4,7 @@ The ledger of claims (claims.py) and the published figures (literature/) are jud
 what the run does not have gets :class:`NotMeasured`, which names the command that measures it.
 """
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -83,11 +84,14 @@ class Evidence:
         Raises:
             NotMeasured: If nothing was searched for.
         """
-        steps = self._of(("clients", "library"), PLAIN)
-        found = capacities(steps[steps["step"] > 0])
-        if not len(found):
+        if not len(self._capacities):
             raise NotMeasured("bench run clients", "no capacity was searched for in this run")
-        return found
+        return self._capacities
+
+    @functools.cached_property
+    def _capacities(self) -> pd.DataFrame:
+        steps = self._of(("clients", "library"), PLAIN)
+        return capacities(steps[steps["step"] > 0])
 
     def passed_steps(self, **where: Any) -> pd.DataFrame:
         """Return the steps of searches in which the server coped; perhaps none."""
@@ -109,16 +113,16 @@ class Evidence:
 
     def _of(self, experiments: Iterable[str], where: Mapping[str, Any]) -> pd.DataFrame:
         wanted = set(experiments)
-        own = self._kept["experiment"].map(lambda names: not wanted.isdisjoint(names.split()))
-        chosen = self._kept[own.astype(bool)]
+        fits = self._kept["experiment"].map(lambda names: not wanted.isdisjoint(names.split())).astype(bool)
         for name, value in where.items():
+            column = self._kept[name]
             if value is None:
-                chosen = chosen[chosen[name].isna()]
+                fits &= column.isna()
             elif isinstance(value, tuple):
-                chosen = chosen[chosen[name].isin(value)]
+                fits &= column.isin(value)
             else:
-                chosen = chosen[chosen[name] == value]
-        return chosen
+                fits &= column == value
+        return self._kept[fits]
 
 
 ASKED_ONCE = (0.95, 1.05)

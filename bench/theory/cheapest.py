@@ -6,6 +6,7 @@ and a little for each tick. Push and held requests keep any promise here, since 
 keeps it by its interval. A way that takes time moves where polling begins by as much (bench/judge/choice.py).
 """
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -83,7 +84,8 @@ def wire_costs(
         traffic = push_traffic(payload_bytes, ticks_per_ack=sharing)
         return rate_hz * traffic.wire_bytes + heartbeat_bytes_per_s(heartbeat_s)
 
-    def held(rate_hz: float, latency_s: float) -> float:
+    @functools.cache  # a map asks for each rate with many latencies, which cost it nothing
+    def held(rate_hz: float) -> float:
         traffic = long_polling_traffic(
             rate_hz,
             payload_bytes=payload_bytes,
@@ -106,7 +108,7 @@ def wire_costs(
         )
         return rate_hz * traffic.wire_bytes
 
-    return {"short_polling": polled, "long_polling": held, "websocket": push}
+    return {"short_polling": polled, "long_polling": lambda rate_hz, _: held(rate_hz), "websocket": push}
 
 
 def cpu_costs(work: Work, *, hold_s: float, heartbeat_s: float) -> dict[str, Cost]:
@@ -121,14 +123,15 @@ def cpu_costs(work: Work, *, hold_s: float, heartbeat_s: float) -> dict[str, Cos
     def push(rate_hz: float, latency_s: float) -> float:
         return 1e6 * (rate_hz * work.delivery_s + work.heartbeat_s / heartbeat_s)
 
-    def held(rate_hz: float, latency_s: float) -> float:
+    @functools.cache  # a map asks for each rate with many latencies, which cost it nothing
+    def held(rate_hz: float) -> float:
         asked = long_polling_ticks_per_answer(rate_hz, 0.0, hold_s=hold_s, plan="poisson").requests_per_tick
         return 1e6 * rate_hz * (work.answer_s + (asked - 1) * work.vain_hold_s)
 
     def polled(rate_hz: float, latency_s: float) -> float:
         return 1e6 * (work.poll_s / longest_interval_s(latency_s) + rate_hz * work.poll_tick_s)
 
-    return {"short_polling": polled, "long_polling": held, "websocket": push}
+    return {"short_polling": polled, "long_polling": lambda rate_hz, _: held(rate_hz), "websocket": push}
 
 
 def ranked(costs: Mapping[str, Cost], rate_hz: float, latency_s: float) -> list[tuple[str, float]]:

@@ -4,7 +4,7 @@ It is a swarm of one: the same client, the same socket, the same arrival times a
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
@@ -98,8 +98,10 @@ def read_url(url: str, *, upgrades: bool) -> ServerUrl:
     return ServerUrl(Address(host, port or (443 if encrypted else 80), path), encrypted)
 
 
-def stream(client: str, url: str, *, ca: str | None = None, **settings: Any) -> Iterator[Arrival]:
-    """Yield ticks as they arrive, for ever; connections that break are opened again.
+def stream(
+    client: str, url: str, *, ca: str | None = None, **settings: Any
+) -> Generator[Arrival, None, None]:
+    """Yield ticks as they arrive, until it is closed; connections that break are opened again.
 
     Args:
         client: A module of clients/, such as ``websocket``.
@@ -124,7 +126,7 @@ def stream(client: str, url: str, *, ca: str | None = None, **settings: Any) -> 
 
 def _listen(
     client_class: type[TickClient], address: Address, make_socket: SocketFactory, settings: dict[str, Any]
-) -> Iterator[Arrival]:
+) -> Generator[Arrival, None, None]:
     heard: deque[Arrival] = deque()
 
     class Listener(client_class):  # type: ignore[misc, valid-type]

@@ -1,4 +1,8 @@
-"""The command line as its users meet it: right words, wrong words, Ctrl-C, and kill -9."""
+"""The command line as its users meet it: right words, wrong words, Ctrl-C, and kill -9.
+
+What is about the process itself is tested with processes of their own, all else in this one: it has imported
+what a command needs.
+"""
 
 import json
 import os
@@ -6,27 +10,31 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
+from bench.measure import schedule
 from bench.results.run import Run
 from tests import ROOT
+from tests.commands import Done, run_bench
 from tests.waiting import LIMIT_S, interruptible, wait_until
 
 SERVE = [sys.executable, "-m", "bench", "serve", "short_polling"]
-FAST = ["--quick", "--set", "window_s=0.4", "--set", "clients=3", "--set", "warmup_s=0"]
+FAST = ["--quick", "--set", "window_s=0.2", "--set", "clients=3", "--set", "warmup_s=0"]
+
+Bench = Callable[..., Done]
 
 
-def bench(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bench", *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=100,
-        cwd=cwd,
-    )
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Bench:
+    """Run commands in an empty folder, ``tmp_path``; a trial that other tests disturb is not tried again."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(schedule, "ATTEMPTS", 1)
+    return partial(run_bench, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(
@@ -58,10 +66,10 @@ def bench(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProce
     ],
 )
 def test_wrong_words_get_one_sentence_and_exit_code_2(
-    arguments: list[str], said: str, tmp_path: Path
+    bench: Bench, arguments: list[str], said: str, tmp_path: Path
 ) -> None:
-    done = bench(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
+    done = bench(*arguments)
+    assert done.code == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) <= 3
@@ -69,23 +77,23 @@ def test_wrong_words_get_one_sentence_and_exit_code_2(
 
 
 @pytest.mark.parametrize("arguments", [["show"], ["show", "nothing"], ["run", "--resume", "nothing"]])
-def test_a_run_that_is_not_there_is_exit_code_1(arguments: list[str], tmp_path: Path) -> None:
-    done = bench(*arguments, cwd=tmp_path)
-    assert done.returncode == 1
+def test_a_run_that_is_not_there_is_exit_code_1(bench: Bench, arguments: list[str]) -> None:
+    done = bench(*arguments)
+    assert done.code == 1
     assert "Traceback" not in done.stderr
     assert "there is no run" in done.stderr
 
 
-def test_list_names_everything_that_run_takes() -> None:
+def test_list_names_everything_that_run_takes(bench: Bench) -> None:
     done = bench("list")
-    assert done.returncode == 0
+    assert done.code == 0
     for word in ("freshness", "interval", "clients", "short_polling", "long_polling", "websocket", "rate_hz"):
         assert word in done.stdout
 
 
-def test_a_run_measures_writes_and_tells(tmp_path: Path) -> None:
-    done = bench("run", "freshness", "interval", "overhead", *FAST, "--seed", "5", cwd=tmp_path)
-    assert done.returncode in (0, 3), done.stderr
+def test_a_run_measures_writes_and_tells(bench: Bench, tmp_path: Path) -> None:
+    done = bench("run", "freshness", "interval", "overhead", *FAST, "--seed", "5")
+    assert done.code in (0, 3), done.stderr
     for word in ("freshness", "interval", "overhead", "→", "WebSocket"):
         assert word in done.stdout
     (folder,) = (tmp_path / "results").iterdir()
@@ -97,16 +105,16 @@ def test_a_run_measures_writes_and_tells(tmp_path: Path) -> None:
     assert (trials[["missed", "duplicated", "out_of_order"]] == 0).all(axis=None)
     assert (trials["verdict"] != "invalid").all()
     assert all(run.deliveries(row) is not None for row in run.rows)
-    shown = bench("show", cwd=tmp_path)
-    assert shown.returncode == 0
+    shown = bench("show")
+    assert shown.code == 0
     assert "freshness" in shown.stdout
-    assert len(json.loads(bench("show", "--json", cwd=tmp_path).stdout)) == len(trials)
+    assert len(json.loads(bench("show", "--json").stdout)) == len(trials)
 
 
-def test_polling_waits_half_an_interval_longer_than_push(tmp_path: Path) -> None:
+def test_polling_waits_half_an_interval_longer_than_push(bench: Bench) -> None:
     done = bench(
-        "run", "freshness", "short_polling", "websocket", "--quick",
-        "--set", "rate_hz=50", "--set", "window_s=2", "--set", "poll_interval_s=0.4", "--json", cwd=tmp_path,
+        "run", "freshness", "short_polling", "websocket", "--quick", "--json",
+        "--set", "rate_hz=50", "--set", "clients=20", "--set", "window_s=1.2", "--set", "poll_interval_s=0.4",
     )  # fmt: skip
     trials = {trial["transport"]: trial for trial in json.loads(done.stdout)}
     push_ms = trials["websocket"]["latency_p50_ms"]
@@ -115,34 +123,35 @@ def test_polling_waits_half_an_interval_longer_than_push(tmp_path: Path) -> None
     assert trials["websocket"]["app_bytes_per_tick_down"] == pytest.approx(frame_bytes, rel=0.01)
 
 
-def test_compare_tells_what_two_runs_have_in_common(tmp_path: Path) -> None:
+def test_compare_tells_what_two_runs_have_in_common(bench: Bench, tmp_path: Path) -> None:
     same = ["run", "freshness", "websocket", *FAST, "--seed", "1"]
     for _ in range(2):
-        assert bench(*same, cwd=tmp_path).returncode in (0, 3)
+        assert bench(*same).code in (0, 3)
     first, second = sorted(path.name for path in (tmp_path / "results").iterdir())
-    compared = bench("compare", first, second, cwd=tmp_path)
-    assert compared.returncode == 0, compared.stderr
+    compared = bench("compare", first, second)
+    assert compared.code == 0, compared.stderr
     assert "latency" in compared.stdout
-    missing = bench("compare", first, "other", cwd=tmp_path)
-    assert missing.returncode == 1
+    missing = bench("compare", first, "other")
+    assert missing.code == 1
     assert "there is no run 'other'" in missing.stderr
 
 
-def test_show_can_be_limited_to_an_experiment() -> None:
-    shown = bench("show", "reference", "--only", "interval", cwd=ROOT)
+def test_show_can_be_limited_to_an_experiment(bench: Bench) -> None:
+    reference = "show", "reference", "--results", str(ROOT / "results")
+    shown = bench(*reference, "--only", "interval")
     assert "interval:" in shown.stdout
     assert "freshness:" not in shown.stdout
-    assert "did you mean interval?" in bench("show", "reference", "--only", "intervall", cwd=ROOT).stderr
+    assert "did you mean interval?" in bench(*reference, "--only", "intervall").stderr
 
 
-def test_doctor_examines_this_machine() -> None:
+def test_doctor_examines_this_machine(bench: Bench) -> None:
     done = bench("doctor", "--no-noise")
-    assert done.returncode in (0, 3)
+    assert done.code in (0, 3)
     assert "kernel arrival times" in done.stdout
     assert "Traceback" not in done.stderr
 
 
-def test_ctrl_c_keeps_what_is_measured_and_resume_goes_on(tmp_path: Path) -> None:
+def test_ctrl_c_keeps_what_is_measured_and_resume_goes_on(bench: Bench, tmp_path: Path) -> None:
     with interruptible():
         process = subprocess.Popen(
             [sys.executable, "-m", "bench", "run", "freshness", "interval", *FAST],
@@ -157,8 +166,8 @@ def test_ctrl_c_keeps_what_is_measured_and_resume_goes_on(tmp_path: Path) -> Non
     (folder,) = (tmp_path / "results").iterdir()
     kept = len(Run.open(folder).rows)
     assert kept >= 2
-    resumed = bench("run", "--resume", folder.name, cwd=tmp_path)
-    assert resumed.returncode in (0, 3)
+    resumed = bench("run", "--resume", folder.name)
+    assert resumed.code in (0, 3)
     measured = Run.open(folder).rows
     orders = {row["order"] for row in measured}  # a trial that was disturbed is there twice
     assert orders == set(range(1, len(orders) + 1))
@@ -226,17 +235,18 @@ def first_line(process: "subprocess.Popen[str]") -> str:
     return process.stdout.readline()
 
 
-def test_watch_shows_ticks_with_age_bytes_and_carrier() -> None:
+def test_watch_shows_ticks_with_age_bytes_and_carrier(bench: Bench) -> None:
     done = bench("watch", "short_polling", "--ticks", "3", "--set", "rate_hz=20")
-    assert done.returncode == 0
+    assert done.code == 0
     assert "answer 1" in done.stdout
     assert " ms " in done.stdout
     done = bench("watch", "websocket", "--ticks", "3", "--set", "rate_hz=20")
     assert "frame 3" in done.stdout
 
 
-def test_watch_of_nothing_says_so() -> None:
+def test_watch_of_nothing_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clients.load.stream.CONNECT_TIMEOUT_S", 0.5)
     done = bench("watch", "websocket", "--url", "http://127.0.0.1:9/ticks")
-    assert done.returncode == 1
+    assert done.code == 1
     assert "Connection refused" in done.stderr
     assert "Traceback" not in done.stderr

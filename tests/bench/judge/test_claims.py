@@ -1,5 +1,6 @@
 """The ledger of claims: verdicts on runs in which they hold, or do not; and no errors on any run at all."""
 
+import functools
 import io
 import re
 from pathlib import Path
@@ -164,6 +165,18 @@ EVERYTHING = [
 ]
 
 
+@functools.cache
+def everything() -> list[Entry]:
+    """Return the ledger of ``EVERYTHING``."""
+    return ledger(synthetic_run(*EVERYTHING))
+
+
+@functools.cache
+def of_reference() -> list[Entry]:
+    """Return the ledger of the reference run."""
+    return ledger(Run.open(RESULTS / REFERENCE))
+
+
 @pytest.mark.parametrize(
     ("name", "rows", "verdict"),
     [
@@ -250,7 +263,7 @@ def test_every_claim_is_there_once() -> None:
 
 
 def test_every_entry_says_what_is_right_in_the_claim() -> None:
-    for each in ledger(synthetic_run(*EVERYTHING)):
+    for each in everything():
         assert each.right.endswith((".", ")"))
         assert each.sentence or each.specification
 
@@ -264,7 +277,7 @@ def test_a_specification_settles_a_claim_whatever_is_measured(rows: list[dict[st
 
 
 def test_what_is_to_come_is_open_and_says_what_it_waits_for() -> None:
-    found = {each.name: each for each in ledger(synthetic_run(*EVERYTHING))}
+    found = {each.name: each for each in everything()}
     for name, each in found.items():
         assert (each.verdict == OPEN) == (name in WAITING)
         assert each.sentence.startswith("Waits for ") == (name in WAITING)
@@ -318,7 +331,7 @@ def test_figures_that_are_missing_are_no_error() -> None:
 
 @pytest.mark.parametrize("columns", [60, 80, 110])
 def test_claims_are_printed_whole_at_any_width(columns: int) -> None:
-    for entry in ledger(Run.open(RESULTS / REFERENCE)):
+    for entry in of_reference():
         with io.StringIO() as printed:
             print_entry(entry, Console(file=printed, width=columns))
             lines = printed.getvalue().splitlines()
