@@ -12,7 +12,7 @@ from servers.interrupts import end_at_interrupt, raise_at_interrupt
 def main() -> None:
     """Run the command line; Ctrl-C ends it quietly while it is imported, which takes a second or two."""
     end_at_interrupt()
-    from bench.cli import main as run
+    from bench.commands.app import main as run
 
     raise_at_interrupt()
     run()

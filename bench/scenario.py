@@ -6,16 +6,17 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from bench.processes import GENERATORS
-from bench.replay import LONGEST_WINDOW_S, check_gaps, check_rate, most_within
+from bench.theory.replay import LONGEST_WINDOW_S, check_gaps, check_rate, most_within
 from bench.transports import TRANSPORTS
 from clients.headers import HEADER_SETS
 from servers.base import DEFAULT_HOLD_S, MAX_HOLD_S
 from servers.options import MAX_SPEED, MIN_SPEED, SHORTEST_S, ServerOptions, read_number
-from servers.plan import OPENING_FACTOR, OPENING_S, QUIET_S
-from servers.recording import Recording, RecordingError, read_recording
 from servers.wire import MAX_BATCH_TICKS
+from servers.workloads.plan import OPENING_FACTOR, OPENING_S, QUIET_S
+from servers.workloads.recording import Recording, RecordingError, read_recording
 
+GENERATORS = {"swarm": "clients.load", "asyncio": "clients.load.crowd"}
+"""Load generators and their modules: the swarm, and ordinary asyncio clients to hold it against."""
 DEFAULT_POLL_INTERVAL_S = 0.5
 MAX_CLIENTS = 100_000
 SHORTEST_WINDOW_S = 0.01

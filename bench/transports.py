@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from clients.base import TickClient
-from clients.base import load as load_client
+from clients.base import load_client_class as load_client
 
 
 class Transport(NamedTuple):

@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.environment import process_environment, python_command
+from bench.measure.environment import process_environment, python_command
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "benchmarks" / "build"
@@ -44,7 +44,7 @@ class Load:
 
 
 def run_swarm(transport: str, connections: int, port: int, seconds: int) -> Load:
-    """Measure clients.swarm.Swarm in a fresh process."""
+    """Measure clients.load.swarm.Swarm in a fresh process."""
     module = [sys.executable, "-m", "benchmarks.swarm_client", transport]
     return Load(**json.loads(_output_of([*module, *_arguments(connections, port, seconds)])))
 

@@ -9,9 +9,9 @@ import sys
 import time
 from typing import Any
 
-from clients.base import Address, TickClient, load
-from clients.stamped_socket import measure_clock_offset
-from clients.swarm import Swarm
+from clients.base import Address, TickClient, load_client_class
+from clients.load.swarm import Swarm
+from clients.sockets.stamped_socket import measure_clock_offset
 from servers.wire import now_ns
 
 HOST = "127.0.0.1"
@@ -21,7 +21,7 @@ CONNECT_TIMEOUT_S = 30
 
 def build_clients(transport: str, port: int, connections: int) -> list[TickClient]:
     """Build the clients; those that poll ask again as soon as they have an answer (closed loop, no pause)."""
-    client = load(transport)
+    client = load_client_class(transport)
     options: dict[str, Any] = {"poll_pause_s": 0.0} if "poll_pause_s" in client.settings else {}
     return [client(Address(HOST, port), **options) for _ in range(connections)]
 

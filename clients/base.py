@@ -43,8 +43,6 @@ class TickClient(ABC):
     Args:
         address: The server.
         after: Cursor to start from: the ``seq`` of the newest tick already held; None is from now on.
-        latest: The contract: True, only the newest tick matters and skipped ones are superseded; False, every
-            tick must come, and skipped ones are missed.
         decode: Turns a JSON array into ticks; by default only into what a measurement needs.
 
     Attributes:
@@ -59,7 +57,6 @@ class TickClient(ABC):
             newest byte, an upper bound for all but the last message.
         cursor: ``seq`` of the newest tick held; None before any.
         messages, requests, empty_responses, polls_skipped: Counts since the start.
-        missed, superseded, duplicated, out_of_order: Ticks found so by their ``seq``.
     """
 
     settings: ClassVar[tuple[str, ...]] = ()
@@ -70,16 +67,11 @@ class TickClient(ABC):
     __slots__ = (
         "_address",
         "_decode",
-        "_gaps",
-        "_latest",
         "cursor",
         "deadline_ns",
         "done_with_connection",
-        "duplicated",
         "empty_responses",
         "messages",
-        "missed",
-        "out_of_order",
         "outbox",
         "polls_skipped",
         "ready",
@@ -87,7 +79,6 @@ class TickClient(ABC):
         "request_due_ns",
         "requests",
         "stamp_shared",
-        "superseded",
         "wants_connection",
     )
 
@@ -96,13 +87,10 @@ class TickClient(ABC):
         address: Address,
         *,
         after: int | None = None,
-        latest: bool = False,
         decode: Callable[[bytes], Ticks] = decode_stamps,
     ) -> None:
         self._address = address
-        self._latest = latest
         self._decode = decode
-        self._gaps: set[int] = set()
         self.cursor = after
         self.ready = False
         self.ready_ns = 0
@@ -113,7 +101,6 @@ class TickClient(ABC):
         self.request_due_ns = 0
         self.stamp_shared = False
         self.messages = self.requests = self.empty_responses = self.polls_skipped = 0
-        self.missed = self.superseded = self.duplicated = self.out_of_order = 0
 
     @abstractmethod
     def connected(self, now_ns: int) -> None:
@@ -144,42 +131,18 @@ class TickClient(ABC):
         return "" if self.cursor is None else f"?after={self.cursor}"
 
     def _read(self, array: bytes) -> Ticks:
-        """Decode a JSON array and take its ticks."""
+        """Decode a JSON array of ticks, and move the cursor to the newest."""
         try:
             ticks = self._decode(array)
         except msgspec.MsgspecError as error:
             raise ServerError(f"not an array of ticks: {error}") from error
-        return self._take(ticks)
-
-    def _take(self, ticks: Ticks) -> Ticks:
-        """Move the cursor over ticks that have come, and count what is wrong with their order."""
-        cursor = self.cursor
-        if len(ticks) == 1 and ticks[0].seq - 1 == cursor:  # nearly always
-            self.cursor = ticks[0].seq
-            return ticks
         for tick in ticks:
-            seq = tick.seq
-            if cursor is None or seq == cursor + 1:
-                cursor = seq
-            elif seq > cursor:
-                skipped = seq - cursor - 1
-                if self._latest:
-                    self.superseded += skipped
-                else:
-                    self.missed += skipped
-                    self._gaps.update(range(cursor + 1, seq))
-                cursor = seq
-            elif seq in self._gaps:
-                self._gaps.discard(seq)
-                self.missed -= 1
-                self.out_of_order += 1
-            else:
-                self.duplicated += 1
-        self.cursor = cursor
+            if self.cursor is None or tick.seq > self.cursor:
+                self.cursor = tick.seq
         return ticks
 
 
-def load(name: str) -> type[TickClient]:
+def load_client_class(name: str) -> type[TickClient]:
     """Return the client class of ``clients.<name>``: by convention it is called ``Client``."""
     client: type[TickClient] = importlib.import_module(f"clients.{name}").Client
     return client

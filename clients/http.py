@@ -1,7 +1,7 @@
 """HTTP/1.1 for the polling clients (RFC 9112): request bytes, and responses parsed by httptools.
 
 The plain case, one whole answer with none but the usual headers, is recognised by its head; all else goes to
-httptools. The property test in tests/test_http_clients.py holds the two ways equal.
+httptools. The property test in tests/clients/test_http_clients.py holds the two ways equal.
 """
 
 import json
@@ -76,10 +76,9 @@ class HttpClient(TickClient):
         keep_alive: bool = True,
         compression: bool = False,
         after: int | None = None,
-        latest: bool = False,
         decode: Callable[[bytes], Ticks] = decode_stamps,
     ) -> None:
-        super().__init__(address, after=after, latest=latest, decode=decode)
+        super().__init__(address, after=after, decode=decode)
         lines = header_lines(headers, address, cookie_bytes=cookie_bytes, compression=compression)
         if not keep_alive:
             lines = lines.replace("Connection: keep-alive\r\n", "") + "Connection: close\r\n"

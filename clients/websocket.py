@@ -2,8 +2,8 @@
 
 ``websockets.client.ClientProtocol`` does the handshake and everything unusual: pings, closes, fragments,
 errors, compressed messages (RFC 7692). The usual case, a whole plain text frame from the server, is read
-here, because it is most of what the swarm does; the property test in tests/test_websocket_client.py holds the
-two ways equal.
+here, because it is most of what the swarm does; the property test in tests/clients/test_websocket_client.py
+holds the two ways equal.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class Client(TickClient):
         address: The server.
         headers, cookie_bytes: What the handshake carries, see :mod:`clients.headers`.
         compression: Offer permessage-deflate (RFC 7692), in Chrome's words.
-        after, latest, decode: See :class:`clients.base.TickClient`.
+        after, decode: See :class:`clients.base.TickClient`.
     """
 
     settings: ClassVar[tuple[str, ...]] = ("headers", "cookie_bytes", "compression")
@@ -50,10 +50,9 @@ class Client(TickClient):
         cookie_bytes: int = 0,
         compression: bool = False,
         after: int | None = None,
-        latest: bool = False,
         decode: Callable[[bytes], Ticks] = decode_stamps,
     ) -> None:
-        super().__init__(address, after=after, latest=latest, decode=decode)
+        super().__init__(address, after=after, decode=decode)
         self._handshake_headers = websocket_headers(headers, address, cookie_bytes=cookie_bytes)
         self._compression = compression
         self._buffer = b""

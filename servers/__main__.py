@@ -21,15 +21,15 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from servers.base import PATH, congestion_in_force, listen, load
+from servers.base import PATH, congestion_in_force, listen, load_serve, server_modules
 from servers.conditions import conditions
 from servers.door import clients_that_fit, raise_descriptor_limit
 from servers.feed import Feed
-from servers.market import random_walk
 from servers.options import ServerOptions, add_options
-from servers.plan import due_times
-from servers.recording import RecordingError, read_recording
 from servers.wire import now_ns
+from servers.workloads.market import random_walk
+from servers.workloads.plan import due_times
+from servers.workloads.recording import RecordingError, read_recording
 
 
 def build_feed(options: ServerOptions) -> tuple[Feed, int]:
@@ -70,7 +70,7 @@ def build_feed(options: ServerOptions) -> tuple[Feed, int]:
 @contextlib.asynccontextmanager
 async def serving(transport: str, options: ServerOptions) -> AsyncIterator[dict[str, Any]]:
     """Serve a transport while the context is open; yields the line that says where and how."""
-    serve = load(transport)
+    serve = load_serve(transport)
     feed, start_ns = build_feed(options)
     with listen(options) as listener:
         host, port = listener.getsockname()[:2]
@@ -152,18 +152,12 @@ def run(transport: str, options: ServerOptions) -> None:
         runner.run(_run(transport, options))
 
 
-def transports() -> list[str]:
-    """Return the names of the server modules: those with a function ``serve``."""
-    modules = Path(__file__).parent.glob("*.py")
-    return sorted(module.stem for module in modules if "\nasync def serve(" in module.read_text("utf-8"))
-
-
 def main(arguments: list[str] | None = None, *, program: str = "python -m servers") -> int:
     """Read the command line, run one server, and return the exit code."""
     parser = argparse.ArgumentParser(
         prog=program, description="Serve the live ticker over one transport, until Ctrl-C."
     )
-    parser.add_argument("transport", choices=transports())
+    parser.add_argument("transport", choices=sorted(server_modules()))
     add_options(parser)
     words = vars(parser.parse_args(arguments))
     transport = words.pop("transport")

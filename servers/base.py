@@ -1,7 +1,8 @@
 """What every server module provides and shares: its shape, its listening socket, and what it refuses.
 
-A server module ``servers/NAME.py`` provides one function, ``serve(feed, listener, options)``: an asynchronous
-context manager that serves the feed while it is open, and answers whoever waits when it closes.
+A server module ``servers/NAME.py``, or ``servers/variants/NAME.py`` by another library, has one function,
+``serve(feed, listener, options)``: an asynchronous context manager that serves the feed while it is open, and
+answers whoever waits when it closes.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import psutil
@@ -46,9 +48,19 @@ class Serve(Protocol):
         ...
 
 
-def load(name: str) -> Serve:
-    """Return the ``serve`` function of ``servers.<name>``."""
-    serve: Serve = importlib.import_module(f"servers.{name}").serve
+def server_modules() -> dict[str, str]:
+    """Return the module of every transport, by the transport's name: those with a function ``serve``."""
+    folder = Path(__file__).parent
+    modules = {}
+    for path in (*folder.glob("*.py"), *folder.glob("variants/*.py")):
+        if "\nasync def serve(" in path.read_text("utf-8"):
+            modules[path.stem] = ".".join(("servers", *path.relative_to(folder).with_suffix("").parts))
+    return modules
+
+
+def load_serve(transport: str) -> Serve:
+    """Return the function ``serve`` of a transport's module."""
+    serve: Serve = importlib.import_module(server_modules()[transport]).serve
     return serve
 
 

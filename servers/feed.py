@@ -34,7 +34,7 @@ class Feed:
     """Publishes ticks 1, 2, 3 … and keeps the newest of them.
 
     Args:
-        due: Yields ``due_ns`` of each tick (see :func:`servers.plan.due_times`).
+        due: Yields ``due_ns`` of each tick (see :func:`servers.workloads.plan.due_times`).
         quotes: Yields symbol and price of each tick.
         payload_bytes: Exact size of each encoded tick.
         padding: What fills it up, see :data:`servers.wire.PADDINGS`.

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from servers.plan import PLANS
-from servers.recorded_cells import TIME_UNITS
 from servers.wire import MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES, PADDINGS
+from servers.workloads.plan import PLANS
+from servers.workloads.recorded_cells import TIME_UNITS
 
 MIN_RATE_HZ, MAX_RATE_HZ = 1e-8, 10_000
 """A tick in three years is the least, beside none at all: recordings may be of months."""

@@ -30,7 +30,7 @@ from servers.base import BACKLOG, ssl_context
 from servers.door import HEAD_TIMEOUT_S, Door
 from servers.feed import Feed
 from servers.options import ServerOptions
-from servers.push import (
+from servers.websocket_rules import (
     GOING_AWAY,
     MAX_MESSAGE_BYTES,
     STOP_TIMEOUT_S,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.processes import Server
+from bench.measure.subject import Server
 from bench.transports import TRANSPORTS, Transport
 from tests.waiting import wait_until
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from bench import cli
+from bench.commands import app as cli
 
 
 class Done(NamedTuple):

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from bench.processes import Server, running_server
+from bench.measure.subject import Server, running_server
 from bench.transports import TRANSPORTS, Transport
 from clients.base import Address, TickClient
-from clients.generator import DELIVERY_FIELDS
-from clients.stamped_socket import measure_clock_offset
-from clients.swarm import Swarm
+from clients.load.generator import DELIVERY_FIELDS
+from clients.load.swarm import Swarm
+from clients.sockets.stamped_socket import measure_clock_offset
 from servers.options import ServerOptions
 from servers.wire import now_ns
 from tests.waiting import LIMIT_S

@@ -8,7 +8,7 @@ import dataclasses
 import math
 import random
 
-from bench.capacity import ALLOWED_LATE_RATIO, Search, Tried, next_clients
+from bench.results.capacity import ALLOWED_LATE_RATIO, Search, Tried, next_clients
 
 TICKS = 5
 

@@ -4,7 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from bench.results import COLUMNS, Run
+from bench.columns import COLUMNS
+from bench.results.run import Run
 from bench.scenario import Scenario
 
 BLANK: dict[str, Any] = {

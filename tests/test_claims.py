@@ -9,16 +9,18 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from bench.claim_verdicts import FAILS, HOLDS, OPEN, WITHIN_LIMITS
-from bench.claims import CLAIMS, Entry, ledger
-from bench.cli import app
-from bench.evidence import Evidence
-from bench.judgements_cli import print_entry
-from bench.literature import PUBLICATIONS
-from bench.results import FIGURE_COLUMNS, REFERENCE, Run
+from bench.columns import FIGURE_COLUMNS
+from bench.commands.app import app
+from bench.judge.claim_judges import FAILS, HOLDS, OPEN, WITHIN_LIMITS
+from bench.judge.claims import CLAIMS, Entry, ledger
+from bench.judge.literature import PUBLICATIONS
+from bench.report.judgements import print_entry
+from bench.results.evidence import Evidence
+from bench.results.run import REFERENCE, Run
+from tests import ROOT
 from tests.synthetic import synthetic_run, trial
 
-RESULTS = Path(__file__).parent.parent / "results"
+RESULTS = ROOT / "results"
 IDENTIFIERS = (
     "persistent-ws persistent-http handshake latency overhead polling-imitation polling push duplex tcp "
     "stateless database fleet vertical rooms offline server-events server-created webrtc use-cases"

@@ -5,15 +5,15 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from bench.cli import app
+from bench.commands.app import app
 from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS
+from servers.base import server_modules
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 QUOTE = re.compile(r"(<!-- from bench ([^>]*) -->\n```\n)(.*?)(```)", re.DOTALL)
 
@@ -67,7 +67,7 @@ def test_readme_commands_have_words_that_exist(command: str) -> None:
 def test_every_transport_is_in_the_readme() -> None:
     text = README.read_text(encoding="utf-8")
     for transport in TRANSPORTS.values():
-        assert f"servers/{transport.server}.py" in text
+        assert server_modules()[transport.server].replace(".", "/") + ".py" in text
 
 
 if __name__ == "__main__":

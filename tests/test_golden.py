@@ -1,7 +1,7 @@
 """What the commands say of the reference run, to the letter: a change of structure changes no word of it.
 
-After a new reference run, or a change that is meant to change words: ``python -m tests.test_golden``, and read
-the difference.
+After a new reference run, or a change that is meant to change words: ``python -m tests.test_golden``, and
+read the difference.
 """
 
 import subprocess
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 GOLDEN = Path(__file__).parent / "golden"
 COMMANDS = ("show reference", "literature reference", "claims reference", "compare reference reference")
 

@@ -1,58 +1,139 @@
-"""The architecture, held by a test: imports point one way, and files stay short."""
+"""The architecture, held by a test: imports go one way, from floor to floor, and files stay short."""
 
 import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 SOURCES = sorted(
     path for package in ("servers", "clients", "bench") for path in (ROOT / package).rglob("*.py")
 )
-
-ALLOWED = {
-    "servers": ("servers",),
-    "clients": ("clients", "servers.wire", "servers.conditions", "servers.interrupts"),
-    "bench": ("bench", "clients", "servers"),
-}
+SEEN_BY_CLIENTS = ("clients", "servers.wire", "servers.conditions", "servers.interrupts")
+"""What clients may import: of the servers only the ticks on the wire, and what both processes do alike."""
+FLOORS = (
+    ("bench.__main__",),
+    ("bench.commands",),
+    ("bench.course", "bench.report"),
+    ("bench.judge", "bench.measure"),
+    ("bench.experiments",),
+    ("bench.wording",),
+    ("bench.results",),
+    ("bench.columns",),
+    ("bench.scenario", "bench.theory"),
+    ("bench.transports", "bench.network"),
+    ("clients",),
+    ("servers",),
+)
+"""The floors of the house, from the top: a file imports from its own room and from the floors below it."""
+NEIGHBOURS = {("bench.course", "bench.report"), ("bench.scenario", "bench.theory")}
+"""Rooms of one floor of which the first may import the second."""
+FILES_AT_THE_DOOR = 6
 LONGEST_FILE_LINES = 400
 MONKEY_PATCHERS = ("locust", "gevent")
 
 
-def imported_modules(path: Path) -> list[str]:
-    modules = []
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_name(path): path for path in SOURCES}
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    """Yield the modules that a file imports, within functions too."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            modules += [alias.name for alias in node.names]
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            modules.append(node.module)
-    return modules
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in MODULES else node.module
+
+
+def is_in(module: str, rooms: tuple[str, ...]) -> bool:
+    return any(module == room or module.startswith(f"{room}.") for room in rooms)
+
+
+def room_of(module: str) -> str:
+    """Return the room that a module of the house is in; that is the module itself at the door of bench."""
+    (room,) = [room for rooms in FLOORS for room in rooms if is_in(module, (room,))]
+    return room
+
+
+def floor_of(room: str) -> int:
+    """Return the floor of a room; 0 is the top."""
+    return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
+
+
+def goes_down(importer: str, imported: str) -> bool:
+    """Return whether one module of the house may import another."""
+    if importer == "bench" or imported == "bench":
+        return imported == "bench"
+    above, below = room_of(importer), room_of(imported)
+    return above == below or floor_of(above) < floor_of(below) or (above, below) in NEIGHBOURS
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_point_one_way(path: Path) -> None:
-    package = path.relative_to(ROOT).parts[0]
-    for module in imported_modules(path):
-        if module.split(".")[0] in (*ALLOWED, "tests", "notebooks"):
-            assert module.startswith(ALLOWED[package]), f"{path.name} must not import {module}"
+def test_imports_go_down(path: Path) -> None:
+    importer = module_name(path)
+    for imported in imported_modules(path):
+        package = imported.split(".")[0]
+        assert package not in ("tests", "notebooks", "benchmarks"), f"{importer} must not import {imported}"
+        if package in ("servers", "clients", "bench"):
+            assert goes_down(importer, imported), f"{importer} must not import {imported}: that is above it"
+            if importer.split(".")[0] == "clients":
+                assert is_in(imported, SEEN_BY_CLIENTS), f"{importer} must not import {imported}"
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    graph = {
+        module: {each for each in imported_modules(path) if each in MODULES and each != module}
+        for module, path in MODULES.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' ← '.join(error.args[1])}")
+
+
+def test_at_the_door_stand_only_the_facts() -> None:
+    assert len(list((ROOT / "bench").glob("*.py"))) <= FILES_AT_THE_DOOR
+
+
+def test_the_rule_finds_what_it_should() -> None:
+    assert goes_down("bench.commands.look", "bench.report.plots.base")
+    assert goes_down("bench.course.lesson", "bench.report.plots.base")
+    assert goes_down("bench.results.run", "servers.wire")
+    assert not goes_down("bench.report.page", "bench.course.lesson")
+    assert not goes_down("bench.results.run", "bench.wording")
+    assert not goes_down("bench.judge.claims", "bench.measure.trial")
+    assert not goes_down("servers.feed", "clients.base")
+    assert not goes_down("bench.theory.age", "bench.scenario")
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_only_the_load_folder_imports_what_patches_at_import(path: Path) -> None:
-    if "load" not in path.parts:
-        assert not [name for name in imported_modules(path) if name.split(".")[0] in MONKEY_PATCHERS]
+def test_nobody_imports_what_patches_at_import(path: Path) -> None:
+    assert not [name for name in imported_modules(path) if name.split(".")[0] in MONKEY_PATCHERS]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_stay_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE_LINES
 
 
 def test_sibling_transports_mirror_each_other() -> None:
     from bench.transports import TRANSPORTS
+    from servers.base import server_modules
 
     for transport in TRANSPORTS.values():
-        assert (ROOT / "servers" / f"{transport.server}.py").exists()
+        assert transport.server in server_modules()
         assert (ROOT / "clients" / f"{transport.client}.py").exists()
 
 

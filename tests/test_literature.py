@@ -1,20 +1,28 @@
 """Published figures: the arithmetic, and verdicts on runs in which they stand and in which they do not."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench import literature
-from bench.evidence import Evidence
-from bench.experiments.base import number
-from bench.literature import FALLS, NOT_JUDGED, PUBLICATIONS, STANDS, WITHIN_LIMITS, Judgement, lubbers_greco
-from bench.literature.base import distance_ratio, middle, worst
-from bench.literature.base import judged as verdict_on
-from bench.models import websocket_header_bytes
-from bench.results import REFERENCE, Run
-from bench.server_costs import busy_trials, poll_costs
+from bench.judge import literature
+from bench.judge.costs import busy_trials, poll_costs
+from bench.judge.literature import (
+    FALLS,
+    NOT_JUDGED,
+    PUBLICATIONS,
+    STANDS,
+    WITHIN_LIMITS,
+    Judgement,
+    lubbers_greco,
+)
+from bench.judge.literature.base import distance_ratio, middle, worst
+from bench.judge.literature.base import judged as verdict_on
+from bench.results.evidence import Evidence
+from bench.results.run import REFERENCE, Run
+from bench.theory.traffic import websocket_header_bytes
+from bench.wording import number
+from tests import ROOT
 from tests.synthetic import synthetic_run, trial
 
 BY_NAME = {publication.name: publication for publication in PUBLICATIONS}
@@ -450,7 +458,7 @@ def test_suspect_trials_are_marked_and_invalid_and_replaced_ones_left_out() -> N
 
 def test_every_publication_is_told_in_full() -> None:
     assert len(BY_NAME) == len(PUBLICATIONS) == 8
-    reference = Run.open(Path(__file__).parent.parent / "results" / REFERENCE)
+    reference = Run.open(ROOT / "results" / REFERENCE)
     for publication in PUBLICATIONS:
         found = publication.judged_by(Evidence(reference.trials))
         assert found.verdict in (STANDS, WITHIN_LIMITS, FALLS, NOT_JUDGED)

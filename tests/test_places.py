@@ -16,25 +16,24 @@ import nbformat
 import pytest
 from rich.text import Text
 
-from bench import cli
-from bench.certificate import make_certificate
 from bench.course import lesson
 from bench.course.notebooks import run_all
-from bench.experiments import EXPERIMENTS
-from bench.plots import FIGURES, draw
-from bench.plots.base import STYLE, rendered
-from bench.results import REFERENCE, Run
-from bench.terminal import new_console, shown
+from bench.experiments.catalogue import EXPERIMENTS
+from bench.measure.certificate import make_certificate
+from bench.report.plots.base import STYLE, rendered
+from bench.report.plots.figures import FIGURES, draw
+from bench.report.terminal import new_console, shown
+from bench.results.run import REFERENCE, Run
 from bench.transports import TRANSPORTS
 from clients.base import Address
-from clients.stream import AddressError, ServerUrl, read_url
+from clients.load.stream import AddressError, ServerUrl, read_url
 from servers import interrupts
 from servers.wire import now_ns
+from tests import ROOT
 from tests.asking import StartServer
 from tests.commands import Done, run_bench
 from tests.conftest import LIMIT_S
 
-ROOT = Path(__file__).parent.parent
 HOSTILE = "\x1b[2J\x9b31m\u202e[/b][red]:x:\r\n\x00"
 HARMLESS = r"\x1b[2J\x9b31m\u202e[/b][red]:x:\r\n\x00"
 LEAKS = {"font.family": ["serif"], "savefig.bbox": "tight", "savefig.transparent": True, "text.usetex": True}
@@ -185,7 +184,7 @@ def test_a_feed_is_shown_and_never_obeyed(bench: Callable[..., Done], hostile: s
 def test_an_error_is_shown_and_never_obeyed(
     bench: Callable[..., Done], hostile: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clients.stream.CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("clients.load.stream.CONNECT_TIMEOUT_S", 0.5)
     done = bench("watch", "short_polling", "--url", f"{hostile}/other", "--ticks", "1")
     assert done.code == 1
     assert HARMLESS in done.stderr
@@ -259,32 +258,35 @@ class Interrupting:
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Interrupting())
-sys.argv = [{program!r}, "list"]
+sys.argv = [{program!r}, {command!r}]
 runpy.run_module({program!r}, run_name="__main__", alter_sys=True)
 """
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX systems")
 @pytest.mark.parametrize(
-    ("program", "module"),
+    ("program", "command", "module", "said"),
     [
-        ("bench", "bench.cli"),
-        ("bench", "pandas"),
-        ("servers", "servers.base"),
-        ("clients", "clients.swarm"),
-        ("clients.crowd", "asyncio"),
+        ("bench", "list", "bench.commands.app", ""),
+        ("bench", "list", "numpy", ""),
+        ("bench", "show", "pandas", "bench: interrupted\n"),  # the command has begun
+        ("servers", "list", "servers.base", ""),
+        ("clients.load", "list", "clients.load.swarm", ""),
+        ("clients.load.crowd", "list", "asyncio", ""),
     ],
 )
-def test_ctrl_c_while_a_program_is_imported_is_quiet(program: str, module: str) -> None:
+def test_ctrl_c_while_a_program_is_imported_is_quiet(
+    program: str, command: str, module: str, said: str
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED_AT.format(program=program, module=module)],
+        [sys.executable, "-c", INTERRUPTED_AT.format(program=program, command=command, module=module)],
         capture_output=True,
         encoding="utf-8",
         timeout=LIMIT_S * 3,
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", said)
 
 
 def test_ctrl_c_in_a_command_is_one_line_and_code_130(
@@ -293,7 +295,7 @@ def test_ctrl_c_in_a_command_is_one_line_and_code_130(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "find_run", interrupted)
+    monkeypatch.setattr("bench.results.run.find_run", interrupted)
     done = bench("show")
     assert (done.code, done.stdout, done.stderr) == (130, "", "bench: interrupted\n")
 

@@ -21,16 +21,8 @@ from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-from bench.capacity import ALLOWED_LATE_RATIO
-from bench.claim_verdicts import OPEN as CLAIM_OPEN
-from bench.claim_verdicts import vertical as judge_vertical_scaling
-from bench.claims import ledger as claims_ledger
-from bench.decision import TOUCH as ASSUMED_PERIODS
-from bench.decision import cpu_chart, equal_bytes_s, wire_chart
-from bench.evidence import Evidence
-from bench.evidence import tell as with_interval
-from bench.experiments import EXPERIMENTS
-from bench.experiments.base import estimate, number, ratio, single_trials, times
+from bench.columns import COLUMNS
+from bench.experiments.catalogue import EXPERIMENTS
 from bench.experiments.clients import FIXED as CLIENTS_SETTINGS
 from bench.experiments.clients import LIMIT_MS as CLIENTS_LIMIT_MS
 from bench.experiments.clients import capacity_ratio, tell_capacity
@@ -42,39 +34,26 @@ from bench.experiments.overhead import TYPICAL_CURSOR
 from bench.experiments.rate import AS_THEY_ARE as RATE_USUAL_SETTINGS
 from bench.experiments.rate import FIXED as RATE_SETTINGS
 from bench.experiments.rate import tell_turned as tell_turned_into_polling
-from bench.literature import FALLS as PUBLICATION_FALLS
-from bench.literature.lubbers_greco import FRAME_BYTES as LUBBERS_GRECO_FRAME_BYTES
-from bench.literature.lubbers_greco import POLLING_HEADER_BYTES as LUBBERS_GRECO_HEADER_BYTES
-from bench.literature.lubbers_greco import PUBLICATION as LUBBERS_GRECO
-from bench.literature.rfc6455 import PUBLICATION as RFC6455
-from bench.literature.van_de_vyvere import LATENCIES_S as VAN_DE_VYVERE_LATENCIES_S
-from bench.literature.van_de_vyvere import PUBLICATION as VAN_DE_VYVERE
-from bench.literature.van_de_vyvere import poll_clients, push_clients
-from bench.literature.websockets_memory import PUBLICATION as WEBSOCKETS_MEMORY
-from bench.models import (
-    SEGMENT_HEADER_BYTES,
-    Link,
-    array_bytes,
-    break_even_hz,
-    computed_request_bytes,
-    computed_response_bytes,
-    equal_bytes_interval_s,
-    heartbeat_bytes_per_s,
-    long_polling_latency,
-    long_polling_ticks_per_answer,
-    longest_interval_s,
-    polling_traffic,
-    push_traffic,
-    ranked,
-    request_bytes,
-    response_head_bytes,
-    segments,
-    short_polling_latency,
-    source_age_ms,
-    websocket_header_bytes,
-)
-from bench.plots import FIGURES
-from bench.plots.base import (
+from bench.judge.choice import TOUCH as ASSUMED_PERIODS
+from bench.judge.choice import cpu_chart, equal_bytes_s, wire_chart
+from bench.judge.claim_judges import OPEN as CLAIM_OPEN
+from bench.judge.claim_judges import vertical as judge_vertical_scaling
+from bench.judge.claims import ledger as claims_ledger
+from bench.judge.costs import busy_trials, delivery_costs, poll_costs
+from bench.judge.literature import FALLS as PUBLICATION_FALLS
+from bench.judge.literature.lubbers_greco import FRAME_BYTES as LUBBERS_GRECO_FRAME_BYTES
+from bench.judge.literature.lubbers_greco import POLLING_HEADER_BYTES as LUBBERS_GRECO_HEADER_BYTES
+from bench.judge.literature.lubbers_greco import PUBLICATION as LUBBERS_GRECO
+from bench.judge.literature.rfc6455 import PUBLICATION as RFC6455
+from bench.judge.literature.van_de_vyvere import LATENCIES_S as VAN_DE_VYVERE_LATENCIES_S
+from bench.judge.literature.van_de_vyvere import PUBLICATION as VAN_DE_VYVERE
+from bench.judge.literature.van_de_vyvere import poll_clients, push_clients
+from bench.judge.literature.websockets_memory import PUBLICATION as WEBSOCKETS_MEMORY
+from bench.measure.conversation import record as record_conversation
+from bench.measure.processes import TrialFailed
+from bench.measure.subject import Server, running_server
+from bench.measure.trial import run_trial
+from bench.report.plots.base import (
     HOUSE,
     INK,
     MODEL_LINE,
@@ -87,24 +66,42 @@ from bench.plots.base import (
     tag_right,
     whiskers,
 )
-from bench.plots.base import frame as label_frame
-from bench.plots.base import look as style
-from bench.plots.cost import plot_scaling
-from bench.plots.decision import HARDLY_RATIO, plot_decision
-from bench.plots.latency import plot_age
-from bench.plots.of_run import share_labels
-from bench.plots.sequence import plot_sequence
-from bench.plots.tables import estimates, kept_quantiles
-from bench.processes import Server, TrialFailed, running_server
-from bench.results import COLUMNS, Run, find_run
+from bench.report.plots.base import frame as label_frame
+from bench.report.plots.base import look as style
+from bench.report.plots.choice_map import HARDLY_RATIO, plot_decision
+from bench.report.plots.cost import plot_scaling
+from bench.report.plots.figures import FIGURES
+from bench.report.plots.latency import plot_age
+from bench.report.plots.run_figures import share_labels
+from bench.report.plots.sequence import plot_sequence
+from bench.results.capacity import ALLOWED_LATE_RATIO
+from bench.results.estimates import estimate, estimates, kept_quantiles, ratio, single_trials
+from bench.results.evidence import Evidence
+from bench.results.run import Run, find_run
+from bench.results.statistics import interval as confidence_interval
+from bench.results.statistics import ticks_needed
 from bench.scenario import Scenario
-from bench.server_costs import busy_trials, delivery_costs, poll_costs
-from bench.statistics import interval as confidence_interval
-from bench.statistics import ticks_needed
-from bench.trace import record as record_conversation
+from bench.theory.age import source_age_ms
+from bench.theory.break_even import break_even_hz, equal_bytes_interval_s, heartbeat_bytes_per_s
+from bench.theory.cheapest import longest_interval_s, ranked
+from bench.theory.distribution import Link
+from bench.theory.http2 import computed_request_bytes, computed_response_bytes
+from bench.theory.latency import long_polling_latency, short_polling_latency
+from bench.theory.requests import long_polling_ticks_per_answer
+from bench.theory.traffic import (
+    SEGMENT_HEADER_BYTES,
+    array_bytes,
+    polling_traffic,
+    push_traffic,
+    request_bytes,
+    response_head_bytes,
+    segments,
+    websocket_header_bytes,
+)
 from bench.transports import MAIN as MAIN_TRANSPORTS
 from bench.transports import TRANSPORTS
-from bench.trial import run_trial
+from bench.wording import number, times
+from bench.wording import tell as with_interval
 
 __all__ = [  # the run, and what is reckoned from its trials
     "MAIN_TRANSPORTS",

@@ -1,24 +1,27 @@
-"""The experiments, one file per question; a file with an ``EXPERIMENT`` in this folder is found by itself."""
+"""The experiments, one file per question. A file here whose first line is a question is found by itself.
 
-import importlib
-import pkgutil
+``QUESTIONS`` is read from these lines, so that a list of them imports no experiment; ``EXPERIMENTS`` in
+catalogue.py has the experiments themselves.
+"""
 
-from bench.experiments.base import Experiment
+from pathlib import Path
 
 _ORDER = tuple(
     "freshness interval rate clients overhead handshake idle compression library instrument".split()
 )
+_QUOTES = '"' * 3
 
 
-def _find() -> dict[str, Experiment]:
+def _find_questions() -> dict[str, str]:
     found = {}
-    for module in pkgutil.iter_modules(__path__):
-        experiment = getattr(importlib.import_module(f"{__name__}.{module.name}"), "EXPERIMENT", None)
-        if isinstance(experiment, Experiment):
-            found[experiment.name] = experiment
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        with path.open(encoding="utf-8") as file:
+            first_line = file.readline().strip()
+        if first_line.startswith(_QUOTES) and first_line.endswith("?"):
+            found[path.stem] = first_line.removeprefix(_QUOTES)
     known = [name for name in _ORDER if name in found]
     return {name: found[name] for name in [*known, *sorted(set(found) - set(known))]}
 
 
-EXPERIMENTS = _find()
-"""All experiments by name, in the order in which they are taught."""
+QUESTIONS = _find_questions()
+"""The questions of all experiments by name, in the order in which they are taught."""

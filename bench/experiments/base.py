@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench.capacity import Search
+from bench.experiments import QUESTIONS
+from bench.results.capacity import Search
+from bench.results.estimates import single_trials
 from bench.scenario import Profile, Scenario
-from bench.statistics import Interval, interval, ratio_interval
 from bench.transports import TRANSPORTS
 
 
@@ -59,22 +60,12 @@ class Design:
         return list(distinct)
 
 
-def single_trials(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials that are no steps of a search."""
-    return trials[trials["step"] == 0]
-
-
-def both_ways(rows: pd.DataFrame, *names: str) -> pd.DataFrame:
-    """Return the rows with up and down added: a column ``name`` of ``name_up`` and ``name_down`` each."""
-    return rows.assign(**{name: rows[f"{name}_up"] + rows[f"{name}_down"] for name in names})
-
-
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     """One question.
 
     Attributes:
-        name, question: What ``bench list`` shows.
+        name: What it is called: the name of its file, whose first line is its question.
         designs: The scenarios, for a profile.
         columns: The figures that its table shows.
         finding: The sentence at the end, computed from the experiment's trials.
@@ -84,14 +75,13 @@ class Experiment:
         doubtful: Scenario fields and values whose trials are suspect by design: what makes them so is what is
             asked for. They are marked like others, but nobody need do anything about them.
         note: What must be known to read the table, or nothing.
-        predict: What theory says (bench/models) of the column ``predicted``, for each row of the summary, by
+        predict: What theory says (bench/theory) of the column ``predicted``, for each row of the summary, by
             the row's own fields: a figure or bounds, and NaN where it does not cover them.
         predicted_from: Columns that it needs beside those that are shown.
         predicted_by: What the prediction is called: theory, or what else it comes from.
     """
 
     name: str
-    question: str
     designs: Callable[[Profile], Sequence[Design]]
     columns: Sequence[str]
     finding: Callable[[pd.DataFrame], str]
@@ -104,6 +94,11 @@ class Experiment:
     predicted: str = "latency_p50_ms"
     predicted_from: Sequence[str] = ()
     predicted_by: str = "theory"
+
+    @property
+    def question(self) -> str:
+        """Its question: the first line of its file."""
+        return QUESTIONS[self.name]
 
 
 Row = Mapping[Any, Any]
@@ -142,122 +137,3 @@ def is_plain(row: Row, *more: str) -> bool:
         and row["rate_hz"] > 0
         and all(pd.isna(row[name]) or row[name] in ordinary[name] for name in more)
     )
-
-
-def number(value: float) -> str:
-    """Return a number for people: three significant digits, never in powers of ten; – for none."""
-    if math.isnan(value):
-        return "–"
-    if value == 0 or abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.1g}"
-
-
-def _valid(trials: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the trials that may be averaged and match."""
-    chosen = trials[trials["verdict"] != "invalid"]
-    for name, value in where.items():
-        chosen = chosen[chosen[name] == value]
-    return chosen
-
-
-def estimate(trials: pd.DataFrame, column: str, **where: Any) -> Interval:
-    """Estimate a figure over the valid trials that match, with its 95 % interval.
-
-    Rows may bring intervals of their own, as columns ``NAME_low`` and ``NAME_high`` (capacities do). That of
-    a single row is taken. If one of several is a bound, infinite above, so is the estimate: their median.
-
-    Args:
-        trials: Trials of an experiment.
-        column: The figure.
-        where: Values of scenario columns to match.
-    """
-    chosen = _valid(trials, where)
-    figures = [float(figure) for figure in chosen[column] if figure is not None]
-    if f"{column}_high" in chosen and len(chosen):
-        own = Interval(*chosen[[column, f"{column}_low", f"{column}_high"]].astype(float).median())
-        if len(chosen) == 1 or (chosen[f"{column}_high"] == math.inf).any():
-            return own._replace(high=float(chosen[f"{column}_high"].max()))
-    return interval(figures)
-
-
-def ratio(trials: pd.DataFrame, column: str, above: Mapping[str, Any], below: Mapping[str, Any]) -> Interval:
-    """Estimate the ratio of a figure between two scenarios over their valid trials, with its 95 % interval.
-
-    Args:
-        trials: Trials of an experiment.
-        column: The figure.
-        above, below: Values of scenario columns that choose the scenario above and below the line.
-    """
-    a, b = (
-        [float(figure) for figure in _valid(trials, where)[column] if figure is not None]
-        for where in (below, above)
-    )
-    return ratio_interval(a, b)
-
-
-def times(found: Interval) -> str:
-    """Write a ratio for people: ``2.19×, 95 % interval 1.71 to 2.75``; no interval where there is none."""
-    return _bounded(found, f"{number(found.estimate)}×, 95 % interval ")
-
-
-def _in_brackets(found: Interval, words: str = "") -> str:
-    """Write a ratio for people: ``2.19× (1.71 to 2.75)``."""
-    return _bounded(found, f"{number(found.estimate)}× ({words}", ")")
-
-
-def _bounded(found: Interval, before: str, after: str = "") -> str:
-    if math.isnan(found.low):
-        return f"{number(found.estimate)}×"
-    return f"{before}{number(found.low)} to {number(found.high)}{after}"
-
-
-def over_libraries(
-    trials: pd.DataFrame, column: str, above: str, below: str, **where: Any
-) -> tuple[dict[tuple[str, str], Interval], list[tuple[str, str]]]:
-    """Return the ratio of a figure between two protocols for every pair of servers that speak them.
-
-    Returns:
-        The ratio by names of transports (above, below the line), and those of the pairs that are written with
-        the same library.
-    """
-    names = list(trials["transport"].unique())
-    pairs = {
-        (a, b): ratio(trials, column, {"transport": a, **where}, {"transport": b, **where})
-        for a in names
-        for b in names
-        if TRANSPORTS[a].protocol == above and TRANSPORTS[b].protocol == below
-    }
-    known = {pair: found for pair, found in pairs.items() if not math.isnan(found.estimate)}
-    return known, [(a, b) for a, b in known if TRANSPORTS[a].library == TRANSPORTS[b].library]
-
-
-def tell_ratio(pairs: Mapping[tuple[str, str], Interval], same: Sequence[tuple[str, str]], said: str) -> str:
-    """Say how two protocols compare: by the same library first, then over all pairs of libraries.
-
-    "With aiohttp for both, WebSocket serves 3× (95 % interval 2.6 to 3.4) as many clients as long polling;
-    over all pairs of libraries it is 1.5× (1.3 to 1.7) to 4.5× (3.9 to 5.2)".
-
-    Args:
-        pairs: The ratios by names of transports.
-        same: Those of the pairs that are written with the same library.
-        said: What is said of one ratio, with ``{}`` in its place.
-    """
-    if not pairs:
-        return ""
-    ends = [choose(pairs.values(), key=lambda found: found.estimate) for choose in (min, max)]
-    if not same:
-        if len(pairs) == 1:
-            (above, below) = (TRANSPORTS[name] for name in next(iter(pairs)))
-            told = said.format(_in_brackets(ends[0], "95 % interval "))
-            return f"With {above.library} and {below.library}, which are not the same library, {told}"
-        between = f"{_in_brackets(ends[0], '95 % interval ')} to {_in_brackets(ends[1])}"
-        return f"By choice of library, {said.format(between)}"
-    told = "; ".join(
-        f"{'W' if not index else 'w'}ith {TRANSPORTS[pair[0]].library} for both, "
-        + said.format(_in_brackets(pairs[pair], "" if index else "95 % interval "))
-        for index, pair in enumerate(same)
-    )
-    if len(pairs) == len(same):
-        return told
-    return f"{told}; over all pairs of libraries it is {_in_brackets(ends[0])} to {_in_brackets(ends[1])}"

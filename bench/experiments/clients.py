@@ -1,8 +1,9 @@
 """How many clients does one process serve?
 
 The capacity: the clients at which half of the trials are served in time, with at most 1 % of their
-deliveries later than a limit; found by a search whose every step is a short trial (bench/capacity.py). Five
-ticks a second, for a second, so the worst of five ticks decides; the limit is 100 ms. Short polling is
+deliveries later than a limit; found by a search whose every step is a short trial
+(bench/results/capacity.py). Five ticks a second, for a second, so the worst of five ticks decides; the
+limit is 100 ms. Short polling is
 searched twice: at equal freshness, asking so often that the limit can be kept; and at equal bytes, asking as
 seldom as costs the bytes of WebSocket, with a limit of 100 ms beyond the interval that a tick waits anyway.
 """
@@ -12,19 +13,21 @@ from typing import Any
 
 import pandas as pd
 
-from bench.capacity import Search, capacities, ratio_of, round_clients
-from bench.experiments.base import Design, Experiment, estimate, number, tell_ratio
-from bench.models import (
+from bench.experiments.base import Design, Experiment
+from bench.results.capacity import Search, capacities, ratio_of, round_clients
+from bench.results.estimates import estimate
+from bench.results.statistics import Interval
+from bench.scenario import Profile
+from bench.theory.break_even import equal_bytes_interval_s
+from bench.theory.traffic import (
     array_bytes,
-    equal_bytes_interval_s,
     polling_traffic,
     push_traffic,
     request_bytes,
     response_head_bytes,
 )
-from bench.scenario import Profile
-from bench.statistics import Interval
 from bench.transports import TRANSPORTS
+from bench.wording import number, tell_ratio
 
 LIMIT_MS = 100.0
 PAYLOAD_BYTES = 128
@@ -33,7 +36,7 @@ AT_EQUAL_FRESHNESS = {**FIXED, "poll_interval_s": 0.09, "latency_limit_ms": LIMI
 
 
 def _interval_of_equal_bytes_s() -> float:
-    """Return the poll interval at which asking costs as many wire bytes as WebSocket (bench/models)."""
+    """Return the poll interval at which asking costs as many wire bytes as WebSocket (bench/theory)."""
 
     def polling_bytes(interval_s: float) -> float:
         return polling_traffic(
@@ -154,7 +157,6 @@ def finding(trials: pd.DataFrame) -> str:
 
 EXPERIMENT = Experiment(
     name="clients",
-    question="How many clients does one process serve?",
     designs=designs,
     columns=("capacity_clients", "server_cpu_us_per_tick", "ran_out"),
     finding=finding,

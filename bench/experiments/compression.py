@@ -9,9 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from bench.experiments.base import Design, Experiment, both_ways, estimate, number, single_trials
+from bench.experiments.base import Design, Experiment
+from bench.results.estimates import both_ways, estimate, single_trials
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
+from bench.wording import number
 
 FIXED = {"clients": 100, "rate_hz": 10.0, "window_s": 1.0, "warmup_s": 0.3}
 
@@ -62,7 +64,6 @@ def finding(trials: pd.DataFrame) -> str:
 
 EXPERIMENT = Experiment(
     name="compression",
-    question="When does compressing a small message pay?",
     designs=designs,
     columns=(
         "app_bytes_per_tick_down",

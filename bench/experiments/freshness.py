@@ -8,21 +8,13 @@ import math
 
 import pandas as pd
 
-from bench.experiments.base import (
-    Design,
-    Experiment,
-    Row,
-    each,
-    estimate,
-    for_each_row,
-    number,
-    poll_cycle_s,
-    ratio,
-    times,
-)
-from bench.models import Link, polling_latency
+from bench.experiments.base import Design, Experiment, Row, each, for_each_row, poll_cycle_s
+from bench.results.estimates import estimate, ratio
 from bench.scenario import FIELDS, Profile
+from bench.theory.distribution import Link
+from bench.theory.latency import polling_latency
 from bench.transports import TRANSPORTS
+from bench.wording import number, times
 
 FIXED = {"clients": 100, "rate_hz": 50.0, "poll_interval_s": 0.5, "warmup_s": 0.3}
 
@@ -82,7 +74,6 @@ def finding(trials: pd.DataFrame) -> str:
 
 EXPERIMENT = Experiment(
     name="freshness",
-    question="How old is a tick when it arrives?",
     designs=designs,
     columns=("latency_p50_ms", "latency_p99_ms", "aoi_mean_ms", "requests_per_tick"),
     finding=finding,

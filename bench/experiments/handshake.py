@@ -10,22 +10,12 @@ import math
 
 import pandas as pd
 
-from bench.experiments.base import (
-    Design,
-    Experiment,
-    Row,
-    both_ways,
-    each,
-    estimate,
-    for_each_row,
-    is_plain,
-    number,
-    poll_cycle_s,
-    single_trials,
-)
-from bench.models import long_polling_ticks_per_answer, polling_ticks_per_answer
+from bench.experiments.base import Design, Experiment, Row, each, for_each_row, is_plain, poll_cycle_s
+from bench.results.estimates import both_ways, estimate, single_trials
 from bench.scenario import Profile
+from bench.theory.requests import long_polling_ticks_per_answer, polling_ticks_per_answer
 from bench.transports import MAIN, TRANSPORTS
+from bench.wording import number
 
 FIXED = {"clients": 1, "rate_hz": 50.0, "poll_interval_s": 0.02, "window_s": 1.0, "warmup_s": 0.1}
 
@@ -102,7 +92,6 @@ def _bytes_a_request(polls: pd.DataFrame) -> float:
 
 EXPERIMENT = Experiment(
     name="handshake",
-    question="What does connecting cost, and does every request pay it?",
     designs=designs,
     columns=(
         "connections_per_1000_ticks",

@@ -10,24 +10,13 @@ import math
 import numpy as np
 import pandas as pd
 
-from bench.experiments.base import (
-    Design,
-    Experiment,
-    Row,
-    both_ways,
-    estimate,
-    for_each_row,
-    number,
-    single_trials,
-)
-from bench.models import (
-    heartbeat_bytes_per_s,
-    idle_polling_bytes_per_s,
-    request_bytes,
-    response_head_bytes,
-)
+from bench.experiments.base import Design, Experiment, Row, for_each_row
+from bench.results.estimates import both_ways, estimate, single_trials
 from bench.scenario import FEWEST_PERIODS, Profile
+from bench.theory.break_even import heartbeat_bytes_per_s, idle_polling_bytes_per_s
+from bench.theory.traffic import request_bytes, response_head_bytes
 from bench.transports import TRANSPORTS
+from bench.wording import number
 
 FIXED = {"rate_hz": 0.0, "window_s": 1.0, "warmup_s": 0.3}
 
@@ -143,7 +132,6 @@ def finding(trials: pd.DataFrame) -> str:
 
 EXPERIMENT = Experiment(
     name="idle",
-    question="What does a silent client cost?",
     designs=designs,
     columns=(
         "wire_bytes_per_client_s",

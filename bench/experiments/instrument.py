@@ -8,9 +8,11 @@ asks late is also answered late: with long polling the stamps themselves suffer.
 import pandas as pd
 
 from bench.experiments import library
-from bench.experiments.base import Design, Experiment, estimate, number, ratio, times
+from bench.experiments.base import Design, Experiment
+from bench.results.estimates import estimate, ratio
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
+from bench.wording import number, times
 
 
 def designs(profile: Profile) -> list[Design]:
@@ -52,7 +54,6 @@ def finding(trials: pd.DataFrame) -> str:
 
 EXPERIMENT = Experiment(
     name="instrument",
-    question="How far does a load generator distort what it measures?",
     designs=designs,
     columns=(
         "latency_p50_ms",

@@ -7,9 +7,11 @@ bought with bytes.
 import pandas as pd
 
 from bench.experiments import freshness
-from bench.experiments.base import Design, Experiment, each, estimate, for_each_row, number, poll_cycle_s
-from bench.models import SEGMENT_HEADER_BYTES
+from bench.experiments.base import Design, Experiment, each, for_each_row, poll_cycle_s
+from bench.results.estimates import estimate
 from bench.scenario import Profile
+from bench.theory.traffic import SEGMENT_HEADER_BYTES
+from bench.wording import number
 
 
 def designs(profile: Profile) -> list[Design]:
@@ -71,7 +73,6 @@ def finding(trials: pd.DataFrame) -> str:
 
 EXPERIMENT = Experiment(
     name="interval",
-    question="What does polling more often buy, and cost?",
     designs=designs,
     columns=("latency_p50_ms", "requests_per_tick", "wire_bytes_per_tick_up", "wire_bytes_per_tick_down"),
     finding=finding,

@@ -7,18 +7,13 @@ as much about the libraries; so it is a range here, with the value for the same 
 
 import pandas as pd
 
-from bench.capacity import capacities
 from bench.experiments import clients
-from bench.experiments.base import (
-    Design,
-    Experiment,
-    estimate,
-    number,
-    over_libraries,
-    tell_ratio,
-)
+from bench.experiments.base import Design, Experiment
+from bench.results.capacity import capacities
+from bench.results.estimates import estimate, over_libraries
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
+from bench.wording import number, tell_ratio
 
 FIXED = {"rate_hz": 10.0, "poll_interval_s": 0.5, "warmup_s": 0.3}
 
@@ -61,7 +56,6 @@ def finding(trials: pd.DataFrame) -> str:
 
 EXPERIMENT = Experiment(
     name="library",
-    question="Is it the protocol or the library?",
     designs=designs,
     columns=("server_cpu_us_per_tick", "server_cpu_ratio", "latency_p50_ms", "server_rss_kb_per_client"),
     finding=finding,

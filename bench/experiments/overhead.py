@@ -9,31 +9,22 @@ from typing import Any
 
 import pandas as pd
 
-from bench.experiments.base import (
-    Design,
-    Experiment,
-    Row,
-    both_ways,
-    estimate,
-    for_each_row,
-    is_plain,
-    number,
-    poll_cycle_s,
-    single_trials,
-)
-from bench.models import (
+from bench.experiments.base import Design, Experiment, Row, for_each_row, is_plain, poll_cycle_s
+from bench.results.estimates import both_ways, estimate, single_trials
+from bench.scenario import Profile
+from bench.theory.break_even import heartbeat_bytes_per_s
+from bench.theory.traffic import (
     Bounds,
     Traffic,
     array_bytes,
-    heartbeat_bytes_per_s,
     long_polling_traffic,
     polling_traffic,
     push_traffic,
     request_bytes,
     response_head_bytes,
 )
-from bench.scenario import Profile
 from bench.transports import MAIN, TRANSPORTS
+from bench.wording import number
 
 FIXED = {
     "clients": 1,
@@ -165,7 +156,6 @@ def finding(trials: pd.DataFrame) -> str:
 
 EXPERIMENT = Experiment(
     name="overhead",
-    question="What does one tick cost on the wire, layer by layer?",
     designs=designs,
     columns=(
         "framing_bytes_per_tick_up",

@@ -12,23 +12,14 @@ from typing import Any
 
 import pandas as pd
 
-from bench.experiments.base import (
-    Design,
-    Experiment,
-    Row,
-    both_ways,
-    each,
-    estimate,
-    for_each_row,
-    is_plain,
-    number,
-    poll_cycle_s,
-    single_trials,
-)
-from bench.models import SEGMENT_HEADER_BYTES, long_polling_ticks_per_answer, polling_ticks_per_answer
+from bench.experiments.base import Design, Experiment, Row, each, for_each_row, is_plain, poll_cycle_s
+from bench.results.estimates import both_ways, estimate, single_trials
+from bench.results.statistics import Interval
 from bench.scenario import Profile
-from bench.statistics import Interval
+from bench.theory.requests import long_polling_ticks_per_answer, polling_ticks_per_answer
+from bench.theory.traffic import SEGMENT_HEADER_BYTES
 from bench.transports import TRANSPORTS
+from bench.wording import number
 
 SLOWED = 30.0
 """What the times of the slow end are divided by."""
@@ -155,7 +146,7 @@ def _longer_hold(
 ) -> str:
     """Say from which hold on long polling would cost less than WebSocket, where it costs more now.
 
-    A tick takes one request for each hold that ends before it, and one more (bench/models/requests.py), each
+    A tick takes one request for each hold that ends before it, and one more (bench/theory/requests.py), each
     of as many bytes as measured. The last of the holds that divide the period ends after it, not before, as
     the next request takes time.
     """
@@ -191,7 +182,6 @@ def tell_turned(held: Interval) -> str:
 
 EXPERIMENT = Experiment(
     name="rate",
-    question="When do ticks come too fast to poll for, and when too slowly to stay connected for?",
     designs=designs,
     columns=("latency_mean_ms", "requests_per_tick", "wire_bytes_per_client_s", "server_cpu_us_per_client_s"),
     finding=finding,

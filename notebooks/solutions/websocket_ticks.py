@@ -11,7 +11,7 @@ TRANSPORT = "websocket"
 TIMEOUTS = {"open_timeout": 10, "ping_interval": 20, "ping_timeout": 20}
 """In seconds. Without pings a client would listen for ever to a server that is gone without a word."""
 BAD_QUERY = 4400
-"""The server's close code for a query that it cannot answer (servers/push.py)."""
+"""The server's close code for a query that it cannot answer (servers/websocket_rules.py)."""
 WILL_NOT_PASS = {1002, 1003, 1007, 1008, 1009, 1010, BAD_QUERY}
 """Close codes that the same client would get again (RFC 6455, section 7.4.1)."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0

@@ -8,7 +8,7 @@ from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
 import msgspec
 
-from bench.printable import shown
+from bench.wording import shown
 from clients.base import ServerError
 
 Student = TypeVar("Student")

@@ -9,7 +9,7 @@ import msgspec
 from bench.course.grading import VERSION
 from bench.course.grading.base import Verdict
 from bench.course.grading.grade import FileResult
-from bench.printable import shown
+from bench.wording import shown
 
 
 def as_json(results: Sequence[FileResult]) -> str:

@@ -18,7 +18,7 @@ from bench.course.grading.formats import FORMATS, details
 from bench.course.grading.grade import FileResult, grade_files
 from bench.course.grading.submission import SubmissionError
 from bench.course.grading.supervise import TIME_LIMIT_S
-from bench.printable import shown
+from bench.wording import shown
 
 CLASS_FILES = 3
 """So many files are a class: rows and a summary follow."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.course.grading.simulated.server_connections import CONNECTIONS
-from bench.printable import shown
 from bench.transports import TRANSPORTS
+from bench.wording import shown
 
 FORMS = {
     "client": "class Client(TickClient)",

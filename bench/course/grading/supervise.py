@@ -17,7 +17,7 @@ from bench.course.grading.base import Check, Verdict
 from bench.course.grading.checks import checks_of
 from bench.course.grading.seal import LONGEST_LINE_BYTES, Message, Seal, new_secret
 from bench.course.grading.submission import Part, SubmissionError
-from bench.printable import shown
+from bench.wording import shown
 from servers.wire import now_ns
 
 TIME_LIMIT_S = 10.0

@@ -8,7 +8,7 @@ from bench.course.grading.base import Verdict, try_check
 from bench.course.grading.checks import checks_of, client
 from bench.course.grading.submission import Part, read_parts, read_submissions
 from bench.course.grading.supervise import grade
-from clients.base import load
+from clients.base import load_client_class
 from tests import ROOT
 from tests.bench.course.grading import SOLUTIONS, START, graded, report, write
 from tests.waiting import LIMIT_S
@@ -40,13 +40,16 @@ def test_pairs_are_of_one_folder_where_there_are_several() -> None:
 def test_the_clients_of_the_house_pass(name: str) -> None:
     file = ROOT / "clients" / f"{name}.py"
     assert read_parts(file) == [Part("client", name, (file,))]
-    student = client.StudentClient(load(name), name)
+    student = client.StudentClient(load_client_class(name), name)
     verdicts = [try_check(check, student, file) for check in client.checks(name)]
     assert [verdict for verdict in verdicts if not verdict.passed] == []
 
 
 def test_servers_of_the_house_pass() -> None:
-    passed, printed = graded(*(ROOT / "servers" / name for name in ("websocket.py", "long_polling_lean.py")))
+    """One by a library that pushes, and one that is written upon a parser."""
+    files = [ROOT / "servers" / "websocket.py", *(ROOT / "servers" / "variants").glob("long_polling_*.py")]
+    assert len(files) == 2
+    passed, printed = graded(*files)
     assert passed, printed
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from bench import cli
+from bench.commands import app
 from bench.course.grading import VERSION
 from bench.course.grading.grade import FileResult
 from tests.bench.course.grading import (
@@ -49,7 +49,7 @@ def test_the_command_says_so_by_its_exit_code(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["bench", "grade", *map(str, files)])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        app.main()
     assert ended.value.code == code
     printed = capsys.readouterr()
     assert (printed.out or printed.err).strip().splitlines()[-1] == said
@@ -179,7 +179,7 @@ def test_a_single_bad_file_has_a_document_too(format_: str, tmp_path: Path) -> N
 
 
 def test_the_guide_names_options_that_there_are() -> None:
-    helped = CliRunner().invoke(cli.app, ["grade", "--help"], env={"COLUMNS": "200"}).output
+    helped = CliRunner().invoke(app.app, ["grade", "--help"], env={"COLUMNS": "200"}).output
     options = set(re.findall(r"bench grade [^`\n]*?(--[a-z-]+)", GUIDE.read_text(encoding="utf-8")))
     assert {"--output", "--format"} <= options
     assert [option for option in options if option not in helped] == []

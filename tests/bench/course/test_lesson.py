@@ -9,7 +9,7 @@ import pytest
 import bench.course
 from bench.course import lesson
 from bench.course.notebooks import FOLDER, find_notebooks, read
-from bench.results import REFERENCE
+from bench.results.run import REFERENCE
 
 EXPORTED = """
 ALLOWED_LATE_RATIO ASSUMED_PERIODS CLAIM_OPEN CLIENTS_LIMIT_MS CLIENTS_SETTINGS Evidence

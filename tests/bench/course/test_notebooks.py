@@ -27,7 +27,7 @@ from bench.course.notebooks import (
     read,
     run_all,
 )
-from bench.processes import TrialFailed
+from bench.measure.processes import TrialFailed
 from tests.bench.course.prose import said, typed_figures
 from tests.waiting import LIMIT_S, interruptible
 

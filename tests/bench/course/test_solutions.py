@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
-from bench.processes import Server, running_server
+from bench.measure.subject import Server, running_server
 from bench.transports import TRANSPORTS
 from clients.base import Address, ServerError
 from servers.options import ServerOptions

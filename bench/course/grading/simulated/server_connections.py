@@ -16,7 +16,7 @@ from bench.course.grading.base import Fault
 from bench.course.grading.simulated.service import Request, Service
 from servers.base import DEFAULT_HOLD_S, MAX_HOLD_S, PATH
 from servers.feed import Delivery
-from servers.push import BAD_QUERY
+from servers.websocket_rules import BAD_QUERY
 from servers.wire import Missed
 
 

@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl, urlsplit
 from bench.course.grading.base import Fault
 from bench.course.grading.simulated.clock import Clock
 from servers.feed import Feed
-from servers.market import random_walk
-from servers.plan import due_times
+from servers.workloads.market import random_walk
+from servers.workloads.plan import due_times
 
 PAYLOAD_BYTES = 128
 MOST_REQUESTS_AT_ONCE = 300

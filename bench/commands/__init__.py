@@ -1,0 +1,1 @@
+"""What is typed: a file for each group of commands, and what they share. Words only."""

@@ -1,0 +1,207 @@
+"""The commands that show: what there is, a run in tables, figures and a page, and ticks as they come."""
+
+import itertools
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from bench.commands.arguments import (
+    FAILED,
+    USAGE,
+    ResultsOption,
+    RunArgument,
+    SettingsOption,
+    check_transport,
+    complain,
+    err,
+    nearest,
+    out,
+    parse_fields,
+    print_json,
+)
+from bench.experiments import QUESTIONS
+from bench.scenario import FIELDS, Scenario
+from bench.transports import TRANSPORTS
+from bench.wording import shown
+
+
+def list_() -> None:
+    """List the experiments, the transports, and the fields that --set reaches."""
+    documented = {
+        name.strip(): text.strip()
+        for line in (Scenario.__doc__ or "").partition("Fields:")[2].splitlines()
+        if ":" in line
+        for names, _, text in [line.partition(":")]
+        for name in names.split(",")
+    }
+    defaults = {
+        name: "" if field.default is None else f"(default {field.default})" for name, field in FIELDS.items()
+    }
+    for title, rows in (
+        ("Experiments", QUESTIONS),
+        ("\nTransports", {transport.name: transport.label for transport in TRANSPORTS.values()}),
+        ("\nFields for --set", {name: f"{documented.get(name, '')} {defaults[name]}" for name in FIELDS}),
+    ):
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        table.show_header = False
+        for name, text in rows.items():
+            table.add_row(f"  {name}", text)
+        out.print(table)
+
+
+def show(
+    name: RunArgument = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="EXPERIMENT", help="Show this one only; may be repeated.")
+    ] = None,
+    results: ResultsOption = Path("results"),
+    brief: Annotated[bool, typer.Option("--brief", help="The questions and the sentences only.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the trials as JSON.")] = False,
+) -> None:
+    """Print the tables and sentences of a run."""
+    for experiment in only or ():
+        if experiment not in QUESTIONS:
+            nearest(experiment, QUESTIONS, "experiment")
+
+    from bench.report.summary import print_run
+    from bench.results.run import Run, find_run
+
+    opened = Run.open(find_run(results, name))
+    if as_json:
+        print_json(opened.records())
+        return
+    facts = opened.facts
+    cpu, cores, system, python = (
+        facts.get("environment", {}).get(name, "unknown") for name in ("cpu", "cores", "system", "python")
+    )
+    out.print(
+        f"Run {opened.folder.name} · {facts['started']} · profile {facts['profile']} · seed {facts['seed']}\n"
+        f"{cpu}, {cores} cores · {system} · Python {python}",
+    )
+    print_run(opened, out, only=only or (), brief=brief)
+
+
+def plot(name: RunArgument = None, results: ResultsOption = Path("results")) -> None:
+    """Draw the figures of a run, as PNG and SVG, into its folder figures."""
+    from bench.report.matplotlib_start import start_matplotlib
+    from bench.results.run import Run, find_run
+
+    start_matplotlib()
+    from bench.report.plots.figures import save_figures
+
+    written = save_figures(Run.open(find_run(results, name)))
+    for path in written:
+        out.print(str(path), soft_wrap=True)
+    if not written:
+        complain("there is nothing to draw: the run has no valid trials yet", FAILED)
+
+
+def report(name: RunArgument = None, results: ResultsOption = Path("results")) -> None:
+    """Write a run as one page, report.html in its folder, that opens without a network."""
+    from bench.report.matplotlib_start import start_matplotlib
+    from bench.results.run import Run, find_run
+
+    start_matplotlib()
+    from bench.report.page import write_page
+
+    out.print(str(write_page(Run.open(find_run(results, name)))), soft_wrap=True)
+
+
+def serve(context: typer.Context) -> None:
+    """Serve the live ticker over one transport, for curl, a browser or any client."""
+    from servers.__main__ import main as serve_main
+
+    raise typer.Exit(serve_main(context.args, program="bench serve"))
+
+
+def watch(
+    transport: Annotated[str, typer.Argument(help="A transport, see bench list.")],
+    url: Annotated[str | None, typer.Option(help="A running server's; without it, one is started.")] = None,
+    ca: Annotated[
+        Path | None, typer.Option(help="PEM file of who signed its certificate; else whom the system trusts.")
+    ] = None,
+    ticks: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
+    settings: SettingsOption = None,
+) -> None:
+    """Show one client's ticks as they come: their age, their bytes, and the answer or frame they came by."""
+    from bench.measure.certificate import make_certificate
+    from bench.measure.subject import running_server
+    from clients.load.stream import stream
+    from servers.options import ServerOptions
+
+    check_transport(transport)
+    if ticks is not None and ticks < 1:
+        complain(f"--ticks is {ticks}; it must be 1 or more, or left out: then Ctrl-C stops", USAGE)
+    if ca is not None and url is None:
+        complain("--ca is for a running server; give its --url, too", USAGE)
+    fields = parse_fields(settings)
+    entry = TRANSPORTS[transport]
+    of_server = [name for name in fields if name not in entry.client_class.settings]
+    if url is not None and of_server:
+        complain(f"the server at {url} runs already; leave out --set {of_server[0]}", USAGE)
+    scenario = Scenario(transport, **{"clients": 1, "rate_hz": 4.0, **fields})
+    carrier = "answer" if entry.client_class.pulls else "frame"
+    try:
+        with ExitStack() as stack:
+            address, trusted = url, None if ca is None else str(ca)
+            if address is None:
+                certificate = None
+                if scenario.tls:
+                    folder = stack.enter_context(TemporaryDirectory(prefix="bench-"))
+                    certificate, trusted = make_certificate(Path(folder), ServerOptions.host)
+                options = scenario.server_options(certificate=certificate)
+                address = stack.enter_context(running_server(entry.server, options)).url
+            arrivals = stream(entry.client, address, ca=trusted, **scenario.client_settings())
+            err.print(f"{entry.label} at {shown(address)}, Ctrl-C stops")
+            out.print(
+                f"{'tick':>8}  {'symbol':8}{'price':>9}  {'age':>10}  {'read':>8}  came by", style="bold"
+            )
+            last = 0
+            for arrival in itertools.islice(arrivals, ticks):
+                tick = arrival.tick
+                same = arrival.message == last
+                out.print(
+                    f"{tick.seq:>8}  {shown(tick.symbol):8}{arrival.price_text:>9}  {arrival.age_ms:>7.1f} ms"
+                    + (
+                        "       ″    ″"
+                        if same
+                        else f"  {arrival.read_bytes:>6} B  {carrier} {arrival.message}"
+                    ),
+                    soft_wrap=True,
+                )
+                last = arrival.message
+    except KeyboardInterrupt:
+        pass
+    except TimeoutError as error:
+        complain(f"{shown(str(error))}; is {address} a {entry.label} server?", FAILED)
+
+
+def wire(
+    transports: Annotated[list[str], typer.Argument(metavar="TRANSPORT…", help="One or more transports.")],
+    seconds: Annotated[float, typer.Option(help="For how long to listen.")] = 2.0,
+    figure: Annotated[Path | None, typer.Option(help="Draw it too: a .png, .svg or .pdf.")] = None,
+    settings: SettingsOption = None,
+) -> None:
+    """Print what one client and its server say to each other: time, direction, bytes, and what it is."""
+    from bench.measure.conversation import listing, record
+
+    for transport in transports:
+        check_transport(transport)
+    if figure is not None and figure.suffix not in (".png", ".svg", ".pdf"):
+        complain(f"--figure is a .png, .svg or .pdf, not {str(figure)!r}", USAGE)
+    fields = parse_fields(settings)
+    traces = {transport: record(transport, seconds, fields) for transport in dict.fromkeys(transports)}
+    for transport, events in traces.items():
+        out.print(f"{TRANSPORTS[transport].label}, {seconds:g} s", style="bold")
+        out.print("\n".join(map(shown, listing(events))), soft_wrap=True)
+    if figure is not None:
+        from bench.report.matplotlib_start import start_matplotlib
+
+        start_matplotlib()
+        from bench.report.plots.sequence import save_sequence
+
+        save_sequence(traces, figure)

@@ -1,0 +1,144 @@
+"""The commands that measure: a run, this machine's doctor, and a run copied in small."""
+
+import random
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from bench.commands.arguments import (
+    DONE,
+    SUSPECT,
+    USAGE,
+    ResultsOption,
+    RunArgument,
+    SettingsOption,
+    complain,
+    err,
+    out,
+    parse_overrides,
+    print_json,
+    sort_names,
+)
+from bench.experiments import QUESTIONS
+from servers.interrupts import INTERRUPTED
+
+
+def run(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[all | EXPERIMENT… TRANSPORT…]", help="What to measure.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="One short repeat: a first look.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Ten long repeats: for the night.")] = False,
+    settings: SettingsOption = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of order, plans and prices.")] = None,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an unfinished run.")] = None,
+    results: ResultsOption = Path("results"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the trials as JSON instead of tables.")
+    ] = False,
+) -> None:
+    """Measure, write results, and print a table and a sentence per experiment."""
+    if quick and full:
+        complain("--quick and --full exclude each other; choose one", USAGE)
+    if resume is not None and (names or settings or quick or full or seed is not None):
+        complain("--resume takes everything from the run; give nothing else with it", USAGE)
+    if resume is None and not names:
+        complain("say what to measure: bench run all, or names from bench list", USAGE)
+    experiments, transports = sort_names(names or ())
+    overrides = parse_overrides(settings)
+
+    from bench.measure import environment, machine
+    from bench.measure.schedule import digests, plan_again, plan_run
+    from bench.report.doubts import doubts
+    from bench.report.progress import run_watched
+    from bench.report.summary import print_run
+    from bench.results.run import Run, find_run
+    from clients.sockets.limits import raise_descriptor_limit
+
+    if resume is not None:
+        path = find_run(results, resume)
+        if path.is_file():
+            complain(
+                f"{path} is a zip, and nothing can be added to it; unpack it, and resume the folder", USAGE
+            )
+        measured = Run.open(path)
+        planned = plan_again(measured)
+    else:
+        facts: dict[str, Any] = {
+            "command": shlex.join(["bench", *sys.argv[1:]]),
+            "profile": "quick" if quick else "full" if full else "standard",
+            "seed": random.randrange(10**6) if seed is None else seed,
+            "experiments": experiments,
+            "transports": transports,
+            "overrides": overrides,
+            "environment": machine.describe(),
+            "process_environment": environment.recorded(),
+        }
+        planned = plan_run(experiments, transports, facts["profile"], facts["seed"], overrides)
+        if not planned:
+            asked = ", ".join(names or ())
+            complain(f"nothing to measure: {asked} have nothing in common; see bench list", USAGE)
+        measured = Run.create(results, {**facts, "digests": digests(planned)})
+    raise_descriptor_limit(max(each.scenario.clients for each in planned))
+    finished = run_watched(measured, planned, out, err, quiet=as_json)
+    if as_json:
+        print_json(measured.records())
+    elif measured.rows:
+        print_run(measured, out)
+    err.print(f"\nResults: {measured.folder}", soft_wrap=True)
+    raise typer.Exit(INTERRUPTED if not finished else SUSPECT if doubts(measured, QUESTIONS) else DONE)
+
+
+def doctor(
+    noise: Annotated[bool, typer.Option(help="Measure the noise floor too: half a minute.")] = True,
+) -> None:
+    """Print what this machine can and cannot measure, what to do about it, and its noise floor."""
+    from bench.measure.doctor import MISSING, examine, measure_noise
+    from bench.report.doctor import MARKS, print_noise
+
+    missing = []
+    for finding in examine():
+        out.print(Text.assemble(MARKS[finding.state], f" {finding.what:26} {finding.found}"))
+        if finding.advice:
+            out.print(f"{'':29}{finding.advice}", style="dim", soft_wrap=True)
+        if finding.state == MISSING:
+            missing.append(finding.what)
+    if noise:
+        out.print(
+            "\nThe instrument against itself: one scenario, measured as A and as B in turn …", style="dim"
+        )
+        print_noise(measure_noise(), out)
+    if missing:
+        out.print(f"\nThis machine cannot measure as it should: {', '.join(missing)}.")
+    raise typer.Exit(SUSPECT if missing else DONE)
+
+
+def export(
+    name: RunArgument = None,
+    target: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a folder; without it RUN.zip is written here.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    results: ResultsOption = Path("results"),
+) -> None:
+    """Copy a run in small: all trials, quantiles of each, deliveries of the first block's freshness."""
+    from bench.results.export import export_folder, export_zip
+    from bench.results.run import Run, find_run
+
+    source = Run.open(find_run(results, name))
+    kept = [
+        row["order"] for row in source.rows if row["repeat"] == 1 and "freshness" in row["experiment"].split()
+    ]
+    if target is None:
+        written = Path(f"{source.folder.name}.zip")
+        export_zip(source, written, kept, force=force)
+    else:
+        written = target
+        export_folder(source, target, kept, force=force)
+    files = [written, *written.rglob("*")]
+    size_kb = sum(path.stat().st_size for path in files if path.is_file()) / 1e3
+    out.print(f"{written}: {len(source.rows)} trials, {size_kb:,.0f} kB")

@@ -1,0 +1,345 @@
+"""What judges each claim of the ledger (claims.py): from a run's trials to a verdict and a sentence."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from bench.experiments import idle, overhead
+from bench.results.estimates import both_ways, estimate, over_libraries, ratio
+from bench.results.evidence import Evidence, NotMeasured, asked_once
+from bench.transports import TRANSPORTS
+from bench.wording import number, tell, tell_ratio, times
+
+HOLDS = "holds"
+WITHIN_LIMITS = "holds within limits"
+FAILS = "does not hold"
+OPEN = "open"
+
+PER_THOUSAND_RARE, PER_THOUSAND_EACH = 20.0, 900.0
+"""Connections per 1,000 ticks: a few are repairs of what broke; nearly a thousand is one for each."""
+MARKED = 1.2
+"""Ratios nearer to 1 than this are within what the choice of machine or minute does."""
+WEBSOCKET_IS_PUSH = 0.001
+"""Requests per tick of a transport that is not asked: none, but for rounding."""
+
+FULL_MEMORY_MB = 4_000.0
+"""Memory that machines to rent have for a core: connections that need more run out of it first."""
+NOT_THE_MACHINE = ("clients waited too long to get in",)
+"""What may end a search that no bigger machine would change."""
+
+Verdict = tuple[str, str]
+"""A verdict, or an empty text where the specification's is not contradicted; and a sentence."""
+
+
+def persistent_websocket(evidence: Evidence) -> Verdict:
+    """Count the connections that WebSocket clients had to open anew while ticks flow."""
+    opened = _opened(evidence, "websocket")
+    sentence = (
+        f"For 1,000 ticks a WebSocket opened {number(opened)} connections more: on loopback, with nothing on "
+        "the way that ends it. What ends it elsewhere waits for the experiment recovery."
+    )
+    return (FAILS if opened > PER_THOUSAND_RARE else ""), sentence
+
+
+def persistent_http(evidence: Evidence) -> Verdict:
+    """Count the connections that HTTP opens while ticks flow, kept and not."""
+    kept, single = _opened_by_polls(evidence)
+    sentence = (
+        f"For 1,000 ticks short polling opened {number(kept)} connections more with keep-alive, HTTP/1.1's "
+        f"default, and {number(single)} without."
+    )
+    return (WITHIN_LIMITS if kept > PER_THOUSAND_RARE else ""), sentence
+
+
+def handshake(evidence: Evidence) -> Verdict:
+    """Count the connections per request, and what one costs."""
+    kept, single = _opened_by_polls(evidence)
+    costs = request_bytes(evidence, True), request_bytes(evidence, False)
+    sentence = (
+        f"With keep-alive 1,000 ticks took {number(kept)} connections, without it {number(single)}; then "
+        f"each request cost {number(costs[1] - costs[0])} B more on the wire."
+    )
+    if kept >= PER_THOUSAND_EACH:
+        return HOLDS, sentence
+    return (FAILS if kept <= PER_THOUSAND_RARE else WITHIN_LIMITS), sentence
+
+
+def _opened(evidence: Evidence, transport: str, **where: Any) -> float:
+    return evidence.figure("handshake", "connections_per_1000_ticks", transport=transport, **where).estimate
+
+
+def _opened_by_polls(evidence: Evidence) -> tuple[float, float]:
+    """Return the connections per 1,000 ticks of short polling, kept between requests and not."""
+    kept, single = (_opened(evidence, "short_polling", keep_alive=keep) for keep in (True, False))
+    return kept, single
+
+
+def request_bytes(evidence: Evidence, keep_alive: bool) -> float:
+    """Return the wire bytes both ways of a request of short polling in the experiment handshake."""
+    asked = {"transport": "short_polling", "keep_alive": keep_alive}
+    per_tick = sum(
+        evidence.figure("handshake", f"wire_bytes_per_tick_{way}", **asked).estimate for way in ("up", "down")
+    )
+    return per_tick / evidence.figure("handshake", "requests_per_tick", **asked).estimate
+
+
+def latency(evidence: Evidence) -> Verdict:
+    """Compare median latencies: in freshness, and over libraries where the run has them."""
+    medians = {
+        name: evidence.figure("freshness", "latency_p50_ms", transport=name)
+        for name in ("websocket", "long_polling", "short_polling")
+    }
+    trials = evidence.trials("freshness")
+    ratios = {
+        name: ratio(trials, "latency_p50_ms", {"transport": name}, {"transport": "websocket"})
+        for name in ("long_polling", "short_polling")
+    }
+    interval_s = evidence.values("freshness", "poll_interval_s", transport="short_polling")[0]
+    rate_hz = evidence.values("freshness", "rate_hz", transport="websocket")[0]
+    sentence = (
+        f"At {rate_hz:g} ticks a second half of them arrive within {tell(medians['websocket'], 'ms')} by "
+        f"WebSocket. As multiples of that: long polling {times(ratios['long_polling'])}; short polling each "
+        f"{interval_s:g} s {times(ratios['short_polling'])}."
+    )
+    held = [ratios["long_polling"].low, ratios["long_polling"].estimate]
+    try:
+        pairs, same = over_libraries(
+            evidence.trials("library"), "latency_p50_ms", "long_polling", "websocket"
+        )
+    except NotMeasured:
+        pairs, same = {}, []
+    if pairs:
+        found = {pair: each.estimate for pair, each in pairs.items()}
+        held += list(found.values())
+        said = "half of the ticks come within {} the time by long polling that they take by WebSocket"
+        sentence += f" In the experiment library: {tell_ratio(pairs, same, said)}."
+    if not ratios["short_polling"].estimate > 1:
+        return FAILS, sentence
+    least = min(figure for figure in held if not math.isnan(figure))
+    return (HOLDS if least > MARKED else WITHIN_LIMITS), sentence + " All on loopback: distance is not in it."
+
+
+def overhead_(evidence: Evidence) -> Verdict:
+    """Compare wire bytes per tick when each tick is asked for, and where many share an answer."""
+    trials = evidence.trials("overhead")
+    asking = trials["transport"] != "websocket"
+    own = overhead.rows(pd.concat([asked_once(trials[asking]), trials[~asking]]))
+    size = min(own["payload_bytes"])
+    asked = {
+        name: estimate(
+            own, "wire_bytes_per_tick", transport=name, payload_bytes=size, headers="browser"
+        ).estimate
+        for name in ("short_polling", "long_polling", "websocket")
+    }
+    if not all(cost > 0 for cost in asked.values()):
+        raise NotMeasured("bench run overhead", "this run lacks a transport, or a browser's headers")
+    sentence = (
+        f"A tick of {size} B costs {number(asked['websocket'])} B on the wire by WebSocket, "
+        f"{number(asked['long_polling'])} by long polling and {number(asked['short_polling'])} by short "
+        "polling, if each is asked for with a browser's headers; an ACK for each push is in it."
+    )
+    if asked["websocket"] >= min(asked["short_polling"], asked["long_polling"]):
+        return FAILS, sentence
+    try:
+        cheapest, interval_s, rate_hz, pushed = _seldom_polling(evidence)
+    except NotMeasured:
+        return HOLDS, sentence + " Where many ticks share an answer: bench run interval."
+    sentence += (
+        f" Asked for each {interval_s:g} s at {rate_hz:g} ticks a second, it is {number(cheapest)} by short "
+        f"polling and {number(pushed)} by WebSocket."
+    )
+    return (WITHIN_LIMITS if cheapest < pushed else HOLDS), sentence
+
+
+def _seldom_polling(evidence: Evidence) -> tuple[float, float, float, float]:
+    """Return wire bytes per tick of the cheapest interval, that interval, the rate, and WebSocket's bytes.
+
+    Of several rates it is the one at which polling saves the most.
+    """
+    trials = both_ways(evidence.trials("interval"), "wire_bytes_per_tick")
+    found = []
+    for rate_hz in trials["rate_hz"].unique():
+        alike = trials[trials["rate_hz"] == rate_hz]
+        polls = alike[alike["transport"] == "short_polling"]
+        polled = (
+            polls["wire_bytes_per_tick"].groupby(polls["poll_interval_s"].astype(float)).median().dropna()
+        )
+        pushed = alike.loc[alike["transport"] == "websocket", "wire_bytes_per_tick"].median()
+        if len(polled) and not math.isnan(pushed):
+            found.append((float(polled.min()), float(polled.idxmin()), float(rate_hz), float(pushed)))
+    if not found:
+        raise NotMeasured("bench run interval")
+    return min(found, key=lambda each: each[0] / each[3])
+
+
+def polling_imitation(evidence: Evidence) -> Verdict:
+    """Compare at how many requests a second long polling asks, by tick rate: an interval would be one of "
+    "them."""
+    paces_hz = {
+        rate_hz: rate_hz
+        * evidence.figure("rate", "requests_per_tick", transport="long_polling", rate_hz=rate_hz).estimate
+        for rate_hz in evidence.values("rate", "rate_hz", transport="long_polling")
+    }
+    if len(paces_hz) < 2:
+        raise NotMeasured("bench run rate", "this run has long polling at one rate only")
+    told = ", ".join(f"{number(pace_hz)} at {rate_hz:g} ticks" for rate_hz, pace_hz in paces_hz.items())
+    holds = _seconds(evidence.values("rate", "hold_s", transport="long_polling"))
+    sentence = f"A long polling client, with holds of {holds}, asked so often a second: {told}."
+    if max(paces_hz.values()) <= MARKED * min(paces_hz.values()):
+        return WITHIN_LIMITS, f"{sentence} That is one interval."
+    return "", f"{sentence} That follows the ticks, and no interval."
+
+
+def polling(evidence: Evidence) -> Verdict:
+    """Compare CPU per delivery over libraries, and what seldom polling costs."""
+    trials = evidence.trials("library")
+    pairs, same = over_libraries(trials, "server_cpu_us_per_tick", "long_polling", "websocket")
+    if not pairs:
+        raise NotMeasured("bench run library", "this run lacks long polling or WebSocket there")
+    found = {pair: each.estimate for pair, each in pairs.items()}
+    said = "a delivery by long polling takes {} the server CPU of one by WebSocket"
+    sentence = f"{tell_ratio(pairs, same, said)}."
+    if max(found.values()) <= 1:
+        return FAILS, sentence
+    cheaper = False
+    try:
+        cheaper, told = _seldom_cpu(evidence)
+        sentence += told
+    except NotMeasured:
+        sentence += " What polling seldom saves: bench run interval."
+    return (WITHIN_LIMITS if cheaper or min(found.values()) <= MARKED else HOLDS), sentence
+
+
+def _seldom_cpu(evidence: Evidence) -> tuple[bool, str]:
+    """Say what short polling at the longest interval costs a delivery, and how old its ticks are."""
+    interval_s = evidence.values("interval", "poll_interval_s", transport="short_polling")[-1]
+    seldom = {"transport": "short_polling", "poll_interval_s": interval_s}
+    polled = evidence.figure("interval", "server_cpu_us_per_tick", **seldom)
+    pushed = evidence.figure("interval", "server_cpu_us_per_tick", transport="websocket")
+    age_ms = evidence.figure("interval", "latency_p50_ms", **seldom)
+    libraries = [TRANSPORTS[name].library for name in ("short_polling", "websocket")]
+    told = (
+        f" Short polling each {interval_s:g} s (by {libraries[0]}) takes {tell(polled, 'µs')} a tick against "
+        f"{tell(pushed, 'µs')} by WebSocket (by {libraries[1]}), with a median latency of "
+        f"{tell(age_ms, 'ms')} (one pair of libraries, as they come): cheap is what is not real time."
+    )
+    if polled.estimate >= pushed.estimate:
+        told = told.partition(":")[0] + "."
+    return polled.estimate < pushed.estimate, told
+
+
+def push(evidence: Evidence) -> Verdict:
+    """Count requests per tick."""
+    asked = {
+        name: [
+            evidence.figure("rate", "requests_per_tick", transport=name, rate_hz=rate_hz).estimate
+            for rate_hz in evidence.values("rate", "rate_hz", transport=name)
+        ]
+        for name in ("websocket", "long_polling", "short_polling")
+    }
+    slowest, fastest = (f"{end:g}" for end in _ends(evidence.values("rate", "rate_hz")))
+    between = f"From {slowest} to {fastest}" if slowest != fastest else f"At {slowest}"
+    told = {name: " to ".join(dict.fromkeys(map(number, _ends(figures)))) for name, figures in asked.items()}
+    intervals, holds = (
+        _seconds(evidence.values("rate", field, transport=name))
+        for name, field in (("short_polling", "poll_interval_s"), ("long_polling", "hold_s"))
+    )
+    sentence = (
+        f"{between} ticks a second, requests per tick: WebSocket {told['websocket']}, long polling with "
+        f"holds of {holds} {told['long_polling']}, short polling each {intervals} {told['short_polling']}."
+    )
+    return (HOLDS if max(asked["websocket"]) <= WEBSOCKET_IS_PUSH else FAILS), sentence
+
+
+def _seconds(values_s: list[float]) -> str:
+    """Write all values of a field: ``0.8 and 24 s``."""
+    return f"{' and '.join(f'{value_s:g}' for value_s in values_s)} s"
+
+
+def _ends(figures: list[float]) -> tuple[float, float]:
+    return min(figures), max(figures)
+
+
+def vertical(evidence: Evidence) -> Verdict:
+    """Compare what runs out: memory, a core, or nothing that a bigger machine has more of."""
+    found = evidence.searched()
+    best = found[found["transport"] == "websocket"]
+    best = best[best["rate_hz"] == best["rate_hz"].min()]
+    if not len(best) or not best["capacity_clients"].max() > 0:
+        raise NotMeasured("bench run clients", "no capacity of WebSocket was found in this run")
+    served, ran_out = float(best["capacity_clients"].median()), str(best["ran_out"].mode().iloc[0])
+    if best["at_least"].all() and ran_out not in NOT_THE_MACHINE:
+        raise NotMeasured("bench run clients", f"what ended the search of this run was no server: {ran_out}")
+    sentence = (
+        f"One process, which uses one core, serves {number(served)} WebSocket clients at "
+        f"{best['rate_hz'].iloc[0]:g} ticks a second within {best['latency_limit_ms'].iloc[0]:g} ms; what "
+        f"ends it: {ran_out}."
+    )
+    try:
+        memory_kb = idle.memory_kb(evidence.trials("idle", transport="websocket"), "websocket")
+    except NotMeasured:
+        memory_kb = math.nan
+    if memory_kb > 0:
+        sentence += (
+            f" Their connections take {number(memory_kb * served / 1e3)} MB of the process, "
+            f"{number(memory_kb)} kB each, so a GB would hold {number(round(1e6 / memory_kb, -3))} silent "
+            "ones."
+        )
+    sentence += " More cores help only with more processes, which waits for workers."
+    if ran_out in NOT_THE_MACHINE:
+        return FAILS, sentence
+    return (HOLDS if memory_kb * served / 1e3 > FULL_MEMORY_MB else WITHIN_LIMITS), sentence
+
+
+def tcp(evidence: Evidence) -> Verdict:
+    """Count the segments of WebSocket, as the kernel's TCP does."""
+    pushed = evidence.trials("overhead", transport="websocket").sort_values("payload_bytes")
+    segments = float(pushed["packets_per_tick_down"].iloc[0])
+    if math.isnan(segments):
+        raise NotMeasured("bench run overhead", "this run has no packets of WebSocket")
+    sentence = f"Here TCP counted {number(segments)} of its segments for each small tick that was pushed."
+    return ("" if segments > 0 else FAILS), sentence
+
+
+def _by_single_connections(evidence: Evidence) -> tuple[float, float]:
+    """Return how many ticks were due to polls that keep no connection, and how many they missed."""
+    if _opened(evidence, "short_polling", keep_alive=False) < PER_THOUSAND_EACH:
+        raise NotMeasured("bench run handshake", "in this run polls shared connections")
+    trials = evidence.trials("handshake", transport="short_polling", keep_alive=False)
+    return float(trials["expected"].sum()), float(trials["missed"].sum())
+
+
+def stateless(evidence: Evidence) -> Verdict:
+    """Count what is missed by clients whose every request comes on a connection of its own."""
+    due, missed = _by_single_connections(evidence)
+    sentence = (
+        "Where each request came on a connection of its own and said by its cursor what it had, "
+        f"{number(missed)} of {number(due)} ticks were missed."
+    )
+    return ("" if not missed else WITHIN_LIMITS), sentence
+
+
+def offline(evidence: Evidence) -> Verdict:
+    """Count what is missed by clients that have no connection between two polls."""
+    due, missed = _by_single_connections(evidence)
+    sentence = (
+        "Short polling's clients had no connection between two polls, and the server kept nothing of them: "
+        f"they came back with a cursor, and of {number(due)} ticks they missed {number(missed)}. So it is "
+        "possible without a stateful connection."
+    )
+    if missed:
+        return WITHIN_LIMITS, sentence.rpartition(" So ")[0]
+    return FAILS, sentence
+
+
+def server_created(evidence: Evidence) -> Verdict:
+    """Count the clients of one server process, which listened before any of them came."""
+    trials = evidence.trials("freshness", "library", "interval", "clients", transport="websocket")
+    most = int(trials["clients"].max())
+    if most < 2:
+        raise NotMeasured("bench run freshness", "this run has a client for each server")
+    return "", (
+        f"Here one server process, started before any of its clients, had {most:,} WebSocket connections at "
+        "once: a connection is created, and no server."
+    )

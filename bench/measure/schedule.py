@@ -1,0 +1,264 @@
+"""All trials of a run: each distinct scenario once per repeat, in blocks, shuffled, resumable.
+
+What needs no repeats (exact counts) is measured in the first block only, and searches, which take long, in
+the last, so that the first tables come early.
+"""
+
+import dataclasses
+import hashlib
+import json
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.experiments.catalogue import EXPERIMENTS
+from bench.measure.place import Cores, choose_cores
+from bench.measure.processes import TrialFailed
+from bench.measure.trial import Trial, run_trial
+from bench.results.capacity import Search, Tried, is_disturbed, next_clients, tried
+from bench.results.files import RUN_JSON, ResultsError
+from bench.results.run import Run
+from bench.scenario import FIELDS, PROFILES, Scenario
+from bench.transports import TRANSPORTS
+from servers.workloads.recording import recording_digest
+
+ATTEMPTS = 2
+SEARCH_PATIENCE_S, SEARCH_PATIENCE_FACTOR = 5.0, 3.0
+"""A search for capacity does not wait long for clients to get in: a server that lets none in is full."""
+
+
+class Planned(NamedTuple):
+    """A trial to be run: its place in the run, its block, and which experiments it is for.
+
+    With ``search`` it is many trials, of more and fewer clients than the scenario says.
+    """
+
+    order: int
+    repeat: int
+    experiments: tuple[str, ...]
+    scenario: Scenario
+    seed: int
+    search: Search | None = None
+
+
+class Step(NamedTuple):
+    """What happens while a run goes on: before a trial (``row`` is None), and after it."""
+
+    planned: Planned
+    left_s: float
+    block_done: bool
+    row: dict[str, Any] | None
+
+
+def plan_run(
+    experiments: Sequence[str],
+    transports: Sequence[str],
+    profile: str,
+    seed: int,
+    overrides: Mapping[str, Sequence[Any]],
+) -> list[Planned]:
+    """Plan a run: the union of what its experiments ask for, a block per repeat, each shuffled by the seed.
+
+    Raises:
+        ScenarioError: If a scenario cannot be measured; before anything has started.
+    """
+    wanted: dict[tuple[Scenario, Search | None], _Wanted] = {}
+    for name in experiments:
+        for design in EXPERIMENTS[name].designs(PROFILES[profile]):
+            for scenario in design.scenarios(transports, overrides):
+                search = None if "clients" in overrides else design.search  # given, not to be found
+                found = wanted.setdefault((scenario, search), _Wanted())
+                found.experiments[name] = None
+                found.once = found.once and design.once
+    rng = random.Random(seed)
+    planned: list[Planned] = []
+    blocks = PROFILES[profile].repeats
+    for repeat in range(1, blocks + 1):
+        block = [
+            (*what, tuple(found.experiments))
+            for what, found in wanted.items()
+            if not found.once or repeat == (1 if what[1] is None else blocks)
+        ]
+        rng.shuffle(block)
+        for scenario, search, names in block:
+            seed_of_trial = rng.randrange(2**31)
+            planned.append(Planned(len(planned) + 1, repeat, names, scenario, seed_of_trial, search))
+    return planned
+
+
+@dataclasses.dataclass
+class _Wanted:
+    """Which experiments want a scenario, and whether one trial is enough for all of them."""
+
+    experiments: dict[str, None] = dataclasses.field(default_factory=dict)
+    once: bool = True
+
+
+def digests(planned: Sequence[Planned]) -> dict[str, Any]:
+    """Return the SHA-256 of a plan, and of each recording that it replays, for run.json.
+
+    Raises:
+        RecordingError: If a recording cannot be read.
+    """
+    trials = [
+        [
+            *each[:3],
+            dataclasses.asdict(each.scenario),
+            each.seed,
+            each.search and dataclasses.asdict(each.search),
+        ]
+        for each in planned
+    ]
+    recordings = sorted({each.scenario.recording for each in planned if each.scenario.recording is not None})
+    return {
+        "plan": hashlib.sha256(json.dumps(trials).encode()).hexdigest(),
+        "recordings": {name: recording_digest(Path(name)) for name in recordings},
+    }
+
+
+def plan_again(run: Run) -> list[Planned]:
+    """Plan a run that is to be gone on with, as it was planned when it began.
+
+    Raises:
+        RecordingError: If a recording cannot be read.
+        ResultsError: If a recording or the plan is another by now: one run would then hold two markets, or
+            count trials as done that were none of these. Runs before schema 4 cannot tell.
+    """
+    facts, place = run.facts, run.files.place(RUN_JSON)
+    for what, known in (("experiments", EXPERIMENTS), ("transports", TRANSPORTS), ("overrides", FIELDS)):
+        unknown = [name for name in facts[what] if name not in known]
+        if unknown:
+            raise ResultsError(f"{place}: {what} names {unknown[0]!r}, which this program does not have")
+    for name, values in facts["overrides"].items():
+        if not all(_is_of_field(name, value) for value in values):
+            raise ResultsError(f"{place}: overrides has {values!r} for {name}; restore it as bench wrote it")
+    began = facts.get("digests")
+    for name, digest in began["recordings"].items() if began else ():
+        if recording_digest(Path(name)) != digest:
+            raise ResultsError(
+                f"{name} is not the recording that run {run.folder.name} began with, and one run holds one "
+                "market; restore it, or measure anew"
+            )
+    planned = plan_run(
+        facts["experiments"], facts["transports"], facts["profile"], facts["seed"], facts["overrides"]
+    )
+    if began and digests(planned)["plan"] != began["plan"]:
+        commit = facts.get("environment", {}).get("git_commit")
+        raise ResultsError(
+            f"run {run.folder.name} was begun with other trials than this program plans by now"
+            + (f" (it was commit {commit})" if commit else "")
+            + "; go on with the program that began it, or measure anew"
+        )
+    return planned
+
+
+def _is_of_field(name: str, value: Any) -> bool:
+    """Return whether a value is of the type of a scenario's field; a whole number will do for a number."""
+    annotation = str(FIELDS[name].type)
+    if value is None or isinstance(value, bool):
+        return ("None" if value is None else "bool") in annotation
+    if isinstance(value, int):
+        return "int" in annotation or "float" in annotation
+    return type(value).__name__ in annotation
+
+
+def planned_s(planned: Iterable[Planned]) -> float:
+    """Return how long these trials should take."""
+    return sum(_planned_s(each) for each in planned)
+
+
+def _planned_s(each: Planned) -> float:
+    """How large the trials of a search are is not known before: the first is, the others are as is usual."""
+    if each.search is None:
+        return each.scenario.planned_s
+    first, usual = (
+        dataclasses.replace(each.scenario, clients=min(clients, each.search.most)).planned_s
+        for clients in (each.search.start, each.search.usual)
+    )
+    return first + (each.search.steps - 1) * usual
+
+
+def execute(
+    run: Run,
+    planned: Sequence[Planned],
+    *,
+    cores: Cores | None = None,
+    trial: Callable[..., Trial] = run_trial,
+) -> Iterator[Step]:
+    """Run the planned trials that the run does not have yet; write each; yield before and after each.
+
+    A trial that fails is written too, as invalid, with the reason, and the run goes on. One with a fault that
+    may pass (a process that died, a stolen core) is tried once more; both attempts are kept.
+
+    Raises:
+        ResultsError: If a result cannot be written.
+    """
+    done = {row["order"] for row in run.rows}
+    todo = [each for each in planned if not _is_done(run, each, done)]
+    left_s = planned_s(todo)
+    for index, each in enumerate(todo):
+        yield Step(each, left_s, False, None)
+        if each.search is None:
+            _measure(run, each, 0, cores or choose_cores(), trial)
+        else:
+            while (clients := next_clients(each.search, _steps(run, each))) is not None:
+                step = len(_steps(run, each)) + 1
+                several = each._replace(scenario=dataclasses.replace(each.scenario, clients=clients))
+                _measure(run, several, step, cores or choose_cores(), trial)
+                yield Step(several, left_s, False, run.rows[-1])
+        left_s -= _planned_s(each)
+        block_done = index + 1 == len(todo) or todo[index + 1].repeat != each.repeat
+        yield Step(each, left_s, block_done, run.rows[-1])
+
+
+def _is_done(run: Run, each: Planned, done: set[int]) -> bool:
+    if each.search is None:
+        return each.order in done
+    return next_clients(each.search, _steps(run, each)) is None
+
+
+def _steps(run: Run, each: Planned) -> list[Tried]:
+    """Return the steps of a search that have been taken."""
+    return [tried(row) for row in run.rows if row["order"] == each.order and not row["replaced"]]
+
+
+def _measure(run: Run, each: Planned, step: int, cores: Cores, trial: Callable[..., Trial]) -> None:
+    """Run one trial, once more if its fault may pass, and write each.
+
+    Of a step of a search only the figures are kept. It is tried again if something else used the processors,
+    whether it passed or failed: a second chance for failures only would lift the capacity. That its clients
+    were late is what it is there to find out.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        finished = _attempt(each, step, attempt, cores, trial)
+        run.add(finished.row, None if step else finished.deliveries)
+        again = finished.passing
+        if step:
+            again = is_disturbed(finished.row)
+        if not again:
+            break
+
+
+def _attempt(each: Planned, step: int, attempt: int, cores: Cores, trial: Callable[..., Trial]) -> Trial:
+    try:
+        if step:
+            patience_s = SEARCH_PATIENCE_S + SEARCH_PATIENCE_FACTOR * each.scenario.connect_s
+            finished = trial(
+                each.scenario, seed=each.seed, cores=cores, connect_patience_s=patience_s, fewest_ticks=1
+            )  # what a delivery costs is the median of many steps
+        else:
+            finished = trial(each.scenario, seed=each.seed, cores=cores)
+    except TrialFailed as failure:
+        failed = {"verdict": "invalid", "verdict_reason": str(failure)}
+        finished = Trial(failed, None, passing=not step)
+    place = {
+        "experiment": " ".join(each.experiments),
+        "repeat": each.repeat,
+        "order": each.order,
+        "step": step,
+        "attempt": attempt,
+        "seed": each.seed,
+        "replaced": False,
+    }
+    return finished._replace(row={**dataclasses.asdict(each.scenario), **finished.row, **place})

@@ -1,0 +1,1 @@
+"""What is read of a run: tables and sentences in the terminal, doubts, figures, and one page of HTML."""

@@ -1,0 +1,183 @@
+"""What is doubtful in a run: trials, capacities and outliers, told by one function for terminal and page."""
+
+import statistics
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bench.columns import DERIVED_WORD_COLUMNS, HEADINGS, is_set, tell_field
+from bench.experiments.base import Row
+from bench.experiments.catalogue import EXPERIMENTS
+from bench.results.run import Run
+from bench.scenario import FIELDS
+from bench.transports import TRANSPORTS
+from bench.wording import number
+
+MODIFIED_Z = 3.5
+NORMAL_MAD = 0.6745
+OUTLIER_FACTOR = 2.0
+FEWEST_TRIALS = 5
+"""Of four trials two may be slow and two quick: nobody knows which is the outlier."""
+
+
+class Outlier(NamedTuple):
+    """A figure of a trial that is far from those of the other trials of its scenario."""
+
+    row: Row
+    column: str
+    figure: float
+    median: float
+
+
+def tell_doubts(run: Run, experiments: Collection[str]) -> list[str]:
+    """Say all that is doubtful in some experiments of a run: every ? of their tables is explained here.
+
+    Trials that are suspect or invalid; capacities whose last passing step is suspect; trials that are suspect
+    only of what their experiment asks for; and trials that are far from their scenario's others, whose
+    verdict is ok.
+    """
+    told = [tell_doubt(row) for row in doubts(run, experiments)]
+    known = [name for name in experiments if name in EXPERIMENTS and len(run.trials_of(name))]
+    told += [_tell_capacity(row) for row in _doubtful_capacities(run, known)]
+    told += _tell_by_design(run, known)
+    told += _tell_outliers(outliers(run, known))
+    return told
+
+
+def doubts(run: Run, experiments: Collection[str]) -> list[dict[str, Any]]:
+    """Return the trials whose figures are suspect or invalid: not measured again, and not so by design.
+
+    The steps of a search are not among them: half of them are there to fail, and at thousands of clients the
+    load generator itself is often late.
+    """
+    return [
+        row
+        for row in _counted(run, experiments)
+        if row["verdict"] != "ok"
+        and not row["step"]
+        and not (row["verdict"] == "suspect" and _by_design(row))
+    ]
+
+
+def tell_doubt(row: Mapping[str, Any]) -> str:
+    """Say which trial is suspect or invalid, and why."""
+    mark = "?" if row["verdict"] == "suspect" else "✗"
+    return f"{mark} {_tell_trial(row)} is {row['verdict']}: {row['verdict_reason']}"
+
+
+def belongs(row: Mapping[str, Any], experiments: Collection[str]) -> bool:
+    """Return whether a trial is of one of these experiments."""
+    return not set(row["experiment"].split()).isdisjoint(experiments)
+
+
+def outliers(run: Run, experiments: Collection[str]) -> Iterator[Outlier]:
+    """Yield the figures of trials with verdict ok that are far from their scenario's other trials.
+
+    Far is a modified z-score of the logarithms above 3.5 (Iglewicz and Hoaglin 1993, "How to detect and
+    handle outliers", section 3.3), and more than twice or less than half the median. The second rule is
+    needed because the median deviation of five trials is itself noisy: with the first alone, one of five
+    normal trials is called an outlier in a fifth of all cases.
+    """
+    seen = set()
+    for name in experiments:
+        rows = EXPERIMENTS[name].rows(run.trials_of(name))
+        valid = rows[(rows["verdict"] != "invalid") & (rows["step"] == 0)]
+        columns = [column for column in EXPERIMENTS[name].columns if column not in DERIVED_WORD_COLUMNS]
+        for _, own in valid.groupby(["transport", *FIELDS], dropna=False, sort=False):
+            trials = own.to_dict("records")
+            for column in columns:
+                figures = [float(row[column]) if is_set(row[column]) else np.nan for row in trials]
+                for place in far_from_others(figures):
+                    row = trials[place]
+                    key = (row["order"], column)
+                    if row["verdict"] == "ok" and key not in seen:
+                        seen.add(key)
+                        median = statistics.median(figures)
+                        yield Outlier(row, column, figures[place], median)
+
+
+def far_from_others(figures: Sequence[float]) -> list[int]:
+    """Return the places of the figures that are far from the others: see :func:`outliers`.
+
+    Args:
+        figures: Positive figures, one of each trial; of fewer than five none is far.
+    """
+    values = np.asarray(figures, dtype=float)
+    if len(values) < FEWEST_TRIALS or not (values > 0).all():
+        return []
+    away = np.abs(np.log(values) - np.median(np.log(values)))
+    typical = float(np.median(away))
+    far = (NORMAL_MAD * away > MODIFIED_Z * typical) & (away > np.log(OUTLIER_FACTOR))
+    return [int(place) for place in np.flatnonzero(far)]
+
+
+def _tell_outliers(found: Iterator[Outlier]) -> list[str]:
+    """Say in one sentence per trial which of its figures are far from the others."""
+    by_trial: dict[int, list[Outlier]] = {}
+    for outlier in found:
+        by_trial.setdefault(outlier.row["order"], []).append(outlier)
+    told = []
+    for own in by_trial.values():
+        figures = ", ".join(
+            f"{HEADINGS.get(each.column, each.column).replace(chr(10), ' ')} {number(each.figure)} "
+            f"(median of all {number(each.median)})"
+            for each in own
+        )
+        told.append(f"! {_tell_trial(own[0].row)} is far from the others of its scenario: {figures}")
+    return told
+
+
+def _doubtful_capacities(run: Run, experiments: Collection[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield the capacities that are marked ?: the last step that passed is suspect."""
+    for name in experiments:
+        for row in EXPERIMENTS[name].rows(run.trials_of(name)).to_dict("records"):
+            if row["step"] and row["verdict"] == "suspect":
+                yield {str(field): value for field, value in row.items()}
+
+
+def _tell_capacity(row: Mapping[str, Any]) -> str:
+    asked = ", ".join(
+        tell_field(name, row[name], alone=True)
+        for name in ("poll_interval_s", "latency_limit_ms")
+        if is_set(row[name])
+    )
+    return (
+        f"? the capacity of {TRANSPORTS[row['transport']].label} ({asked}), "
+        f"{number(row['capacity_clients'])} clients, rests on a step that is suspect: {row['verdict_reason']}"
+    )
+
+
+def _tell_by_design(run: Run, experiments: Collection[str]) -> list[str]:
+    """Say of which trials an experiment expects that they are suspect."""
+    told = []
+    for name in experiments:
+        own = [row for row in _counted(run, [name]) if row["verdict"] == "suspect" and not row["step"]]
+        count = sum(_by_design(row) for row in own)
+        if count:
+            which = ", ".join(
+                tell_field(field, value, alone=True) for field, value in EXPERIMENTS[name].doubtful.items()
+            )
+            told.append(
+                f"? {name}: {count} trial{'s' if count > 1 else ''} ({which}) are suspect of what the "
+                "experiment asks for: the load generator is late"
+            )
+    return told
+
+
+def _counted(run: Run, experiments: Collection[str]) -> list[dict[str, Any]]:
+    """Return the trials of some experiments that were not measured again."""
+    return [row for row in run.rows if not row["replaced"] and belongs(row, experiments)]
+
+
+def _by_design(row: Mapping[str, Any]) -> bool:
+    """Return whether a trial is suspect of nothing but what its experiments ask for: a late generator."""
+    if not all(reason.startswith("the load generator") for reason in row["verdict_reason"].split("; ")):
+        return False
+    names = row["experiment"].split()
+    designs = [EXPERIMENTS[name].doubtful if name in EXPERIMENTS else {} for name in names]
+    return all(fields and all(row[name] == fields[name] for name in fields) for fields in designs)
+
+
+def _tell_trial(row: Mapping[str, Any]) -> str:
+    return f"trial {row['order']} ({row['transport']}, {row['clients']} clients, repeat {row['repeat']})"

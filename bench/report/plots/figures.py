@@ -1,0 +1,204 @@
+"""The figures: which experiment draws which, and how they are saved.
+
+``plot_…`` functions (latency, cost, server, decision, sequence) take tidy tables and an axes; those of of_run
+take a run.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from bench.columns import SEARCHED, tell_field
+from bench.experiments.catalogue import EXPERIMENTS
+from bench.judge.choice import cpu_chart, wire_chart
+from bench.report.plots import run_figures
+from bench.report.plots.base import rendered, styled
+from bench.results.estimates import valid_trials
+from bench.results.files import ResultsError
+from bench.results.run import Run
+from bench.results.scenarios import combinations, mixed_fields
+
+FORMS = ("png", "svg")
+NOTE_SIZE = 14
+ASKING = ("poll_interval_s", "poll_pause_s")
+LAYERS_OF = ("payload_bytes", "headers", "cookie_bytes")
+
+
+class Drawing(NamedTuple):
+    """A figure of an experiment: the name of its file, what it shows, and how it is drawn from a run.
+
+    ``apart`` are the fields of which it shows several values; of others it can show only one, as the sentence
+    can. None if it shows all fields, or is of more than this experiment.
+    """
+
+    name: str
+    caption: str
+    draw: Callable[[Run, str], Figure | None]
+    apart: Sequence[str] | None = None
+
+
+class Drawn(NamedTuple):
+    """A figure drawn: whose it is, and the bytes of its file in each form (png, svg)."""
+
+    experiment: str
+    name: str
+    caption: str
+    content: dict[str, bytes]
+
+
+REPEATS = Drawing("repeats", "Every trial, and the 95 % interval over repeats.", run_figures.repeats)
+FIGURES: dict[str, Sequence[Drawing]] = {
+    "freshness": (
+        Drawing("latency", "Which share of the deliveries had come by which latency.", run_figures.ecdf, ()),
+        Drawing(
+            "age", "The age of the newest tick that one client of each transport holds.", run_figures.age, ()
+        ),
+        REPEATS,
+    ),
+    "interval": (
+        Drawing("frontier", "Median latency against the bytes on the wire.", run_figures.frontier, ASKING),
+        Drawing(
+            "model",
+            "Measured mean latency against half the interval beyond push.",
+            run_figures.prediction,
+            ASKING,
+        ),
+        REPEATS,
+    ),
+    "rate": (
+        Drawing(
+            "cost",
+            "Requests, bytes and processor time against the tick rate.",
+            partial(
+                run_figures.scaling,
+                "rate_hz",
+                ("requests_per_tick", "wire_bytes_per_client_s", "server_cpu_us_per_client_s"),
+            ),
+            ("rate_hz",),
+        ),
+        Drawing(
+            "decision_bytes",
+            "The transport with the fewest bytes, by rate and acceptable latency.",
+            partial(run_figures.decision, wire_chart, "wire bytes"),
+        ),
+        Drawing(
+            "decision_cpu",
+            "The transport with the least server CPU, by rate and acceptable latency.",
+            partial(run_figures.decision, cpu_chart, "server CPU"),
+        ),
+    ),
+    "clients": (
+        Drawing("capacity", "How many clients are served in time.", run_figures.capacity, SEARCHED),
+        Drawing(
+            "scaling",
+            "Latency and the server's work as clients are added.",
+            partial(run_figures.scaling, "clients", ("latency_p50_ms", "server_cpu_us_per_tick")),
+            ("clients",),
+        ),
+    ),
+    "overhead": (
+        Drawing("layers", "The bytes of one tick by layer, up and down.", run_figures.layers, LAYERS_OF),
+    ),
+    "handshake": (
+        Drawing("bytes", "Wire bytes per tick.", partial(run_figures.repeats, column="wire_bytes_per_tick")),
+    ),
+    "idle": (
+        Drawing(
+            "bytes",
+            "Wire bytes that a silent client takes.",
+            partial(run_figures.repeats, column="wire_bytes_per_client_s"),
+        ),
+    ),
+    "compression": (
+        Drawing("bytes", "Wire bytes per tick.", partial(run_figures.repeats, column="wire_bytes_per_tick")),
+        Drawing(
+            "cpu", "What it costs the server.", partial(run_figures.repeats, column="server_cpu_us_per_tick")
+        ),
+    ),
+    "library": (
+        Drawing(
+            "cpu", "Server CPU per delivery by library; band: a protocol's range.", run_figures.libraries, ()
+        ),
+    ),
+}
+"""The figures of each experiment; one that is not named here has ``REPEATS``."""
+
+
+@styled
+def draw(drawing: Drawing, run: Run, experiment: str) -> Figure | None:
+    """Draw a figure of a run; None if it lacks the trials.
+
+    On it stands how many trials are suspect, and of which scenarios it is, where it cannot show all.
+    """
+    told = []
+    if drawing.apart is not None:
+        run, only = one_combination(run, experiment, drawing.apart)
+        told += [f"only {only}"] if only else []
+    figure = drawing.draw(run, experiment)
+    trials = valid_trials(run, experiment)
+    suspect = int((trials["verdict"] == "suspect").sum())
+    if suspect:
+        told.append(f"{suspect} of {len(trials)} trials {'is' if suspect == 1 else 'are'} suspect")
+    if figure is not None and told:
+        figure.supxlabel("; ".join(told), x=0.99, ha="right", fontsize=NOTE_SIZE, style="italic")
+    return figure
+
+
+def one_combination(run: Run, experiment: str, apart: Sequence[str]) -> tuple[Run, str]:
+    """Return the run with only one combination of the fields that a figure cannot hold apart, and its words.
+
+    It is the first that the sentences speak of (bench/report/summary.py): the smallest values.
+    """
+    trials = valid_trials(run, experiment)
+    if not len(trials):
+        trials = run.trials_of(experiment)  # searches
+    mixed = mixed_fields(trials, apart)
+    first = next(combinations(trials, mixed), None) if mixed else None
+    if first is None:
+        return run, ""
+    kept = {(row["order"], row["step"]) for row in first.trials.to_dict("records")}
+    rows = [row for row in run.rows if (row["order"], row["step"]) in kept]
+    told = ", ".join(tell_field(name, value, alone=True) for name, value in first.fields.items())
+    return Run(run.folder, run.facts, rows), told
+
+
+def draw_all(run: Run, forms: Sequence[str] = FORMS) -> Iterator[Drawn]:
+    """Yield every figure that the run has the trials for, experiment by experiment."""
+    plt.switch_backend("agg")  # to files only, whatever the screen
+    for experiment in EXPERIMENTS:
+        if experiment not in run.facts["experiments"]:
+            continue
+        for drawing in FIGURES.get(experiment, (REPEATS,)):
+            figure = draw(drawing, run, experiment)
+            if figure is None:
+                continue
+            try:
+                content = {form: rendered(figure, form) for form in forms}
+            finally:
+                plt.close(figure)
+            yield Drawn(experiment, drawing.name, drawing.caption, content)
+
+
+def save_figures(run: Run) -> list[Path]:
+    """Write every figure of a run as PNG and SVG to its folder ``figures``; return their paths.
+
+    Raises:
+        ResultsError: If they cannot be written.
+    """
+    folder = run.folder / "figures"
+    written = []
+    try:
+        for drawn in draw_all(run):
+            run.folder_for_figures()
+            folder.mkdir(exist_ok=True)
+            for form, content in drawn.content.items():
+                path = folder / f"{drawn.experiment}_{drawn.name}.{form}"
+                path.write_bytes(content)
+                written.append(path)
+    except OSError as error:
+        raise ResultsError(f"cannot write figures to {folder}: {error.strerror}") from error
+    return written

@@ -1,0 +1,98 @@
+"""What a person sees while a run goes on: time left, first figures after a block, and how they narrow."""
+
+import math
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from bench.experiments.catalogue import EXPERIMENTS
+from bench.measure.place import Cores, choose_cores
+from bench.measure.schedule import Planned, Step, execute, planned_s
+from bench.report.summary import print_run
+from bench.report.tables import spread
+from bench.results.run import Run
+from bench.scenario import PROFILES
+
+
+def run_watched(run: Run, planned: Sequence[Planned], out: Console, err: Console, *, quiet: bool) -> bool:
+    """Run the planned trials, with progress on ``err`` and provisional tables on ``out``.
+
+    Args:
+        run: The run, new or to be gone on with.
+        planned: All of its trials.
+        out: For results.
+        err: For everything else.
+        quiet: Print no provisional tables.
+
+    Returns:
+        Whether it came to its end; after Ctrl-C it did not, and what is measured is kept.
+    """
+    blocks = PROFILES[run.facts["profile"]].repeats
+    cores = choose_cores()
+    err.print(_announcement(planned, blocks, cores), highlight=False)
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[left]} left"),
+        console=err,
+        refresh_per_second=1,  # it runs on the swarm's core
+        transient=True,
+        disable=not err.is_terminal,
+    )
+    task = progress.add_task("starting", total=len(planned), left="")
+    try:
+        with progress:
+            for step in execute(run, planned, cores=cores):
+                progress.update(task, description=_describe(step), completed=_measured(run), left=_left(step))
+                if step.block_done and step.planned.repeat < blocks and not quiet:
+                    progress.stop()
+                    _tell_block(run, step.planned.repeat, blocks, out, err)
+                    progress.start()
+    except KeyboardInterrupt:
+        err.print(
+            f"\nInterrupted: {_measured(run)} of {len(planned)} trials are measured and kept; "
+            f"go on with: bench run --resume {run.folder}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return False
+    return True
+
+
+def _announcement(planned: Sequence[Planned], blocks: int, cores: Cores) -> str:
+    minutes = max(1, round(planned_s(planned) / 60))
+    pinned = f"server on core {cores.server}, swarm on core {cores.swarm}"
+    if cores.server is None:
+        pinned = "server and swarm are not pinned: there is one core, or the system cannot"
+    return (
+        f"{len(planned)} trials in {blocks} block{'s' if blocks > 1 else ''}, "
+        f"about {minutes} minute{'s' if minutes > 1 else ''}; {pinned}"
+    )
+
+
+def _measured(run: Run) -> int:
+    return len({row["order"] for row in run.rows})
+
+
+def _describe(step: Step) -> str:
+    scenario = step.planned.scenario
+    return f"{scenario.transport}, {scenario.clients} clients, {scenario.rate_hz:g} Hz"
+
+
+def _left(step: Step) -> str:
+    return f"{int(step.left_s) // 60}:{int(step.left_s) % 60:02d}"
+
+
+def _tell_block(run: Run, block: int, blocks: int, out: Console, err: Console) -> None:
+    """Print all tables after the first block; after the others, how narrow the intervals have become."""
+    if block == 1:
+        print_run(run, out, provisional=True)
+        return
+    widths = {name: spread(run, EXPERIMENTS[name]) for name in run.facts["experiments"]}
+    told = ", ".join(f"{name} ±{width:.0%}" for name, width in widths.items() if not math.isnan(width))
+    err.print(
+        f"After block {block} of {blocks}, the typical 95 % interval of the first figure is: {told}",
+        highlight=False,
+    )

@@ -1,0 +1,189 @@
+"""A table per experiment: trials reduced to one row per scenario, and what must be known to read it."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+from rich import box
+from rich.console import JustifyMethod
+from rich.table import Table
+from rich.text import Text
+
+from bench.columns import (
+    DECISIVE,
+    DERIVED_WORD_COLUMNS,
+    HEADINGS,
+    ORDINARY,
+    PHRASES,
+    is_set,
+    sortable,
+    tell_field,
+)
+from bench.experiments.base import Experiment
+from bench.results.estimates import summarise
+from bench.results.run import Run
+from bench.results.scenarios import varied_axes
+from bench.results.statistics import Interval
+from bench.scenario import FIELDS
+from bench.theory.traffic import Bounds
+from bench.transports import TRANSPORTS
+from bench.wording import number
+
+ONCE = "n = 1: each figure is of one trial; what varies between trials is not seen."
+REPEATED = "n = {}: ± is over so many trials; a figure without it was the same in all, to the digits shown."
+PARTLY_REPEATED = (
+    "n: how many trials. With n = 1 a figure was measured once, and what varies between trials is not seen; "
+    "with more, a figure without ± was the same in all, to the digits shown."
+)
+WITHIN = (
+    "* ± within the one trial, over its ticks and clients: rare stalls, and what varies between trials, are "
+    "not in it."
+)
+TYPICAL_P99 = (
+    "p99: the typical p99 of a trial (geometric mean over trials), not the p99 of all deliveries together."
+)
+
+
+class FigureTable(NamedTuple):
+    """A table, and the lines below it: the fields that it fixes, and how its figures are to be read."""
+
+    table: Table
+    notes: list[str]
+
+
+def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | None = None) -> FigureTable:
+    """Build the table of an experiment: what varies, then each figure with its 95 % interval, then theory."""
+    rows = experiment.rows(trials)
+    summary = summarise(rows, [*experiment.columns, *experiment.predicted_from], run)
+    varied = varied_axes(rows)
+    counts = sorted({row["trials"] for row in summary if row["trials"]})
+    counted = ["trials"] * (len(counts) > 1)
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
+    for name in ["transport", *varied, *counted, *experiment.columns]:
+        justify: JustifyMethod = "left" if name == "transport" or name in DERIVED_WORD_COLUMNS else "right"
+        table.add_column(
+            Text(HEADINGS.get(name, name)), justify=justify, no_wrap=name not in DERIVED_WORD_COLUMNS
+        )
+    predicted = predictions(experiment, summary)
+    if predicted:
+        heading = HEADINGS.get(experiment.predicted, experiment.predicted).replace("latency\n", "")
+        table.add_column(Text(f"{experiment.predicted_by}\n{heading}"), justify="right", style="dim")
+    for index, row in enumerate(summary):
+        cells = [Text(TRANSPORTS[row["transport"]].label, style=TRANSPORTS[row["transport"]].colour)]
+        cells += [Text(_plain(row[name])) for name in (*varied, *counted)]
+        mark = "?" if "suspect" in row["verdicts"] else ""
+        cells += [
+            Text(row[column])
+            if column in DERIVED_WORD_COLUMNS
+            else Text(_figure(column, row[column], "*" * (column in row["within"]) + mark))
+            for column in experiment.columns
+        ]
+        if predicted:
+            cells.append(Text(_prediction(predicted[index])))
+        table.add_row(*cells)
+    notes = [tell_fixed(rows, varied)]
+    if counts:
+        often = PARTLY_REPEATED if counted else ONCE if counts == [1] else REPEATED.format(counts[0])
+        notes.append(often)
+    if any(row["within"] for row in summary):
+        notes.append(WITHIN)
+    if "latency_p99_ms" in experiment.columns and max(counts, default=0) > 1:
+        notes.append(TYPICAL_P99)
+    notes += [experiment.note, *tell_rows(trials)]
+    return FigureTable(table, [note for note in notes if note])
+
+
+def predictions(experiment: Experiment, summary: list[dict[str, Any]]) -> list[float | Bounds]:
+    """Return what theory says of each row of a summary; nothing where the experiment has none."""
+    if experiment.predict is None:
+        return []
+    figures = [
+        {name: value.estimate if isinstance(value, Interval) else value for name, value in row.items()}
+        for row in summary
+    ]
+    return list(experiment.predict(pd.DataFrame(figures)))
+
+
+def spread(run: Run, experiment: Experiment) -> float:
+    """Return the median relative half-width of the intervals of an experiment's first figure, or NaN."""
+    widths = [
+        (row[experiment.columns[0]].high / row[experiment.columns[0]].low) ** 0.5 - 1
+        for row in summarise(experiment.rows(run.trials_of(experiment.name)), experiment.columns[:1])
+        if row[experiment.columns[0]].low > 0
+    ]
+    return float(pd.Series(widths, dtype=float).median()) if widths else math.nan
+
+
+def _figure(column: str, figure: Interval, mark: str) -> str:
+    """Write an estimate and its 95 % interval: ± in percent, × where it reaches beyond double."""
+    if math.isnan(figure.estimate):
+        return "–"
+    told = f"{number(figure.estimate * 100)}%" if column.endswith("_ratio") else number(figure.estimate)
+    if figure.high == math.inf:
+        return f"≥{told}{mark}"
+    if figure.low <= 0 < figure.high:  # some trials have none of it, so that there is no factor
+        told += f" ±{number(figure.high - figure.estimate)}"
+    factor = math.sqrt(figure.high / figure.low) if figure.low > 0 else 1.0
+    if factor >= 1.0005:
+        told += f" ×{number(factor)}" if factor > 2 else f" ±{_percent(factor - 1)}%"
+    return told + mark
+
+
+def _prediction(found: float | Bounds) -> str:
+    """Write what theory says: a figure, or two bounds that differ."""
+    if not isinstance(found, Bounds):
+        return number(found)
+    ends = dict.fromkeys(number(bound) for bound in found)
+    return " to ".join(ends)
+
+
+def _percent(share: float) -> str:
+    """Return a share in percent, with one digit after the point below ten."""
+    return f"{share * 100:.0f}" if share >= 0.095 else f"{share * 100:.1f}"
+
+
+def _plain(value: Any) -> str:
+    if not is_set(value):
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def tell_fixed(rows: pd.DataFrame, varied: Sequence[str]) -> str:
+    """Say which fields are the same in all rows of a table, as far as they matter or are unusual.
+
+    Args:
+        rows: The rows of an experiment's table, with all fields of their scenarios.
+        varied: The fields that are columns of the table.
+    """
+    told = []
+    for name in FIELDS:
+        if name in varied:
+            continue
+        values = sorted({value for value in rows[name] if is_set(value)}, key=sortable)
+        if name == "heartbeat_s" and not values and _has_push(rows):
+            told.append("no pings")
+        elif len(values) > 1 and name in DECISIVE:  # windows
+            ends = [f"{values[end]:g}" for end in (0, -1)]
+            told.append(PHRASES[name].format(" to ".join(ends)))
+        elif values and (name in DECISIVE or values != [ORDINARY[name]]):
+            told += [tell_field(name, value, alone=True) for value in values]
+    return f"Fixed: {', '.join(told)}." if told else ""
+
+
+def _has_push(rows: pd.DataFrame) -> bool:
+    return any(TRANSPORTS[name].family == "push" for name in rows["transport"].unique())
+
+
+def tell_rows(trials: pd.DataFrame) -> Iterator[str]:
+    """Say, for each recording, which of its rows the windows of these trials played."""
+    replayed = trials[trials["recording"].notna() & trials["recording_first_row"].notna()]
+    for path, own in replayed.groupby("recording", sort=False):
+        rows, first, last, ticks = (
+            own[name].astype(int)
+            for name in ("recording_rows", "recording_first_row", "recording_last_row", "expected")
+        )
+        played = f"rows {first.min():,} to {last.max():,}"
+        if ((last < first) | (ticks // own["clients"].astype(int) > rows)).any():
+            played = "from the last on to the first again, see recording_first_row in trials.csv"
+        yield f"Replayed in these windows, of the {rows.max():,} rows of {path}: {played}."

@@ -1,0 +1,145 @@
+"""What a run can say: its valid trials, asked for by experiment and scenario, and whether they are doubtful.
+
+The ledger of claims (claims.py) and the published figures (literature/) are judged by it. Whoever asks for
+what the run does not have gets :class:`NotMeasured`, which names the command that measures it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from bench.columns import FIGURE_COLUMNS, NO_PART_OF_SCENARIO, PLAIN, SCENARIO_COLUMNS
+from bench.results.capacity import ALLOWED_LATE_RATIO, capacities
+from bench.results.estimates import estimate
+from bench.results.statistics import Interval
+
+
+class NotMeasured(Exception):
+    """The run does not have what is asked for; the text says what to run."""
+
+    def __init__(self, command: str, why: str = "this run does not have it") -> None:
+        super().__init__(f"{why}; measure it with: {command}")
+
+
+class Evidence:
+    """The trials of a run that may be averaged: neither invalid nor replaced by another attempt.
+
+    Attributes:
+        used: Index of every trial that was handed out, to tell how many of them are suspect.
+    """
+
+    def __init__(self, trials: pd.DataFrame) -> None:
+        """Take the trials of a run (``Run.trials``)."""
+        kept = trials[~trials["replaced"].astype(bool)]
+        self._kept = kept.assign(**{name: _as_numbers(kept[name]) for name in FIGURE_COLUMNS})
+        self.used: set[Any] = set()
+
+    def trials(self, *experiments: str, **where: Any) -> pd.DataFrame:
+        """Return the single trials of some experiments that match; steps of searches are not among them.
+
+        Args:
+            experiments: Their names; a trial of any of them will do.
+            where: Values of scenario columns, a tuple for one of several, None for empty.
+
+        Raises:
+            NotMeasured: If there are none.
+        """
+        chosen = self._of(experiments, {**PLAIN, **where})
+        chosen = chosen[(chosen["verdict"] != "invalid") & (chosen["step"] == 0)]
+        if not len(chosen):
+            raise NotMeasured(f"bench run {experiments[0]}")
+        self.used |= set(chosen.index)
+        return chosen
+
+    def figure(self, experiment: str, column: str, **where: Any) -> Interval:
+        """Return the estimate of a figure of one scenario, with its 95 % interval if it was repeated.
+
+        Raises:
+            NotMeasured: If the run does not have it, or has several such scenarios.
+        """
+        chosen = self.trials(experiment, **where)
+        scenario = [name for name in SCENARIO_COLUMNS if name not in NO_PART_OF_SCENARIO]
+        varied = [name for name in scenario if chosen[name].nunique(dropna=False) > 1]
+        if varied:
+            raise NotMeasured(
+                f"bench run {experiment}",
+                f"this run has several values of {', '.join(varied)} where one is due",
+            )
+        found = estimate(chosen, column)
+        if pd.isna(found.estimate):
+            raise NotMeasured(f"bench run {experiment}", f"this run has no {column} there")
+        return found
+
+    def values(self, experiment: str, field: str, **where: Any) -> list[Any]:
+        """Return the distinct values of a scenario field in matching trials, in ascending order."""
+        return sorted(self.trials(experiment, **where)[field].dropna().unique())
+
+    def searched(self) -> pd.DataFrame:
+        """Return the capacities that were searched for, as ``bench.results.capacity.capacities`` tells them.
+
+        Steps of a search are there to fail, so an invalid one ends it, and a suspect one is no doubt.
+
+        Raises:
+            NotMeasured: If nothing was searched for.
+        """
+        steps = self._of(("clients", "library"), PLAIN)
+        found = capacities(steps[steps["step"] > 0])
+        if not len(found):
+            raise NotMeasured("bench run clients", "no capacity was searched for in this run")
+        return found
+
+    def passed_steps(self, **where: Any) -> pd.DataFrame:
+        """Return the steps of searches in which the server coped; perhaps none."""
+        steps = self._of(("clients", "library"), {**PLAIN, **where})
+        chosen = steps[
+            (steps["step"] > 0)
+            & (steps["verdict"] != "invalid")
+            & (steps["late_ratio"].astype(float) <= ALLOWED_LATE_RATIO)
+        ]
+        self.used |= set(chosen.index)
+        return chosen
+
+    @property
+    def doubt(self) -> str:
+        """How many of the trials that were handed out are suspect, in words; empty if none is."""
+        used = self._kept.loc[sorted(self.used)]
+        suspect = int((used["verdict"] == "suspect").sum())
+        return f"{suspect} of the {len(used)} trials behind this are suspect" if suspect else ""
+
+    def _of(self, experiments: Iterable[str], where: Mapping[str, Any]) -> pd.DataFrame:
+        wanted = set(experiments)
+        own = self._kept["experiment"].map(lambda names: not wanted.isdisjoint(names.split()))
+        chosen = self._kept[own.astype(bool)]
+        for name, value in where.items():
+            if value is None:
+                chosen = chosen[chosen[name].isna()]
+            elif isinstance(value, tuple):
+                chosen = chosen[chosen[name].isin(value)]
+            else:
+                chosen = chosen[chosen[name] == value]
+        return chosen
+
+
+ASKED_ONCE = (0.95, 1.05)
+"""Requests per tick where each tick is asked for by a request of its own."""
+
+
+def asked_once(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials in which a tick takes one request, so that a figure per tick is one per request.
+
+    Raises:
+        NotMeasured: If there are none.
+    """
+    chosen = trials[trials["requests_per_tick"].astype(float).between(*ASKED_ONCE)]
+    if not len(chosen):
+        raise NotMeasured("bench run overhead", "in this run no tick is asked for by one request of its own")
+    return chosen
+
+
+def _as_numbers(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return a column of figures as floats, so that what is missing is NaN; words as they are."""
+    try:
+        return column.astype(float)
+    except (TypeError, ValueError):
+        return column

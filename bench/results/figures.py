@@ -1,0 +1,194 @@
+"""Raw samples in, figures out: pure functions. A figure has the name of its column of trials.csv."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.results.deliveries import (
+    ARRIVED_NS,
+    CLIENT,
+    DUE_NS,
+    HANDLED_NS,
+    NS_PER_MS,
+    SEQ,
+    STAMP_SHARED,
+    Deliveries,
+    WindowTicks,
+    in_window,
+)
+from bench.results.statistics import percentile
+from clients.load.orders import Reading
+from clients.sockets.stamped_socket import WireCounts
+from servers.workloads.recording import Recording
+
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
+
+
+def delivery_counts(
+    deliveries: Deliveries, window: WindowTicks, clients: int, contract: str
+) -> dict[str, int]:
+    """Count what came of the ticks of the window: expected = delivered + missed (+ superseded).
+
+    A tick is out of order if its client had got a later one before.
+    """
+    own = in_window(deliveries, window)
+    expected = window.ticks * clients
+    distinct = len(np.unique(own[:, [CLIENT, SEQ]], axis=0)) if len(own) else 0
+    by_client = own[np.argsort(own[:, CLIENT], kind="stable")]
+    same_client = by_client[1:, CLIENT] == by_client[:-1, CLIENT]
+    backwards = by_client[1:, SEQ] < by_client[:-1, SEQ]
+    latest = contract == "latest"
+    return {
+        "expected": expected,
+        "delivered": distinct,
+        "missed": 0 if latest else expected - distinct,
+        "duplicated": len(own) - distinct,
+        "out_of_order": int(np.count_nonzero(same_client & backwards)),
+        "superseded": expected - distinct if latest else 0,
+    }
+
+
+def latency_figures(deliveries: Deliveries, window: WindowTicks) -> dict[str, float]:
+    """Delivery latency in ms: kernel arrival − due, over the ticks of the window and all clients.
+
+    ``handled_…`` is to the moment at which the client's code had the tick: what an ordinary load generator,
+    which has no kernel stamps, would report as the latency.
+    """
+    own = in_window(deliveries, window)
+    latency_ms = (own[:, ARRIVED_NS] - own[:, DUE_NS]) / NS_PER_MS
+    figures = {
+        f"latency_{name}_ms": percentile(latency_ms, quantile, window.ticks)
+        for name, quantile in QUANTILES.items()
+    }
+    handled_ms = (own[:, HANDLED_NS] - own[:, DUE_NS]) / NS_PER_MS
+    for name in ("p50", "p99"):
+        figures[f"handled_{name}_ms"] = percentile(handled_ms, QUANTILES[name], window.ticks)
+    figures["latency_max_ms"] = float(latency_ms.max()) if len(own) else float("nan")
+    figures["latency_mean_ms"] = float(latency_ms.mean()) if len(own) else float("nan")
+    return figures
+
+
+def stamp_shared_ratio(deliveries: Deliveries, window: WindowTicks) -> float:
+    """Return the share of deliveries whose arrival time is only an upper bound."""
+    own = in_window(deliveries, window)
+    return float(own[:, STAMP_SHARED].mean()) if len(own) else 0.0
+
+
+def age_of_information_ms(deliveries: Deliveries, window: WindowTicks) -> float:
+    """Return the time average over the window and all clients of now − due of the newest tick held, in ms.
+
+    The age grows with time and falls at each arrival of a newer tick, a sawtooth (Kaul, Yates and Gruteser
+    2012). It is summed piece by piece: a client that holds a tick due at d from a to b contributes
+    (b² − a²)/2 − d·(b − a). Deliveries of before the window count for what clients hold at its start.
+    """
+    if not len(deliveries):
+        return float("nan")
+    order = np.lexsort((deliveries[:, ARRIVED_NS], deliveries[:, CLIENT]))
+    rows = deliveries[order]
+    length_ns = window.end_ns - window.start_ns
+    held_due = (rows[:, DUE_NS] - window.start_ns).astype(np.float64)
+    begins = np.clip(rows[:, ARRIVED_NS] - window.start_ns, 0, length_ns).astype(np.float64)
+    client_begins = np.flatnonzero(np.diff(rows[:, CLIENT], prepend=rows[0, CLIENT] - 1))
+    for first, last in zip(client_begins, [*client_begins[1:], len(rows)], strict=True):
+        held_due[first:last] = np.maximum.accumulate(held_due[first:last])
+    ends = np.append(begins[1:], float(length_ns))
+    ends[client_begins[1:] - 1] = length_ns
+    if not (ends > begins).any():
+        return float("nan")
+    areas = (ends**2 - begins**2) / 2 - held_due * (ends - begins)
+    return float(areas.sum() / (ends - begins).sum() / NS_PER_MS)
+
+
+def late_ratio(deliveries: Deliveries, window: WindowTicks, clients: int, limit_ms: float) -> float:
+    """Return the share of the expected deliveries that came later than ``limit_ms``, or not at all."""
+    expected = window.ticks * clients
+    own = in_window(deliveries, window)
+    on_time = np.count_nonzero(own[:, ARRIVED_NS] - own[:, DUE_NS] <= limit_ms * NS_PER_MS)
+    return max(1.0 - float(on_time) / expected, 0.0) if expected else float("nan")
+
+
+def lag_p99_ms(lags_ns: NDArray[np.int64]) -> float:
+    """Return the 99th percentile of lags in ms, NaN if there are none."""
+    return float(np.quantile(lags_ns, 0.99) / NS_PER_MS) if len(lags_ns) else float("nan")
+
+
+def traffic_figures(before: Reading, after: Reading, payload_bytes: int) -> dict[str, float]:
+    """Bytes, packets and requests per delivered tick, between two readings of the swarm's counters.
+
+    Application bytes are what the clients wrote and read: HTTP heads and bodies, WebSocket frames. Wire bytes
+    add the TCP/IP headers of all segments, pure ACKs included; where there is TLS, its records lie between,
+    and are what TCP carried beyond the application's bytes. Retransmits are those of the clients' side.
+    """
+    ticks = after.delivered - before.delivered
+    figures: dict[str, float] = {
+        "requests": after.requests - before.requests,
+        "empty_responses": after.empty_responses - before.empty_responses,
+        "polls_skipped": after.polls_skipped - before.polls_skipped,
+        "connections_opened": after.connections,
+        "connections_per_1000_ticks": float("nan"),
+        "payload_bytes_per_tick": payload_bytes,
+    }
+    if not ticks:
+        return figures
+    figures |= {
+        "connections_per_1000_ticks": (after.connections - before.connections) / ticks * 1000,
+        "requests_per_tick": figures["requests"] / ticks,
+        "app_bytes_per_tick_up": (after.bytes_up - before.bytes_up) / ticks,
+        "app_bytes_per_tick_down": (after.bytes_down - before.bytes_down) / ticks,
+    }
+    if before.wire is not None and after.wire is not None:
+        wire = WireCounts(*(b - a for a, b in zip(before.wire, after.wire, strict=True)))
+        app_up, app_down = figures["app_bytes_per_tick_up"], figures["app_bytes_per_tick_down"]
+        figures |= {
+            "tls_bytes_per_tick_up": wire.payload_bytes_up / ticks - app_up,
+            "tls_bytes_per_tick_down": wire.payload_bytes_down / ticks - app_down,
+            "wire_bytes_per_tick_up": (wire.payload_bytes_up + wire.header_bytes_up) / ticks,
+            "wire_bytes_per_tick_down": (wire.payload_bytes_down + wire.header_bytes_down) / ticks,
+            "packets_per_tick_up": wire.segments_up / ticks,
+            "packets_per_tick_down": wire.segments_down / ticks,
+            "retransmits": wire.retransmits,
+        }
+    return figures
+
+
+def traffic_per_second(before: Reading, after: Reading, clients: int) -> dict[str, float]:
+    """Requests and wire bytes per client and second: what a client costs, however few ticks it gets."""
+    client_s = (after.at_ns - before.at_ns) / 1e9 * clients
+    figures = {"requests_per_client_s": (after.requests - before.requests) / client_s}
+    if before.wire is not None and after.wire is not None:
+        wire = WireCounts(*(b - a for a, b in zip(before.wire, after.wire, strict=True)))
+        figures |= {
+            "wire_bytes_per_client_s_up": (wire.payload_bytes_up + wire.header_bytes_up) / client_s,
+            "wire_bytes_per_client_s_down": (wire.payload_bytes_down + wire.header_bytes_down) / client_s,
+        }
+    return figures
+
+
+def first_answer_figures(first_answer_wire: list[int] | None, clients: int) -> dict[str, float]:
+    """Wire bytes per client until its first answer was whole: handshakes, one question and its answer."""
+    if first_answer_wire is None:
+        return {}
+    wire = WireCounts(*first_answer_wire)
+    return {
+        "first_answer_wire_bytes_up": (wire.payload_bytes_up + wire.header_bytes_up) / clients,
+        "first_answer_wire_bytes_down": (wire.payload_bytes_down + wire.header_bytes_down) / clients,
+    }
+
+
+def delivered_between(deliveries: Deliveries, start_ns: int, end_ns: int) -> int:
+    """Return how many deliveries arrived in an interval of time."""
+    arrived = deliveries[:, ARRIVED_NS]
+    return int(np.count_nonzero((arrived >= start_ns) & (arrived < end_ns)))
+
+
+def rows_played(recording: Recording, window: WindowTicks) -> dict[str, int]:
+    """Return what a row of trials.csv says of a replay: how many rows there are, and the window's own.
+
+    Rows are counted from 1 below the names of the columns. A last row above the first one means that the
+    recording ended, and began again, within the window.
+    """
+    rows = len(recording.offsets_ns)
+    return {
+        "recording_rows": rows,
+        "recording_first_row": (window.first_seq - 1) % rows + 1,
+        "recording_last_row": (window.last_seq - 1) % rows + 1,
+    }

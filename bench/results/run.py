@@ -1,0 +1,325 @@
+"""A run on disk: what was asked, one tidy row per trial, and the raw deliveries of each.
+
+    results/<run>/run.json         schema version, command, seed, profile, environment, experiments, rows
+    results/<run>/trials.csv       one row per trial: the scenario's columns, then the figures'
+    results/<run>/deliveries/      Parquet, one file per trial: a row per delivered tick of the window
+
+Every file is written aside and renamed, so that a reader finds it whole or not at all; and after every
+trial, so that an interrupted run keeps what it has. run.json comes last: it counts the rows of trials.csv and
+keeps their digest, so that a file which was cut or changed on its way is refused (bench/results/reading.py).
+"""
+
+import csv
+import dataclasses
+import io
+import json
+import math
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.columns import (
+    COLUMNS,
+    FLAG_COLUMNS,
+    REQUIRED_COLUMNS,
+    SCHEMA_VERSION,
+    SINCE_SCHEMA,
+    WHOLE_NUMBER_COLUMNS,
+    WHOLE_SINCE_SCHEMA,
+    WORD_COLUMNS,
+)
+from bench.results.deliveries import Deliveries
+from bench.results.files import (
+    RUN_JSON,
+    TRIALS_CSV,
+    Archive,
+    Folder,
+    ResultsError,
+    RunFiles,
+    write_whole,
+)
+from bench.results.reading import (
+    Kind,
+    Table,
+    read_facts,
+    read_parquet,
+    read_trials,
+    started,
+    trials_digest,
+)
+from bench.scenario import Scenario
+from bench.transports import TRANSPORTS
+from clients.load.generator import DELIVERY_FIELDS
+
+REFERENCE = "reference"
+INSTALLED = Path(__file__).parent.parent
+"""The folder of this package: of a clone, or where it was installed to."""
+WORSE = ("ok", "suspect", "invalid")
+
+QUANTILES_PARQUET = "quantiles.parquet"
+QUANTILES_KEPT = [0.001, 0.01, *(step / 100 for step in range(2, 99)), 0.99, 0.999]
+
+
+def _kinds() -> dict[str, Kind]:
+    """Return what the cells of each column hold."""
+    kinds = dict.fromkeys(COLUMNS, Kind.NUMBER)
+    for field in dataclasses.fields(Scenario):
+        for name, kind in (("str", Kind.WORD), ("bool", Kind.FLAG), ("int", Kind.WHOLE)):
+            if name in str(field.type):
+                kinds[field.name] = kind
+    for names, kind in (
+        (WORD_COLUMNS, Kind.WORD),
+        (FLAG_COLUMNS, Kind.FLAG),
+        (WHOLE_NUMBER_COLUMNS, Kind.WHOLE),
+    ):
+        kinds |= dict.fromkeys(names, kind)
+    return kinds
+
+
+TABLE = Table(_kinds(), REQUIRED_COLUMNS, SINCE_SCHEMA, SCHEMA_VERSION, WHOLE_SINCE_SCHEMA)
+"""What trials.csv holds."""
+
+
+class Run:
+    """A run: its folder, its facts (run.json) and its trials.
+
+    Of a run in a zip, ``folder`` is the one beside it that has its name; it need not be there.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        facts: dict[str, Any],
+        rows: list[dict[str, Any]],
+        files: RunFiles | None = None,
+    ) -> None:
+        self.folder = folder
+        self.facts = facts
+        self.rows = rows
+        self.files = Folder(folder) if files is None else files
+
+    # Writing
+
+    @classmethod
+    def create(cls, results: Path, facts: Mapping[str, Any]) -> "Run":
+        """Make a new run's folder, named by the time.
+
+        Raises:
+            ResultsError: If it cannot be written.
+        """
+        started = datetime.now(UTC)
+        name = f"{started:%Y-%m-%d_%H%M%S}_{secrets.token_hex(2)}"
+        run = cls(
+            results / name,
+            {"schema": SCHEMA_VERSION, "started": started.isoformat(timespec="seconds"), **facts},
+            [],
+        )
+        try:
+            (run.folder / "deliveries").mkdir(parents=True)
+        except OSError as error:
+            raise ResultsError(
+                f"cannot write to {results}: {error.strerror}; choose another folder with --results"
+            ) from error
+        run.write()
+        return run
+
+    def add(self, row: Mapping[str, Any], deliveries: Deliveries | None = None) -> None:
+        """Add a finished trial: its deliveries first, so that a row never lacks them.
+
+        Of two attempts at a trial both are kept, and the worse (or else the earlier) is marked as replaced.
+
+        Raises:
+            ResultsError: If they cannot be written; what was written before stays readable.
+        """
+        if deliveries is not None:
+            table = pa.table(
+                {name: deliveries[:, column] for column, name in enumerate(DELIVERY_FIELDS)}
+            ).sort_by([("client", "ascending"), ("seq", "ascending")])
+            buffer = io.BytesIO()
+            pq.write_table(
+                table,
+                buffer,
+                compression="zstd",
+                use_dictionary=False,
+                column_encoding=dict.fromkeys(DELIVERY_FIELDS, "DELTA_BINARY_PACKED"),
+            )
+            write_whole(self.folder / deliveries_name(row), buffer.getvalue())
+        new = dict(row)
+        for earlier in self.rows:
+            if (earlier["order"], earlier["step"]) == (row["order"], row["step"]):
+                worse = WORSE.index(new["verdict"]) > WORSE.index(earlier["verdict"])
+                (new if worse else earlier)["replaced"] = True
+        self.rows.append(new)
+        self.write()
+
+    def write(self) -> None:
+        """Write trials.csv, and then run.json, which counts its rows."""
+        for name, content in self.contents().items():
+            write_whole(self.folder / name, content)
+
+    def contents(self) -> dict[str, bytes]:
+        """Return what trials.csv and run.json are to hold, in this order."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+        writer.writeheader()
+        for row in sorted(self.rows, key=lambda row: (row["order"], row["step"], row["attempt"])):
+            writer.writerow({name: _cell(row.get(name)) for name in COLUMNS})
+        trials = text.getvalue().encode()
+        self.facts["trials"] = {"rows": len(self.rows), "sha256": trials_digest(trials)}
+        return {TRIALS_CSV: trials, RUN_JSON: (json.dumps(self.facts, indent=2) + "\n").encode()}
+
+    # Reading
+
+    @classmethod
+    def open(cls, path: Path) -> "Run":
+        """Read a run: its folder, or a zip of it.
+
+        Raises:
+            ResultsError: If it is not there, not whole, not as it was written, or of another schema.
+        """
+        files = Folder(path) if path.is_dir() else Archive(path) if path.exists() else None
+        if files is None or not files.has(RUN_JSON):
+            raise ResultsError(f"there is no run in {path}; `bench show` without a name shows the newest")
+        facts = read_facts(files)
+        rows = read_trials(files, facts, TABLE)
+        twice = pd.Series([(row["order"], row["step"], row["attempt"]) for row in rows]).duplicated()
+        for row, again in zip(rows, twice, strict=True):
+            attempt = f"order {row['order']}, step {row['step']}, attempt {row['attempt']}"
+            where = f"{files.place(TRIALS_CSV)}: {attempt}"
+            if again:
+                raise ResultsError(f"{where} stands there twice; restore the file as bench wrote it")
+            if row["verdict"] not in WORSE:
+                raise ResultsError(f"{where} has the verdict {row['verdict']!r}, not {', '.join(WORSE)}")
+            if row["transport"] not in TRANSPORTS:
+                raise ResultsError(
+                    f"{where} is of the transport {row['transport']!r}, which this program does not have; "
+                    "use the version of bench that made the run"
+                )
+        facts["schema"] = SCHEMA_VERSION
+        return cls(path if path.is_dir() else path.with_suffix(""), facts, rows, files)
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """The trials as a tidy table, a row each."""
+        return pd.DataFrame(self.rows, columns=COLUMNS).infer_objects()
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the trials as JSON can hold them: what is not known is None."""
+        records: list[dict[str, Any]] = json.loads(self.trials.to_json(orient="records"))
+        return records
+
+    def trials_of(self, experiment: str) -> pd.DataFrame:
+        """Return the trials of one experiment, without those that were measured again.
+
+        A trial that several experiments share belongs to each.
+        """
+        trials = self.trials
+        own = trials["experiment"].map(lambda names: experiment in names.split())
+        return trials[own & ~trials["replaced"].astype(bool)]
+
+    def deliveries(self, row: Mapping[str, Any]) -> pd.DataFrame | None:
+        """Return the deliveries of a trial's window, a row each, or None if they were not kept.
+
+        Raises:
+            ResultsError: If their file is not whole.
+        """
+        if not self.files.has(deliveries_name(row)):
+            return None
+        delivered: float | None = row.get("delivered")
+        unknown = delivered is None or math.isnan(delivered)
+        counted = None if unknown else int((delivered or 0) + (row.get("duplicated") or 0))
+        return read_parquet(
+            self.files, deliveries_name(row), dict.fromkeys(DELIVERY_FIELDS, Kind.WHOLE), counted
+        )
+
+    def latency_quantiles(self, row: Mapping[str, Any]) -> pd.Series:
+        """Return a trial's latency in ms at ``QUANTILES_KEPT``, from its deliveries or as they were kept.
+
+        Raises:
+            KeyError: If neither was kept.
+            ResultsError: If their file is not whole.
+        """
+        deliveries = self.deliveries(row)
+        if deliveries is not None:
+            latency_ms = (deliveries["arrived_ns"] - deliveries["due_ns"]) / 1e6
+            return latency_ms.quantile(QUANTILES_KEPT)
+        name = str(row["order"])
+        if row["replaced"] or not self.files.has(QUANTILES_PARQUET):  # those of the attempt that stands
+            raise KeyError(name)
+        kinds = {"quantile": Kind.NUMBER, name: Kind.NUMBER}
+        kept = read_parquet(self.files, QUANTILES_PARQUET, kinds, len(QUANTILES_KEPT), optional=[name])
+        return pd.Series(kept[name].to_numpy(), index=QUANTILES_KEPT, name=name)
+
+    def folder_for_figures(self) -> Path:
+        """Return where figures and the page of the run go: its folder; for a zip, one beside it, made here.
+
+        Raises:
+            OSError: If it cannot be made.
+        """
+        if isinstance(self.files, Archive):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder
+
+
+def deliveries_name(row: Mapping[str, Any]) -> str:
+    """Return the name of the file, in its run, of a trial's deliveries (that may not have been kept)."""
+    again = "" if row["attempt"] == 1 else f"_{row['attempt']}"
+    return f"deliveries/{row['order']:04d}_{row['transport']}{again}.parquet"
+
+
+def reference_folder(results: Path) -> Path | None:
+    """Return the folder of the reference run: among these results, in the clone, or with the package."""
+    for folder in (results / REFERENCE, INSTALLED.parent / "results" / REFERENCE, INSTALLED / REFERENCE):
+        if (folder / RUN_JSON).exists():
+            return folder
+    return None
+
+
+def find_run(results: Path, name: str | None) -> Path:
+    """Return a run's folder or zip: by name or path; without either the newest, or else the reference.
+
+    Raises:
+        ResultsError: If there is none.
+    """
+    reference = reference_folder(results)
+    if name is not None:
+        for path in (results / name, Path(name), *([reference] if name == REFERENCE and reference else [])):
+            if (path / RUN_JSON).exists() or path.is_file():
+                return path
+        raise ResultsError(
+            f"there is no run {name!r} in {results}; give the name of a folder there, or the path of a "
+            "folder or a zip"
+        )
+    runs = [path.parent for path in results.glob(f"*/{RUN_JSON}") if path.parent.name != REFERENCE]
+    if runs:
+        return max(runs, key=_started)
+    if (results / REFERENCE / RUN_JSON).exists():
+        return results / REFERENCE
+    raise ResultsError(f"there is no run in {results} yet; measure one with: bench run all --quick")
+
+
+def _started(folder: Path) -> tuple[datetime, int, str]:
+    """Return when a run was started, to find the newest, and what decides between runs of one second.
+
+    Of a run.json that does not say so it is when it was written: if that is the newest, opening it tells what
+    is wrong, and no older run passes for the newest in silence.
+    """
+    written_ns = (folder / RUN_JSON).stat().st_mtime_ns
+    try:
+        at = started(read_facts(Folder(folder)))
+    except ResultsError:
+        at = None
+    return at or datetime.fromtimestamp(written_ns / 1e9, UTC), written_ns, folder.name
+
+
+def _cell(value: Any) -> Any:
+    """Return what a cell of the CSV says: empty for nothing, seven digits for a measured number."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.7g}" if isinstance(value, float) else value

@@ -1,0 +1,102 @@
+"""How figures are written for people: numbers, ratios, intervals; and what somebody else wrote."""
+
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bench.transports import TRANSPORTS
+
+if TYPE_CHECKING:
+    from bench.results.statistics import Interval
+
+
+def number(value: float) -> str:
+    """Return a number for people: three significant digits, never in powers of ten; – for none."""
+    if math.isnan(value):
+        return "–"
+    if value == 0 or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.1g}"
+
+
+def times(found: "Interval") -> str:
+    """Write a ratio for people: ``2.19×, 95 % interval 1.71 to 2.75``; no interval where there is none."""
+    return _bounded(found, f"{number(found.estimate)}×, 95 % interval ")
+
+
+def _in_brackets(found: "Interval", words: str = "") -> str:
+    """Write a ratio for people: ``2.19× (1.71 to 2.75)``."""
+    return _bounded(found, f"{number(found.estimate)}× ({words}", ")")
+
+
+def _bounded(found: "Interval", before: str, after: str = "") -> str:
+    if math.isnan(found.low):
+        return f"{number(found.estimate)}×"
+    return f"{before}{number(found.low)} to {number(found.high)}{after}"
+
+
+def tell_ratio(
+    pairs: Mapping[tuple[str, str], "Interval"], same: Sequence[tuple[str, str]], said: str
+) -> str:
+    """Say how two protocols compare: by the same library first, then over all pairs of libraries.
+
+    "With aiohttp for both, WebSocket serves 3× (95 % interval 2.6 to 3.4) as many clients as long polling;
+    over all pairs of libraries it is 1.5× (1.3 to 1.7) to 4.5× (3.9 to 5.2)".
+
+    Args:
+        pairs: The ratios by names of transports.
+        same: Those of the pairs that are written with the same library.
+        said: What is said of one ratio, with ``{}`` in its place.
+    """
+    if not pairs:
+        return ""
+    ends = [choose(pairs.values(), key=lambda found: found.estimate) for choose in (min, max)]
+    if not same:
+        if len(pairs) == 1:
+            (above, below) = (TRANSPORTS[name] for name in next(iter(pairs)))
+            told = said.format(_in_brackets(ends[0], "95 % interval "))
+            return f"With {above.library} and {below.library}, which are not the same library, {told}"
+        between = f"{_in_brackets(ends[0], '95 % interval ')} to {_in_brackets(ends[1])}"
+        return f"By choice of library, {said.format(between)}"
+    told = "; ".join(
+        f"{'W' if not index else 'w'}ith {TRANSPORTS[pair[0]].library} for both, "
+        + said.format(_in_brackets(pairs[pair], "" if index else "95 % interval "))
+        for index, pair in enumerate(same)
+    )
+    if len(pairs) == len(same):
+        return told
+    return f"{told}; over all pairs of libraries it is {_in_brackets(ends[0])} to {_in_brackets(ends[1])}"
+
+
+def tell(found: "Interval", unit: str) -> str:
+    """Write a figure and, where it was repeated, its 95 % interval: ``1.79 ms (1.6 to 2)``."""
+    told = f"{number(found.estimate)} {unit}"
+    if math.isnan(found.low) or number(found.low) == number(found.high):
+        return told
+    return f"{told} ({number(found.low)} to {number(found.high)})"
+
+
+def tell_span(pairs: Mapping[tuple[str, str], float], same: Sequence[tuple[str, str]], unit: str) -> str:
+    """Write figures of pairs of libraries as a span that names the value of the same library."""
+    low, high = (number(end(pairs.values())) for end in (min, max))
+    told = f"{low} {unit}" if low == high else f"{low} to {high} {unit}"
+    if len(pairs) > 1:
+        told += " by choice of library"
+    named = [f"{number(pairs[pair])} {unit} if both are by {TRANSPORTS[pair[0]].library}" for pair in same]
+    return ", ".join([told, *named])
+
+
+def shown(text: str) -> str:
+    r"""Return a text of somebody else, on one line, with what a terminal would obey written out as ``\x1b``.
+
+    That is every control character (C0, C1), every mark that turns the direction of writing, and ends of
+    lines: general categories C, Zl and Zp of Unicode.
+    """
+    return text if text.isprintable() else "".join(map(_sign_shown, text))
+
+
+def _sign_shown(sign: str) -> str:
+    if sign.isprintable() or unicodedata.category(sign) == "Zs":
+        return sign
+    return sign.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,111 @@
+"""What a harness and a swarm process say to each other: one JSON object a line, over stdin and stdout.
+
+Order → Connected → Window → Report; Failed in place of an answer. The raw samples go to files.
+"""
+
+from typing import Any
+
+import msgspec
+
+
+class Order(msgspec.Struct, frozen=True, tag="order", forbid_unknown_fields=True):
+    """Connect so many clients to this server. ``settings`` are the client's own, such as poll_interval_s.
+
+    ``ca`` is the PEM file of the authority that the server's certificate is to be checked by; without it,
+    there is no TLS.
+    """
+
+    client: str
+    host: str
+    port: int
+    path: str
+    clients: int
+    folder: str
+    settings: dict[str, Any] = {}
+    seed: int = 0
+    mss: int | None = None
+    congestion: str | None = None
+    core: int | None = None
+    ca: str | None = None
+    connect_timeout_s: float = 60.0
+
+
+class Connected(msgspec.Struct, frozen=True, tag="connected"):
+    """All clients are connected and answered; how long it took, and what share of a core here.
+
+    ``empty_rss_bytes`` is the memory of the process before it had clients; ``first_answer_wire`` what the
+    wire carried until each client's first answer was whole, as in WireCounts, or None where it is not known.
+    ``conditions`` is what of the process is other than usual (servers/conditions.py).
+    """
+
+    connect_s: float
+    connect_cpu_ratio: float
+    empty_rss_bytes: int
+    first_answer_wire: list[int] | None = None
+    conditions: list[str] = []
+
+
+class Window(msgspec.Struct, frozen=True, tag="window"):
+    """What to watch: read the counters at two instants, and go on until every client has ``last_seq``.
+
+    All instants are on the bench clock, in ns. ``until_ns`` bounds the drain; nothing ends before ``end_ns``.
+    The readings are as long apart as the window is long, so that they hold as many ticks and polls.
+    """
+
+    counters_at_ns: int
+    counters_again_at_ns: int
+    last_seq: int
+    end_ns: int
+    until_ns: int
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """All counters at one instant: sums over all clients since the start. ``wire`` as in WireCounts."""
+
+    at_ns: int
+    cpu_ns: int
+    rss_bytes: int
+    bytes_up: int
+    bytes_down: int
+    delivered: int
+    connections: int
+    requests: int
+    empty_responses: int
+    polls_skipped: int
+    user_stamped_reads: int
+    wire: list[int] | None
+
+
+class Report(msgspec.Struct, frozen=True, tag="report"):
+    """The end: the counters of the two readings, and whether every client got the last tick.
+
+    The files ``deliveries.int64``, ``request_lags.int64`` and ``connects.int64`` in the ordered folder hold
+    the raw samples: see the attributes of :class:`clients.load.generator.LoadGenerator` of the same names.
+    """
+
+    before: Reading
+    after: Reading
+    drained: bool
+    clock_shift_ns: int
+    clock_bracket_ns: int
+    errors: dict[str, int]
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """It could not be done; ``reason`` is a sentence."""
+
+    reason: str
+
+
+Message = Order | Connected | Window | Report | Failed
+encode = msgspec.json.encode
+
+
+def decode(line: bytes) -> Message:
+    """Read one line.
+
+    Raises:
+        msgspec.MsgspecError: If it is no message.
+    """
+    message: Message = msgspec.json.decode(line, type=Message)
+    return message

@@ -1,0 +1,392 @@
+"""The swarm: any number of sans-I/O clients on one loop.
+
+One loop on ``epoll`` reads whatever socket has something, gives the bytes to its client, and writes down when
+the kernel received them. A client costs its state machine and a socket, no task and no timer of its own.
+"""
+
+import heapq
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from clients.base import ServerError, TickClient, Ticks
+from clients.load.generator import LoadGenerator, pack_delivery, pack_lag
+from clients.sockets.limits import raise_descriptor_limit, source_address
+from clients.sockets.poller import READABLE, WRITABLE, Poller, new_poller
+from clients.sockets.stamped_socket import SocketFactory, StampedSocket, WireCounts
+from servers.wire import now_ns
+
+CONNECTING_AT_ONCE = 256
+"""Connections opened but not yet answered: far below any server's accept queue, so that none overflows."""
+FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.05, 2.0
+
+
+class _Seat:
+    """One client's place in the swarm: its number, its socket, and what the poller watches it for."""
+
+    __slots__ = (
+        "backoff_s",
+        "been_ready",
+        "client",
+        "connecting_since_ns",
+        "established",
+        "number",
+        "queued",
+        "scheduled_ns",
+        "sock",
+        "unsent",
+        "usable",
+    )
+
+    def __init__(self, number: int, client: TickClient) -> None:
+        self.number = number
+        self.client = client
+        self.sock: StampedSocket | None = None
+        self.established = False  # TCP's connection stands
+        self.usable = False  # and what is upon it (TLS) does
+        self.unsent = b""
+        self.queued = True  # for a connection
+        self.connecting_since_ns = 0  # 0 when the connection has proved itself
+        self.been_ready = False
+        self.backoff_s = 0.0
+        self.scheduled_ns: int | None = None
+
+
+class Swarm(LoadGenerator):
+    """Drives clients over sockets.
+
+    Args:
+        clients: The clients, all for one server.
+        host, port: The server.
+        offset_ns: Bench clock − CLOCK_REALTIME.
+        poller: An epoll object or its like; by default a new one of the system.
+        make_socket: Makes the sockets: StampedSocket, or TlsSocket with its context.
+        clock: The bench clock, in ns.
+        connecting_at_once: How many connections may be under way at once.
+    """
+
+    clients: Sequence[TickClient]
+
+    def __init__(
+        self,
+        clients: Sequence[TickClient],
+        host: str,
+        port: int,
+        *,
+        offset_ns: int,
+        poller: Poller | None = None,
+        make_socket: SocketFactory = StampedSocket,
+        clock: Callable[[], int] = now_ns,
+        mss: int | None = None,
+        congestion: str | None = None,
+        connecting_at_once: int = CONNECTING_AT_ONCE,
+    ) -> None:
+        super().__init__(clients, offset_ns=offset_ns, clock=clock)
+        self.first_answer_counts = WireCounts()
+        self._seats = [_Seat(number, client) for number, client in enumerate(clients)]
+        self._by_fd: dict[int, _Seat] = {}
+        self._finishing: dict[int, StampedSocket] = {}  # closed here; the server's end is still to come
+        self._host, self._port = host, port
+        self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._poller: Poller = poller or new_poller()
+        self._make_socket = make_socket
+        self._mss, self._congestion = mss, congestion
+        self._connecting = 0
+        self._connecting_at_once = connecting_at_once
+        self._to_connect: deque[_Seat] = deque(self._seats)
+        self._timers: list[tuple[int, int]] = []  # (deadline_ns, seat number)
+        self._retries: list[tuple[int, int]] = []  # (connect again at, seat number)
+        self._closed_counts = WireCounts()
+        self._wire_known = True
+        raise_descriptor_limit(len(clients))
+
+    # Driving
+
+    def next_deadline(self) -> int | None:
+        """Return when ``step`` has something to do even if no socket has, on the bench clock."""
+        if self._to_connect and self._connecting < self._connecting_at_once:
+            return 0
+        if not self._retries:
+            return self._timers[0][0] if self._timers else None
+        if not self._timers:
+            return self._retries[0][0]
+        return min(self._timers[0][0], self._retries[0][0])
+
+    def step(self, max_events: int = 256, wait_until_ns: int | None = None) -> int:
+        """Do what is due, then wait for sockets and serve up to ``max_events``; return how many there were.
+
+        Args:
+            max_events: Sockets served before timers are looked at again.
+            wait_until_ns: Wait for sockets until then at most; None is until the next deadline. An instant
+                in the past does not wait at all.
+        """
+        now = self._clock()
+        timers = self._timers
+        for _ in range(max_events):  # no more: a swarm that cannot keep up must still read its sockets
+            if not timers or timers[0][0] > now:
+                break
+            self._fire(heapq.heappop(timers))
+            now = self._clock()
+        while self._retries and self._retries[0][0] <= now:
+            self._to_connect.append(self._seats[heapq.heappop(self._retries)[1]])
+        if self._to_connect:
+            self._open_connections(now)
+        until_ns = self.next_deadline()
+        if wait_until_ns is not None and (until_ns is None or wait_until_ns < until_ns):
+            until_ns = wait_until_ns
+        timeout_s = None if until_ns is None else (until_ns - now) / 1e9 if until_ns > now else 0
+        events = self._poller.poll(timeout_s, max_events)
+        by_fd = self._by_fd
+        for fd, mask in events:
+            seat = by_fd.get(fd)
+            if seat is None:
+                self._hear_the_end(fd)
+                continue
+            if mask & WRITABLE and not self._writable(seat):
+                continue
+            if mask != WRITABLE:
+                self._readable(seat)
+        return len(events)
+
+    def close(self) -> None:
+        """Close every connection and the poller."""
+        for seat in self._seats:
+            if seat.sock is not None:
+                self._release(seat)
+        for sock in list(self._finishing.values()):
+            self._retire(sock)
+        self._poller.close()
+
+    # What the kernel counted
+
+    def wire_counts(self) -> WireCounts | None:
+        """Return the sums over all connections so far, or None where the system does not count."""
+        total = self._closed_counts
+        in_use = [seat.sock for seat in self._seats if seat.sock is not None and seat.established]
+        for sock in (*in_use, *self._finishing.values()):
+            counts = sock.wire_counts()
+            if counts is None:
+                return None
+            total = total.plus(counts)
+        return total if self._wire_known else None
+
+    # One socket
+
+    def _readable(self, seat: _Seat) -> None:
+        client, sock = seat.client, seat.sock
+        assert sock is not None
+        if not seat.usable:
+            self._secure(seat)
+            return
+        try:
+            data, arrived_ns = sock.receive()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lose(seat, error.strerror or str(error))
+            return
+        if not data:
+            self._lose(seat, "the server ended the connection")
+            return
+        self.bytes_down += len(data)
+        if not sock.kernel_stamped:
+            self.user_stamped_reads += 1
+        try:
+            ticks = client.receive_data(data, arrived_ns)
+        except ServerError as error:
+            self._log(seat.number, error.ticks, arrived_ns, True)
+            if client.outbox:
+                self._flush(seat)
+            self._lose(seat, str(error))
+            return
+        if ticks:
+            self._log(seat.number, ticks, arrived_ns, client.stamp_shared or sock.ends_within)
+            if seat.backoff_s:
+                seat.backoff_s = 0.0
+        if seat.connecting_since_ns:
+            self._admit(seat)
+        if client.done_with_connection or client.deadline_ns != seat.scheduled_ns:
+            self._follow(seat)
+        elif client.outbox:
+            self._flush(seat)
+
+    def _log(self, number: int, ticks: Ticks, arrived_ns: int, shared: bool) -> None:
+        """Write down that a client has got ticks; packing costs half of what array.extend does."""
+        handled_ns = self._clock()
+        write = self.deliveries.frombytes
+        for tick in ticks:
+            write(pack_delivery(number, tick.seq, tick.due_ns, arrived_ns, handled_ns, shared))
+
+    def _follow(self, seat: _Seat) -> None:
+        """Do what the client wants after an event: close, connect, send, be called at an instant."""
+        client = seat.client
+        if client.done_with_connection and seat.sock is not None:
+            self._disconnect(seat)
+        if seat.sock is None:
+            if client.wants_connection and not seat.queued:
+                seat.queued = True
+                self._to_connect.append(seat)
+        elif seat.usable and client.outbox:
+            self._flush(seat)
+        if client.deadline_ns != seat.scheduled_ns:
+            seat.scheduled_ns = client.deadline_ns
+            if client.deadline_ns is not None:
+                heapq.heappush(self._timers, (client.deadline_ns, seat.number))
+
+    def _fire(self, timer: tuple[int, int]) -> None:
+        deadline_ns, number = timer
+        seat = self._seats[number]
+        if seat.scheduled_ns != deadline_ns:
+            return  # the client has changed its mind
+        seat.scheduled_ns = None
+        seat.client.on_deadline(self._clock())
+        self._follow(seat)
+
+    def _flush(self, seat: _Seat) -> None:
+        client, sock = seat.client, seat.sock
+        assert sock is not None
+        if client.pulls:
+            now = self._clock()
+            self.request_lags_ns.frombytes(pack_lag(now, now - client.request_due_ns))
+        data = client.data_to_send()
+        self.bytes_up += len(data)
+        if seat.unsent:
+            seat.unsent += data
+            return
+        try:
+            sent = sock.send(data)
+        except OSError:
+            return  # the read that follows tells why
+        if sent < len(data):
+            seat.unsent = data[sent:]
+            self._poller.modify(sock.fileno(), READABLE | WRITABLE)
+
+    # Connections
+
+    def _open_connections(self, now: int) -> None:
+        while self._to_connect and self._connecting < self._connecting_at_once:
+            seat = self._to_connect.popleft()
+            seat.queued = False
+            self._connecting += 1
+            seat.connecting_since_ns = now
+            seat.sock = sock = self._make_socket(
+                self._family, offset_ns=self.offset_ns, mss=self._mss, congestion=self._congestion
+            )
+            self._by_fd[sock.fileno()] = seat
+            self._poller.register(sock.fileno(), READABLE | WRITABLE)
+            try:
+                sock.connect(
+                    self._host, self._port, source_address(seat.number, len(self._seats), self._host)
+                )
+            except OSError as error:
+                self._lose(seat, error.strerror or str(error))
+            now = self._clock()
+
+    def _writable(self, seat: _Seat) -> bool:
+        """Go on with a connection that stands, or with bytes that did not fit; False if it is lost."""
+        sock = seat.sock
+        assert sock is not None
+        if not seat.established:
+            if error := sock.connect_error():
+                self._lose(seat, f"no connection: {os.strerror(error)}")
+                return False
+            seat.established = True
+            self._poller.modify(sock.fileno(), READABLE)
+            self._secure(seat)
+        elif seat.unsent:
+            try:
+                seat.unsent = seat.unsent[sock.send(seat.unsent) :]
+            except OSError as error:
+                self._lose(seat, error.strerror or str(error))
+                return False
+            if not seat.unsent:
+                self._poller.modify(sock.fileno(), READABLE)
+        return seat.sock is not None
+
+    def _secure(self, seat: _Seat) -> None:
+        """Go on with a connection that stands, and tell the client when it can be used."""
+        assert seat.sock is not None
+        try:
+            if not seat.sock.secure():
+                return
+        except OSError as error:
+            self._lose(seat, error.strerror or str(error))
+            return
+        seat.usable = True
+        seat.client.connected(self._clock())
+        self._admit(seat)
+        self._follow(seat)
+
+    def _admit(self, seat: _Seat) -> None:
+        """Let the next one connect, if this connection has proved that the server has accepted it.
+
+        The first message proves it: the kernel alone lets connections stand that the server has not yet seen
+        (its accept queue), and a queue that is full drops them. A client that comes back may have nothing to
+        be told yet; it is let in when its connection can be used.
+        """
+        client = seat.client
+        if not client.ready or not (client.messages or seat.been_ready):
+            return
+        self.connect_ns.append(client.ready_ns - seat.connecting_since_ns)
+        seat.connecting_since_ns = 0
+        self._connecting -= 1
+        if not seat.been_ready:
+            seat.been_ready = True
+            self.count_ready()
+            self._count_first_answer(seat)
+
+    def _count_first_answer(self, seat: _Seat) -> None:
+        assert seat.sock is not None
+        counts = seat.sock.wire_counts()
+        if counts is None or self.first_answer_counts is None:
+            self.first_answer_counts = None
+        else:
+            self.first_answer_counts = self.first_answer_counts.plus(counts)
+
+    def _lose(self, seat: _Seat, reason: str) -> None:
+        """A connection has ended: note why, and connect again after a pause if the client wants to."""
+        self.errors[reason] += 1
+        self._disconnect(seat)
+        if seat.client.wants_connection:
+            seat.backoff_s = min(max(2 * seat.backoff_s, FIRST_BACKOFF_S), LONGEST_BACKOFF_S)
+            seat.queued = True
+            heapq.heappush(self._retries, (self._clock() + round(seat.backoff_s * 1e9), seat.number))
+
+    def _disconnect(self, seat: _Seat) -> None:
+        if seat.connecting_since_ns:
+            self._connecting -= 1
+            seat.connecting_since_ns = 0
+        self._release(seat)
+        seat.client.disconnected()
+
+    def _release(self, seat: _Seat) -> None:
+        sock = seat.sock
+        assert sock is not None
+        del self._by_fd[sock.fileno()]
+        if seat.established and sock.finish():
+            self._finishing[sock.fileno()] = sock
+            self._poller.modify(sock.fileno(), READABLE)
+        else:
+            self._retire(sock, counted=seat.established)
+        seat.sock, seat.established, seat.usable, seat.unsent = None, False, False, b""
+
+    def _hear_the_end(self, fd: int) -> None:
+        """Retire a connection closed here when the server has closed it too: its last packets count."""
+        if (sock := self._finishing.get(fd)) is not None:
+            try:
+                ended = not sock.receive()[0]
+            except OSError as error:
+                ended = not isinstance(error, BlockingIOError)
+            if ended:
+                self._retire(sock)
+
+    def _retire(self, sock: StampedSocket, *, counted: bool = True) -> None:
+        """Add up what a connection has cost, and close it."""
+        self._finishing.pop(sock.fileno(), None)
+        if counted and (counts := sock.wire_counts()) is not None:
+            self._closed_counts = self._closed_counts.plus(counts)
+        elif counted:
+            self._wire_known = False
+        self._poller.unregister(sock.fileno())
+        sock.close()

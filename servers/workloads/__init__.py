@@ -1,0 +1,1 @@
+"""What is published, and when: plans, a random market, and recordings of real ones."""

@@ -1,0 +1,242 @@
+"""The command line as its users meet it: right words, wrong words, Ctrl-C, and kill -9."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.results.run import Run
+from tests import ROOT
+from tests.waiting import LIMIT_S, interruptible, wait_until
+
+SERVE = [sys.executable, "-m", "bench", "serve", "short_polling"]
+FAST = ["--quick", "--set", "window_s=0.4", "--set", "clients=3", "--set", "warmup_s=0"]
+
+
+def bench(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=100,
+        cwd=cwd,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "frshness"], "did you mean freshness?"),
+        (["run", "all", "websockets"], "did you mean websocket?"),
+        (["run", "all", "--set", "client=3"], "did you mean clients?"),
+        (["run", "all", "--set", "clients=many"], "clients is a whole number, not 'many'"),
+        (["run", "all", "--set", "clients"], "--set takes field=value"),
+        (["run", "all", "--set", "payload_bytes=10"], "payload_bytes is 10"),
+        (["run", "all", "--set", "plan=replay", "--set", "recording=none.csv"], "none.csv"),
+        (["run", "all", "--quick", "--full"], "choose one"),
+        (["run"], "bench run all"),
+        (["watch", "websockt"], "did you mean websocket?"),
+        (["watch", "websocket", "--url", "http://127.0.0.1:abc"], "no address of a server"),
+        (["run", "instrument", "short_polling", "--quick"], "nothing to measure"),
+        (["run", "all", "--set", "poll_interval_s=0"], "poll_interval_s is 0"),
+        (["serve", "websocket", "--rate-hz=-1"], "rate_hz is -1"),
+        (
+            ["serve", "websocket", "--plan=replay", "--recording=/dev/zero"],
+            "there is no such file",
+        ),
+        (["watch", "websocket", "--set", "plan=replay", "--set", "recording=/dev/zero"], "no such file"),
+        (["run", "all", "--set", "time_unit=ms"], "add plan=replay"),
+        (["run", "all", "--set", "clients=3", "--set", "clients=4"], "clients is given twice"),
+        (["run", "all", "--set", "recording=a.csv", "--set", "rate_hz=5"], "set speed in place of rate_hz"),
+        (["run", "all", "--set", "rate_hz=0.001"], "ask for window_s=1000"),
+    ],
+)
+def test_wrong_words_get_one_sentence_and_exit_code_2(
+    arguments: list[str], said: str, tmp_path: Path
+) -> None:
+    done = bench(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 3
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [["show"], ["show", "nothing"], ["run", "--resume", "nothing"]])
+def test_a_run_that_is_not_there_is_exit_code_1(arguments: list[str], tmp_path: Path) -> None:
+    done = bench(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "there is no run" in done.stderr
+
+
+def test_list_names_everything_that_run_takes() -> None:
+    done = bench("list")
+    assert done.returncode == 0
+    for word in ("freshness", "interval", "clients", "short_polling", "long_polling", "websocket", "rate_hz"):
+        assert word in done.stdout
+
+
+def test_a_run_measures_writes_and_tells(tmp_path: Path) -> None:
+    done = bench("run", "freshness", "interval", "overhead", *FAST, "--seed", "5", cwd=tmp_path)
+    assert done.returncode in (0, 3), done.stderr
+    for word in ("freshness", "interval", "overhead", "→", "WebSocket"):
+        assert word in done.stdout
+    (folder,) = (tmp_path / "results").iterdir()
+    run = Run.open(folder)
+    assert run.facts["seed"] == 5
+    assert run.facts["environment"]["libraries"]["websockets"]
+    trials = run.trials
+    assert (trials["delivered"] == trials["expected"]).all()
+    assert (trials[["missed", "duplicated", "out_of_order"]] == 0).all(axis=None)
+    assert (trials["verdict"] != "invalid").all()
+    assert all(run.deliveries(row) is not None for row in run.rows)
+    shown = bench("show", cwd=tmp_path)
+    assert shown.returncode == 0
+    assert "freshness" in shown.stdout
+    assert len(json.loads(bench("show", "--json", cwd=tmp_path).stdout)) == len(trials)
+
+
+def test_polling_waits_half_an_interval_longer_than_push(tmp_path: Path) -> None:
+    done = bench(
+        "run", "freshness", "short_polling", "websocket", "--quick",
+        "--set", "rate_hz=50", "--set", "window_s=2", "--set", "poll_interval_s=0.4", "--json", cwd=tmp_path,
+    )  # fmt: skip
+    trials = {trial["transport"]: trial for trial in json.loads(done.stdout)}
+    push_ms = trials["websocket"]["latency_p50_ms"]
+    assert trials["short_polling"]["latency_p50_ms"] == pytest.approx(200 + push_ms, rel=0.05)
+    frame_bytes = 128 + 2 + 4  # the tick, brackets, a header of 4 B above 125 B (RFC 6455, 5.2)
+    assert trials["websocket"]["app_bytes_per_tick_down"] == pytest.approx(frame_bytes, rel=0.01)
+
+
+def test_compare_tells_what_two_runs_have_in_common(tmp_path: Path) -> None:
+    same = ["run", "freshness", "websocket", *FAST, "--seed", "1"]
+    for _ in range(2):
+        assert bench(*same, cwd=tmp_path).returncode in (0, 3)
+    first, second = sorted(path.name for path in (tmp_path / "results").iterdir())
+    compared = bench("compare", first, second, cwd=tmp_path)
+    assert compared.returncode == 0, compared.stderr
+    assert "latency" in compared.stdout
+    missing = bench("compare", first, "other", cwd=tmp_path)
+    assert missing.returncode == 1
+    assert "there is no run 'other'" in missing.stderr
+
+
+def test_show_can_be_limited_to_an_experiment() -> None:
+    shown = bench("show", "reference", "--only", "interval", cwd=ROOT)
+    assert "interval:" in shown.stdout
+    assert "freshness:" not in shown.stdout
+    assert "did you mean interval?" in bench("show", "reference", "--only", "intervall", cwd=ROOT).stderr
+
+
+def test_doctor_examines_this_machine() -> None:
+    done = bench("doctor", "--no-noise")
+    assert done.returncode in (0, 3)
+    assert "kernel arrival times" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_keeps_what_is_measured_and_resume_goes_on(tmp_path: Path) -> None:
+    with interruptible():
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bench", "run", "freshness", "interval", *FAST],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", cwd=tmp_path,
+        )  # fmt: skip
+    wait_for_trials(tmp_path, 2)
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 130
+    assert "bench run --resume" in complaint
+    assert "Traceback" not in complaint
+    (folder,) = (tmp_path / "results").iterdir()
+    kept = len(Run.open(folder).rows)
+    assert kept >= 2
+    resumed = bench("run", "--resume", folder.name, cwd=tmp_path)
+    assert resumed.returncode in (0, 3)
+    measured = Run.open(folder).rows
+    orders = {row["order"] for row in measured}  # a trial that was disturbed is there twice
+    assert orders == set(range(1, len(orders) + 1))
+    assert len(measured) > kept
+
+
+def test_kill_9_leaves_readable_trials_and_no_process(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", "freshness", "interval", *FAST],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path,
+    )  # fmt: skip
+    wait_for_trials(tmp_path, 1)
+    running = psutil.Process(process.pid)
+    children: list[psutil.Process] = []
+    wait_until(lambda: children.extend(running.children(recursive=True)) or children, "it has children")
+    process.kill()
+    process.wait(LIMIT_S)
+    _, alive = psutil.wait_procs(children, timeout=LIMIT_S)
+    assert not alive
+    (folder,) = (tmp_path / "results").iterdir()
+    assert Run.open(folder).rows
+
+
+def wait_for_trials(folder: Path, count: int) -> None:
+    def written() -> bool:
+        tables = list(folder.glob("results/*/trials.csv"))
+        return bool(tables) and len(tables[0].read_text(encoding="utf-8").splitlines()) > count
+
+    wait_until(written, f"{count} trials")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX systems")
+def test_serve_stops_at_ctrl_c_with_code_0() -> None:
+    with interruptible():
+        process = subprocess.Popen(SERVE, stdout=subprocess.PIPE, encoding="utf-8")
+    assert process.stdout is not None
+    with process, process.stdout:
+        assert json.loads(first_line(process))["url"].startswith("http://127.0.0.1:")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(LIMIT_S) == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX systems")
+def test_serve_in_the_background_is_left_alone_by_ctrl_c_and_stopped_by_sigterm() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for `bench serve … &` in a script
+    try:
+        process = subprocess.Popen(SERVE, stdout=subprocess.PIPE, encoding="utf-8")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        assert first_line(process)
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(LIMIT_S) == 0
+
+
+def first_line(process: "subprocess.Popen[str]") -> str:
+    """Return the first line that a process prints; kill it, and fail, if it prints none in time."""
+    assert process.stdout is not None
+    if not select.select([process.stdout], [], [], LIMIT_S)[0]:
+        process.kill()
+        raise AssertionError("it prints nothing in time")
+    return process.stdout.readline()
+
+
+def test_watch_shows_ticks_with_age_bytes_and_carrier() -> None:
+    done = bench("watch", "short_polling", "--ticks", "3", "--set", "rate_hz=20")
+    assert done.returncode == 0
+    assert "answer 1" in done.stdout
+    assert " ms " in done.stdout
+    done = bench("watch", "websocket", "--ticks", "3", "--set", "rate_hz=20")
+    assert "frame 3" in done.stdout
+
+
+def test_watch_of_nothing_says_so() -> None:
+    done = bench("watch", "websocket", "--url", "http://127.0.0.1:9/ticks")
+    assert done.returncode == 1
+    assert "Connection refused" in done.stderr
+    assert "Traceback" not in done.stderr

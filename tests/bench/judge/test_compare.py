@@ -1,0 +1,397 @@
+"""Two runs side by side: equal runs seldom differ, real differences are found, bad input gets a sentence."""
+
+import io
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from bench.columns import COLUMNS
+from bench.experiments.catalogue import EXPERIMENTS
+from bench.judge import compare as comparing
+from bench.judge.compare import SMALLEST_RELEVANT, Chance, Comparison
+from bench.measure.schedule import plan_run
+from bench.report.comparison import as_records, lead, notes, print_comparison, summary
+from bench.results.files import ResultsError
+from bench.results.run import Run
+from bench.results.statistics import interval
+from bench.scenario import PROFILES, Scenario
+from bench.transports import MAIN, TRANSPORTS
+from tests import ROOT
+
+NAMES = ["freshness", "interval", "library", "instrument"]
+PLANNED = [each for each in plan_run(NAMES, MAIN, "standard", 1, {}) if each.search is None]
+FIGURES = sorted({column for name in NAMES for column in EXPERIMENTS[name].columns})
+
+
+def compare(a: Run, b: Run) -> list[Comparison]:
+    return comparing.compare(a, b)[0]
+
+
+def level(scenario: Scenario, figure: str) -> float:
+    """The true figure of a scenario, the same in all runs unless a test changes it."""
+    if figure == "requests_per_tick":
+        return 0.0 if scenario.transport == "websocket" else 1.0
+    return 1.0 + list(TRANSPORTS).index(scenario.transport)
+
+
+def fake_run(
+    seed: int,
+    change: Callable[[Scenario, str], float] = lambda scenario, figure: 1.0,
+    *,
+    noise: float = 0.08,
+    speed: float = 1.0,
+    repeats: int = 5,
+    name: str = "run",
+) -> Run:
+    """Make a run whose blocks drift by ± 10 %, with ± 8 % of noise per trial; counts are exact."""
+    rng = np.random.default_rng(seed)
+    drift = np.exp(0.1 * rng.standard_normal(PROFILES["full"].repeats))
+    rows: list[dict[str, Any]] = []
+    for each in PLANNED:
+        if each.repeat > repeats:
+            continue
+        exact = "requests_per_tick"
+        figures = {
+            figure: level(each.scenario, figure)
+            * change(each.scenario, figure)
+            * (1.0 if figure == exact else speed * drift[each.repeat - 1] * math.exp(noise * rng.normal()))
+            for figure in FIGURES
+        }
+        head = {"experiment": " ".join(each.experiments), "repeat": each.repeat, "order": each.order}
+        verdict = {"verdict": "ok", "replaced": False, "step": 0, "attempt": 1}
+        rows.append({**vars(each.scenario), **figures, **head, **verdict})
+    facts = {
+        "environment": {"cpu": "one", "cores": 2},
+        "process_environment": {"PATH": "/bin"},
+        "profile": "standard",
+        "experiments": NAMES,
+    }
+    return Run(Path(name), facts, rows)
+
+
+def found(comparisons: list[Comparison], verdict: str) -> set[tuple[str, int, str, str | None]]:
+    return {
+        (each.scenario["transport"], each.scenario["clients"], each.figure, each.against)
+        for each in comparisons
+        if each.verdict == verdict
+    }
+
+
+def test_equal_runs_seldom_differ() -> None:
+    """Of all figures of two equal runs together, hardly ever one differs.
+
+    More worlds, and more of each: tests/bench/judge/test_significance.py.
+    """
+    clean, perhaps, tested = 0, 0, 0
+    for seed in range(25):
+        comparisons = compare(fake_run(2 * seed), fake_run(2 * seed + 1))
+        clean += not found(comparisons, "differs")
+        perhaps += sum(each.p < 0.05 for each in comparisons)
+        tested += sum(not math.isnan(each.p) for each in comparisons)
+    assert clean >= 22
+    assert 0.02 <= perhaps / tested <= 0.07
+
+
+def slower_by(factor: float) -> Callable[[Scenario, str], float]:
+    """Make one server slower: its CPU time by a factor."""
+
+    def slower(scenario: Scenario, figure: str) -> float:
+        slow = scenario.transport == "long_polling" and scenario.clients == 1000
+        return factor if slow and figure == "server_cpu_us_per_tick" else 1.0
+
+    return slower
+
+
+def of_the_slower(comparisons: list[Comparison]) -> Comparison:
+    (this,) = (
+        each for each in comparisons
+        if each.figure == "server_cpu_us_per_tick" and each.against is None
+        and each.scenario["transport"] == "long_polling" and each.scenario["generator"] == "swarm"
+    )  # fmt: skip
+    return this
+
+
+def test_cpu_times_one_and_a_half_is_found_and_nothing_else() -> None:
+    """With a noise of 13 % and five repeats: in 80 % of runs; before spreads were borrowed, in 30 %."""
+    hits, others = 0, 0
+    for seed in range(15):
+        comparisons = compare(fake_run(2 * seed), fake_run(2 * seed + 1, slower_by(1.5)))
+        this = of_the_slower(comparisons)
+        hits += this.verdict == "differs"
+        others += any(transport != "long_polling" for transport, *_ in found(comparisons, "differs"))
+        assert this.ratio.low < this.ratio.estimate < this.ratio.high
+    assert hits >= 0.6 * 15
+    assert others <= 2
+
+
+def test_a_change_too_small_to_matter_is_slight_however_sure() -> None:
+    """Memory × 1.004 with a noise of 0.1 % is sure, and nothing."""
+    a, b = fake_run(1), fake_run(2)
+    rng = np.random.default_rng(3)
+    for run, factor in ((a, 1.0), (b, 1.004)):
+        for row in run.rows:
+            row["server_rss_kb_per_client"] = 12.0 * factor * math.exp(0.001 * rng.normal())
+    memory = [each for each in compare(a, b) if each.figure == "server_rss_kb_per_client"]
+    assert min(each.p for each in memory) < 0.001
+    assert {each.verdict for each in memory} <= {"slight", "alike"}
+    assert all(1 < each.ratio.estimate < SMALLEST_RELEVANT for each in memory)
+
+
+def test_one_part_in_a_million_is_no_difference() -> None:
+    a, b = fake_run(1), fake_run(1)
+    for row in b.rows:
+        if row["requests_per_tick"]:
+            row["requests_per_tick"] *= 1 + 2e-6
+    polls = [each for each in compare(a, b) if each.figure == "requests_per_tick" and each.a.estimate > 0]
+    tested = [each for each in polls if not math.isnan(each.p)]
+    assert tested
+    assert {each.verdict for each in tested} == {"alike"}
+
+
+def test_a_faster_machine_cancels_within_runs_and_only_there() -> None:
+    comparisons = compare(fake_run(1), fake_run(2, speed=0.4))
+    assert {against for *_, against in found(comparisons, "differs")} == {None}
+    within = [each.ratio for each in comparisons if each.against]
+    assert within
+    assert np.mean([ratio.low <= 1 <= ratio.high for ratio in within]) > 0.8
+    assert np.median([ratio.estimate for ratio in within]) == pytest.approx(1, abs=0.1)
+
+
+def test_what_a_poll_waits_for_is_never_divided_by_what_a_machine_takes() -> None:
+    comparisons = compare(fake_run(1), fake_run(2))
+    divided = {(each.scenario["transport"], each.figure) for each in comparisons if each.against}
+    assert ("long_polling", "latency_p50_ms") in divided
+    assert ("short_polling", "server_cpu_us_per_tick") in divided
+    assert not {pair for pair in divided if pair[0] == "websocket"}
+    assert ("short_polling", "latency_p50_ms") not in divided
+
+
+def test_identical_counts_are_equal_and_other_counts_differ() -> None:
+    same = compare(fake_run(1), fake_run(2))
+    assert {verdict.verdict for verdict in same if verdict.figure == "requests_per_tick"} == {"equal"}
+    more = compare(fake_run(1), fake_run(2, lambda _, figure: 1.25 if figure == "requests_per_tick" else 1.0))
+    polls = [each for each in more if each.figure == "requests_per_tick" and each.a.estimate > 0]
+    polls = [each for each in polls if not math.isnan(each.ratio.low)]  # measured more than once
+    assert {each.verdict for each in polls} == {"differs"}
+    assert polls[0].ratio == pytest.approx((1.25, 1.25, 1.25), rel=1e-5)
+
+
+def test_invalid_trials_are_never_used_and_suspect_ones_marked() -> None:
+    clean, spoilt = fake_run(1), fake_run(1)
+    for row in spoilt.rows:
+        if row["repeat"] == 1:
+            row.update(verdict="invalid", latency_p50_ms=1e9)
+        if row["repeat"] == 2 and row["transport"] == "websocket" and row["rate_hz"] == 50:
+            row["verdict"] = "suspect"
+    comparisons = compare(clean, spoilt)
+    assert max(each.b.estimate for each in comparisons) < 100
+    assert not found(comparisons, "differs")
+    suspect = {(c.scenario["transport"], c.scenario["rate_hz"], c.against) for c in comparisons if c.suspect}
+    assert suspect == {("websocket", 50.0, None), ("long_polling", 50.0, "websocket")}
+
+
+def test_of_a_trial_that_was_measured_again_only_the_last_attempt_counts() -> None:
+    again = fake_run(1)
+    spoilt = [
+        {**row, "replaced": True, "verdict": "suspect", "latency_p50_ms": 1e9} for row in again.rows[:5]
+    ]
+    again.rows = [*spoilt, *({**row, "replaced": False} for row in again.rows)]
+    assert {each.verdict for each in compare(fake_run(1), again)} <= {"alike", "equal"}
+    assert not any(each.suspect for each in compare(fake_run(1), again))
+
+
+def test_single_trials_cannot_be_judged_unless_they_are_equal() -> None:
+    comparisons = compare(fake_run(1, repeats=1), fake_run(2, repeats=1))
+    assert {each.verdict for each in comparisons} == {"unknown", "equal"}
+    assert "cannot be judged" in summary(comparisons)
+
+
+def test_nothing_in_common_is_one_sentence_that_says_what_differs() -> None:
+    other = fake_run(2, name="other")
+    for row in other.rows:
+        row["rate_hz"] = 7.0
+    with pytest.raises(ResultsError, match=r"run and other have no valid scenario in common.* rate_hz"):
+        compare(fake_run(1), other)
+    for row in other.rows:
+        row["verdict"] = "invalid"
+    with pytest.raises(ResultsError, match="no valid trial"):
+        compare(fake_run(1), other)
+
+
+def test_the_reference_run_equals_itself(reference: Run) -> None:
+    """What is divided by a transport that was measured once has no interval, and cannot be judged."""
+    comparisons = compare(reference, reference)
+    judged = [each for each in comparisons if each.verdict != "unknown"]
+    assert {each.verdict for each in judged} <= {"equal", "alike"}
+    assert len(judged) > 0.95 * len(comparisons)
+    assert all(math.isnan(each.ratio.low) for each in comparisons if each.verdict == "unknown")
+    assert all(each.ratio.estimate == pytest.approx(1) for each in comparisons)
+
+
+@pytest.fixture
+def reference() -> Run:
+    return Run.open(ROOT / "results" / "reference")
+
+
+def test_what_chance_gives_leads_and_has_its_spread() -> None:
+    """By chance one interval in twenty excludes 1; figures of a trial hang together, so many do or none."""
+    runs = [comparing.compare(fake_run(2 * seed), fake_run(2 * seed + 1))[1] for seed in range(12)]
+    assert all(runs)
+    chances = [each for each in runs if each is not None]
+    assert np.mean([each.excluding for each in chances]) == pytest.approx(
+        np.mean([each.mean for each in chances]), abs=3
+    )
+    independent = math.sqrt(chances[0].tested * 0.05 * 0.95)
+    assert np.median([each.sd for each in chances]) > 1.5 * independent
+    assert np.mean([each.as_many <= 0.05 for each in chances]) <= 0.25
+    text = lead(Chance(87, 31, 3.8, 3.4, 0.0079))
+    assert text.startswith("Of 87 figures that vary from trial to trial, 31 have a 95 % interval without 1")
+    assert "3.8 ± 3.4 (as many in 0.8 % of" in text
+    real = comparing.compare(fake_run(1), fake_run(2, speed=2.0))[1]
+    assert real is not None
+    assert real.as_many < 0.02
+
+
+def only(run: Run, *transports: str) -> Run:
+    return Run(run.folder, run.facts, [row for row in run.rows if row["transport"] in transports])
+
+
+def test_the_reference_is_a_push_transport_that_both_runs_have_of_the_same_library_if_there_is_one() -> None:
+    def references(*transports: str) -> dict[str, set[str | None]]:
+        every = compare(only(fake_run(1), *transports), only(fake_run(2), *transports))
+        every = [
+            each
+            for each in every
+            if each.scenario["clients"] == 1000 and each.scenario["generator"] == "swarm"
+        ]
+        return {
+            name: {each.against for each in every if each.scenario["transport"] == name} - {None}
+            for name in transports
+        }
+
+    assert references("long_polling", "long_polling_lean", "websocket", "websocket_aiohttp") == {
+        "long_polling": {"websocket_aiohttp"},
+        "long_polling_lean": {"websocket"},
+        "websocket": set(),
+        "websocket_aiohttp": {"websocket"},
+    }
+    assert references("long_polling", "websocket_picows") == {
+        "long_polling": {"websocket_picows"},
+        "websocket_picows": set(),
+    }
+    assert references("long_polling") == {"long_polling": set()}
+
+
+def test_the_first_line_the_tables_the_sentence_and_the_notes_are_printed() -> None:
+    a, b = fake_run(1), fake_run(2, speed=2.0)
+    b.facts["environment"] = {"cpu": "another", "cores": 8}
+    console = Console(width=110, record=True, file=io.StringIO())
+    print_comparison(*comparing.compare(a, b), console, notes(a, b))
+    text = console.export_text()
+    assert text.lstrip().startswith("Of ")
+    for words in (
+        "chance alone",
+        "freshness: B/A",
+        "divided by WebSocket",
+        "do not travel",
+        "another, 8 cores",
+    ):
+        assert words in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("fact", "values", "words"),
+    [
+        ("system", ("Linux 6.1", "Linux 6.18"), "kernel (A: Linux 6.1; B: Linux 6.18)"),
+        ("python", ("3.11.7", "3.13.1"), "Python (A: 3.11.7; B: 3.13.1)"),
+        ("libraries", ({"aiohttp": "3.9"}, {"aiohttp": "3.14"}), "aiohttp (A: 3.9; B: 3.14)"),
+        ("git_commit", ("2aeaf25", ""), "commit of this project (A: 2aeaf25; B: not recorded)"),
+        ("accept_queue", ("128", "4096"), "accept queue (A: 128; B: 4096)"),
+    ],
+)
+def test_what_runs_were_measured_with_is_told_where_it_differs(
+    fact: str, values: tuple[Any, Any], words: str
+) -> None:
+    runs = fake_run(1), fake_run(2)
+    for run, value in zip(runs, values, strict=True):
+        run.facts["environment"] |= {fact: value, "load_average": [hash(fact)]}
+    (told,) = (note for note in notes(*runs) if note.startswith("The runs also differ in"))
+    assert words in told
+    assert "load" not in told
+
+
+def test_the_event_loop_and_the_environment_of_the_processes_are_told() -> None:
+    a, b = fake_run(1), fake_run(2)
+    for row in a.rows:
+        row["event_loop"] = "uvloop"
+    for row in b.rows:
+        row["event_loop"] = "asyncio"
+    b.facts["process_environment"] = {"PATH": "/bin", "PYTHONMALLOC": "debug"}
+    told = " ".join(notes(a, b))
+    assert "event loop (A: uvloop; B: asyncio)" in told
+    assert "environment variable PYTHONMALLOC (A: not set; B: debug)" in told
+    assert "PATH" not in told
+
+
+def test_a_run_without_an_environment_of_its_processes_is_said_to_be_older() -> None:
+    a, b = fake_run(1, name="first"), fake_run(2)
+    del a.facts["process_environment"]
+    told = notes(a, b)
+    assert [note for note in told if "older" in note] == [note for note in told if "Run A (first)" in note]
+    assert not any("differ in" in note for note in told)
+
+
+def test_runs_of_one_machine_are_told_that_another_hour_is_not_in_the_intervals() -> None:
+    """Each run is fast or slow as a whole, by 10 %: the intervals of both cannot know it."""
+    assert any("Another run of the same machine" in note for note in notes(fake_run(1), fake_run(2)))
+    rng = np.random.default_rng(5)
+    trials = np.exp(0.1 * rng.standard_normal((2_000, 2, 1)) + 0.1 * rng.standard_normal((2_000, 2, 5)))
+    inside = [interval(a).low <= interval(b).estimate <= interval(a).high for a, b in trials]
+    assert 0.45 <= np.mean(inside) <= 0.6
+
+
+def test_comparisons_are_json_without_nan() -> None:
+    records = as_records(compare(fake_run(1, repeats=1), fake_run(2, repeats=1)))
+    told = json.loads(json.dumps(records, allow_nan=False))
+    assert told[0]["ratio"].keys() == {"estimate", "low", "high"}
+
+
+def searched_run(capacity: int, *, at_least: bool = False) -> Run:
+    """Make a run with one search, of a server that bears so many clients, or at least so many."""
+    head = {**vars(Scenario("websocket")), "experiment": "clients library", "repeat": 1, "order": 1}
+    head |= {"verdict": "ok", "replaced": False, "attempt": 1}
+    head |= {"latency_mean_ms": 10.0, "server_cpu_ratio": 0.5}
+    tried = [round(capacity * share) for share in (0.3, 2.0, 0.8, 1.2, 0.9, 1.1)]
+    rows = [
+        {
+            **head, "step": step, "clients": count, "late_ratio": 0.5 if count > capacity else 0.0,
+            "server_cpu_us_per_tick": 1e4 / count, "limit": "generator_cpu" if at_least else "",
+            "others_cpu_ratio": 0.0, "steal_ratio": 0.0,
+        }
+        for step, count in enumerate(tried, 1)
+    ]  # fmt: skip
+    facts = {"environment": {}, "profile": "standard", "experiments": ["clients", "library"]}
+    return Run(Path("run"), facts, [{**dict.fromkeys(COLUMNS), **row} for row in rows])
+
+
+def test_searches_are_compared_by_their_capacities_and_by_nothing_else() -> None:
+    """Their last passing steps are of different numbers of clients: no scenario that both have."""
+    (comparison,) = compare(searched_run(2_000), searched_run(2_200))
+    assert (comparison.figure, comparison.experiments) == ("capacity_clients", ("clients",))
+    assert comparison.ratio.low < 1 < comparison.ratio.estimate < 1.2
+    assert comparison.verdict == "alike"
+    (comparison,) = compare(searched_run(2_000), searched_run(6_000))
+    assert comparison.verdict == "differs"
+    assert comparison.ratio.low < 3 < comparison.ratio.high
+
+
+def test_a_capacity_that_is_a_bound_is_not_compared() -> None:
+    (comparison,) = compare(searched_run(2_000), searched_run(6_000, at_least=True))
+    assert comparison.verdict == "unknown"
+    assert math.isnan(comparison.ratio.estimate)
