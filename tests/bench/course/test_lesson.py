@@ -88,9 +88,10 @@ def test_the_package_has_no_other_names() -> None:
         from bench.course import plot_age  # type: ignore[attr-defined]  # noqa: F401
 
 
-def test_notebooks_and_slides_are_made_without_the_lesson() -> None:
-    """It loads pandas, matplotlib and IPython; making slides needs none of them before it begins."""
-    script = "import sys, bench.course.slides; print(*sys.modules)"
+@pytest.mark.parametrize("module", ["slides", "grading.report", "grading.__main__"])
+def test_slides_and_grading_begin_without_the_lesson(module: str) -> None:
+    """It loads pandas, matplotlib and IPython, which each process of a student's code would wait for."""
+    script = f"import sys, bench.course.{module}; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True)
     assert not {"pandas", "matplotlib", "IPython", "bench.course.lesson"} & set(ran.stdout.split())
 
