@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.scenario import FIELDS, Scenario
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 WHOLE_SINCE_SCHEMA = 3
 """Runs of older schemas may lack figures; newer ones have every column but those that came later."""
 SINCE_SCHEMA: dict[int, dict[str, Any]] = {
@@ -25,8 +25,13 @@ SINCE_SCHEMA: dict[int, dict[str, Any]] = {
         "throttled_periods": None,
         "conditions": None,
     },
+    5: {"verdict_reason": None},
 }
 """The columns that came with a schema, and what older runs would say; None: they measured no such thing."""
+RENAMED_SINCE_SCHEMA: dict[int, dict[str, str]] = {
+    5: {"limit": "bottleneck", "connect_limit": "connect_bottleneck", "verdict_reason": "verdict_note"},
+}
+"""The columns that have another name since a schema: old and new. Reasons were sentences."""
 SCENARIO_COLUMNS = [
     "experiment",
     *(field.name for field in dataclasses.fields(Scenario)),
@@ -37,7 +42,7 @@ SCENARIO_COLUMNS = [
     "seed",
 ]
 FIGURE_COLUMNS = """
-    verdict verdict_reason limit replaced
+    verdict verdict_reason verdict_note bottleneck replaced
     recording_rows recording_first_row recording_last_row
     latency_p50_ms latency_p90_ms latency_p99_ms latency_p999_ms latency_max_ms latency_mean_ms
     handled_p50_ms handled_p99_ms late_ratio
@@ -49,8 +54,8 @@ FIGURE_COLUMNS = """
     wire_bytes_per_tick_up wire_bytes_per_tick_down packets_per_tick_up packets_per_tick_down retransmits
     requests_per_client_s wire_bytes_per_client_s_up wire_bytes_per_client_s_down
     first_answer_wire_bytes_up first_answer_wire_bytes_down
-    connections_opened connections_per_1000_ticks connect_p50_ms connect_p99_ms connect_all_s connect_limit
-    listen_overflows
+    connections_opened connections_per_1000_ticks
+    connect_p50_ms connect_p99_ms connect_all_s connect_bottleneck listen_overflows
     connection_errors
     server_cpu_us_per_tick server_cpu_us_per_client_s server_cpu_ratio server_cpu_clock
     server_rss_mb server_rss_kb_per_client
@@ -62,8 +67,8 @@ FIGURE_COLUMNS = """
 """.split()
 COLUMNS = SCENARIO_COLUMNS + FIGURE_COLUMNS
 WORD_COLUMNS = """
-    experiment verdict verdict_reason limit connect_limit connection_errors stamps event_loop congestion_used
-    server_cpu_clock conditions
+    experiment verdict verdict_reason verdict_note bottleneck connect_bottleneck connection_errors
+    stamps event_loop congestion_used server_cpu_clock conditions
 """.split()
 FLAG_COLUMNS = ["replaced", "drained"]
 WHOLE_NUMBER_COLUMNS = ["repeat", "order", "step", "attempt", "seed"]
@@ -123,14 +128,12 @@ HEADINGS = {
     "connect_p50_ms": "connect\np50 ms",
     "first_answer_wire_bytes": "wire bytes\nuntil first\nanswer",
     "capacity_clients": "clients\nserved",
-    "ran_out": "what ran out",
+    "bottleneck": "what ran out",
     "window_s": "window\ns",
     "warmup_s": "warm-up\ns",
     "trials": "n",
 }
 """Headings of the columns; a column that is not here is headed by its own name."""
-DERIVED_WORD_COLUMNS = ("ran_out",)
-"""Columns that are words."""
 
 SHOWN_LAST = ("congestion", "window_s", "warmup_s")
 """How long, and over what, was measured: shown only where nothing else tells trials apart."""

@@ -3,8 +3,10 @@
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from bench.columns import is_set
+from bench.results.validity import Bottleneck, Fault, faults_of
 from bench.transports import TRANSPORTS
 
 if TYPE_CHECKING:
@@ -100,3 +102,94 @@ def _sign_shown(sign: str) -> str:
     if sign.isprintable() or unicodedata.category(sign) == "Zs":
         return sign
     return sign.encode("unicode_escape").decode("ascii")
+
+
+# What is wrong with a trial, and what ran out
+
+CONDITIONS = {
+    "debug_build": "this Python is a debug build",
+    "dev_mode": "Python ran in development mode",
+    "asyncio_debug": "asyncio ran in debug mode",
+    "tracemalloc": "tracemalloc recorded every allocation",
+    "traced": "a debugger, profiler or coverage tool watched the processes",
+    "without_extensions": "aiohttp or websockets ran without its C extension",
+    "preloaded_library": "a library was preloaded into the processes (LD_PRELOAD or /etc/ld.so.preload)",
+    "malloc": "Python used another allocator (PYTHONMALLOC={})",
+    "nice": "the processes ran at a lower priority (niceness {})",
+    "scheduler": "the processes ran under another scheduling policy ({}, see sched(7))",
+    "one_core": "server and load generator shared one core",
+}
+"""What each code of servers/conditions.py says, and ``one_core`` of the harness."""
+
+BOTTLENECKS = {
+    Bottleneck.NONE: "nothing yet",
+    Bottleneck.SERVER_CPU: "server CPU",
+    Bottleneck.SERVER_CPU_DISTURBED: "server CPU (disturbed)",
+    Bottleneck.SERVER_CPU_IN_BURSTS: "server CPU in bursts",
+    Bottleneck.SERVER_CPU_IN_BURSTS_DISTURBED: "server CPU in bursts (disturbed)",
+    Bottleneck.GENERATOR_CPU: "load generator",
+    Bottleneck.CPU_QUOTA: "CPU quota",
+    Bottleneck.CONNECTING: "clients waited too long to get in",
+    Bottleneck.UNKNOWN: "not known",
+}
+
+
+def condition_sentence(condition: str) -> str:
+    """Return a sentence for a code of servers/conditions.py."""
+    code, _, value = condition.partition("=")
+    return CONDITIONS[code].format(value)
+
+
+def bottleneck_words(code: str) -> str:
+    """Return what ran out, in words."""
+    return BOTTLENECKS[Bottleneck(code)]
+
+
+def validity_sentence(row: Mapping[Any, Any]) -> str:
+    """Say what is wrong with a trial, by the codes and figures of its row; nothing if it is ok.
+
+    How a trial failed is said as it was, and so is what is wrong with one of a run before schema 5, which has
+    no codes.
+    """
+    if is_set(row["verdict_note"]) and row["verdict_note"]:
+        return str(row["verdict_note"])
+    return "; ".join(fault_words(fault, row) for fault in faults_of(row))
+
+
+def fault_words(fault: Fault, row: Mapping[Any, Any]) -> str:
+    """Say one thing that is wrong with a trial, by the figures of its row."""
+    match fault:
+        case Fault.FAILED:
+            return str(row["verdict_note"])
+        case Fault.WRONG_TICKS:
+            wrong = {name: row[name] for name in ("missed", "duplicated", "out_of_order") if row[name]}
+            counts = ", ".join(f"{count:.0f} {name.replace('_', ' ')}" for name, count in wrong.items())
+            return f"of {row['expected']:.0f} ticks, {counts}"
+        case Fault.GENERATOR_CPU:
+            return f"the load generator used {row['generator_cpu_ratio']:.0%} of its core"
+        case Fault.GENERATOR_LAG:
+            return f"the load generator handled arrivals {row['generator_lag_p99_ms']:.0f} ms late (p99)"
+        case Fault.REQUEST_LAG:
+            return f"the load generator sent requests {row['request_lag_p99_ms']:.0f} ms late (p99)"
+        case Fault.SHARED_STAMPS:
+            return f"{row['stamp_shared_ratio']:.1%} of the arrival times are upper bounds (shared stamps)"
+        case Fault.USER_STAMPS:
+            return "arrival times were taken in user space"
+        case Fault.NOT_DRAINED:
+            return "the last tick did not reach every client in the time for it"
+        case Fault.CPU_QUOTA:
+            return (
+                f"the CPU quota of {row['cpu_quota_cores']:.3g} cores stopped this machine's processes in "
+                f"{row['throttled_periods']:.0f} of its periods"
+            )
+        case Fault.CONDITIONS:
+            return "; ".join(map(condition_sentence, row["conditions"].split()))
+        case Fault.CLOCK_STEP:
+            return f"the clock was set during the trial, by {abs(row['clock_shift_ns']) / 1e3:.0f} µs"
+        case Fault.STOLEN_CPU:
+            return f"the hypervisor took {row['steal_ratio']:.0%} of the processors' time"
+        case Fault.FOREIGN_CPU:
+            return f"other processes took {row['others_cpu_ratio']:.0%} of the two cores"
+        case Fault.PUBLISH_LAG:
+            late = f"ticks were published {row['publish_lag_p99_ms']:.0f} ms late (p99)"
+            return f"{late} by a server that had time"

@@ -14,7 +14,7 @@ BLANK: dict[str, Any] = {
     "seed": 1,
     "replaced": False,
     "verdict": "ok",
-    "limit": None,
+    "bottleneck": None,
     "others_cpu_ratio": 0.0,
     "steal_ratio": 0.0,
 }

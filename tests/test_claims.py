@@ -132,7 +132,7 @@ def requests(pushed: float, held: float | None = 1.0, **fields: float) -> list[d
 def search(
     passed: int, failed: int, *, last: dict[str, Any] | None = None, **scenario: Any
 ) -> list[dict[str, Any]]:
-    figures = {"server_cpu_ratio": 0.9, "latency_p50_ms": 50.0, "limit": "server_cpu", "order": 100}
+    figures = {"server_cpu_ratio": 0.9, "latency_p50_ms": 50.0, "bottleneck": "server_cpu", "order": 100}
     ends = figures | (last or {})
     return [
         trial(
@@ -200,7 +200,7 @@ EVERYTHING = [
         ("vertical", [*search(2000, 2500), *memory(12)], WITHIN_LIMITS),
         ("vertical", [*search(2000, 2500), *memory(3000)], HOLDS),
         ("vertical", search(2000, 2500, last={"server_cpu_ratio": None}), FAILS),
-        ("vertical", search(2000, 2500, last={"limit": "generator_cpu"}), OPEN),
+        ("vertical", search(2000, 2500, last={"bottleneck": "generator_cpu"}), OPEN),
     ],
 )
 def test_verdict(name: str, rows: list[dict[str, Any]], verdict: str) -> None:

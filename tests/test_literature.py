@@ -390,7 +390,7 @@ def test_the_crossover_is_told_at_the_rate_of_the_run() -> None:
     )
     steps = [
         load("websocket", 16, experiment="clients", rate_hz=20.0, clients=clients)
-        | {"step": step, "late_ratio": late, "limit": "server_cpu", "order": 77}
+        | {"step": step, "late_ratio": late, "bottleneck": "server_cpu", "order": 77}
         for step, (clients, late) in enumerate([(2000, 0.0), (2500, 0.5)], 1)
     ]
     found = judged("live-open-data", *rows, *steps)

@@ -80,6 +80,7 @@ from bench.results.evidence import Evidence
 from bench.results.run import Run, find_run
 from bench.results.statistics import interval as confidence_interval
 from bench.results.statistics import ticks_needed
+from bench.results.validity import Bottleneck, faults_of
 from bench.scenario import Scenario
 from bench.theory.age import source_age_ms
 from bench.theory.break_even import break_even_hz, equal_bytes_interval_s, heartbeat_bytes_per_s
@@ -100,7 +101,7 @@ from bench.theory.traffic import (
 )
 from bench.transports import MAIN as MAIN_TRANSPORTS
 from bench.transports import TRANSPORTS
-from bench.wording import number, times
+from bench.wording import bottleneck_words, fault_words, number, times
 from bench.wording import tell as with_interval
 
 __all__ = [  # the run, and what is reckoned from its trials
@@ -109,6 +110,7 @@ __all__ = [  # the run, and what is reckoned from its trials
     "estimate",
     "estimates",
     "experiment_rows",
+    "fault_counts",
     "kept_quantiles",
     "open_run",
     "ratio",
@@ -129,6 +131,8 @@ __all__ += [  # what the experiments hold fixed
     "TYPICAL_CURSOR",
 ]
 __all__ += [  # words
+    "Bottleneck",
+    "bottleneck_words",
     "capacity_ratio",
     "experiment_finding",
     "label",
@@ -272,6 +276,21 @@ def draw_figure(run: Run, experiment: str, name: str) -> Figure | None:
     if name not in drawings:
         raise ValueError(f"{experiment} has no figure {name!r}; it has: {', '.join(drawings)}")
     return drawings[name].draw(run, experiment)
+
+
+def fault_counts(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return how many trials have each fault, the commonest first.
+
+    Returns:
+        The columns fault (a code), trials (how many have it), and example: the words for the first of them.
+    """
+    examples: dict[str, list[str]] = {}
+    for row in trials.to_dict("records"):
+        for fault in faults_of(row):
+            examples.setdefault(fault, []).append(fault_words(fault, row))
+    found = [(fault, len(words), words[0]) for fault, words in examples.items()]
+    table = pd.DataFrame(found, columns=["fault", "trials", "example"])
+    return table.sort_values("trials", ascending=False, kind="stable", ignore_index=True)
 
 
 def say(text: str) -> None:

@@ -79,7 +79,7 @@ def rows(trials: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each search; or the trials themselves, where the numbers of clients were given."""
     if (trials["step"] > 0).any():
         return capacities(trials)
-    return trials.assign(capacity_clients=math.nan, told_per_ms=math.nan, ran_out=trials["limit"])
+    return trials.assign(capacity_clients=math.nan, clients_per_ms=math.nan)
 
 
 def capacity_ratio(found: pd.DataFrame, above: str, below: str) -> str:
@@ -128,7 +128,7 @@ def predict(summary: pd.DataFrame) -> pd.Series:
     def served(row: "pd.Series[Any]") -> float:
         if TRANSPORTS[row["transport"]].family == "pull":
             return 1e6 / float(row["server_cpu_us_per_tick"]) / float(row["rate_hz"])
-        return float(row["told_per_ms"]) * float(row["latency_limit_ms"])
+        return float(row["clients_per_ms"]) * float(row["latency_limit_ms"])
 
     return summary.apply(served, axis="columns")
 
@@ -158,12 +158,12 @@ def finding(trials: pd.DataFrame) -> str:
 EXPERIMENT = Experiment(
     name="clients",
     designs=designs,
-    columns=("capacity_clients", "server_cpu_us_per_tick", "ran_out"),
+    columns=("capacity_clients", "server_cpu_us_per_tick", "bottleneck"),
     finding=finding,
     rows=rows,
     predict=predict,
     predicted="capacity_clients",
-    predicted_from=("told_per_ms",),
+    predicted_from=("clients_per_ms",),
     predicted_by="extrapolated",
     note="Served: in half of the trials at most 1 % of the deliveries are later than the limit, so nearly "
     "the worst of their five ticks decides. ± is over the trials of the search; ≥ is a bound: what ran out "

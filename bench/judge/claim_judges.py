@@ -8,8 +8,9 @@ import pandas as pd
 from bench.experiments import idle, overhead
 from bench.results.estimates import both_ways, estimate, over_libraries, ratio
 from bench.results.evidence import Evidence, NotMeasured, asked_once
+from bench.results.validity import Bottleneck
 from bench.transports import TRANSPORTS
-from bench.wording import number, tell, tell_ratio, times
+from bench.wording import bottleneck_words, number, tell, tell_ratio, times
 
 HOLDS = "holds"
 WITHIN_LIMITS = "holds within limits"
@@ -25,8 +26,6 @@ WEBSOCKET_IS_PUSH = 0.001
 
 FULL_MEMORY_MB = 4_000.0
 """Memory that machines to rent have for a core: connections that need more run out of it first."""
-NOT_THE_MACHINE = ("clients waited too long to get in",)
-"""What may end a search that no bigger machine would change."""
 
 Verdict = tuple[str, str]
 """A verdict, or an empty text where the specification's is not contradicted; and a sentence."""
@@ -268,13 +267,16 @@ def vertical(evidence: Evidence) -> Verdict:
     best = best[best["rate_hz"] == best["rate_hz"].min()]
     if not len(best) or not best["capacity_clients"].max() > 0:
         raise NotMeasured("bench run clients", "no capacity of WebSocket was found in this run")
-    served, ran_out = float(best["capacity_clients"].median()), str(best["ran_out"].mode().iloc[0])
-    if best["at_least"].all() and ran_out not in NOT_THE_MACHINE:
-        raise NotMeasured("bench run clients", f"what ended the search of this run was no server: {ran_out}")
+    served, bottleneck = float(best["capacity_clients"].median()), best["bottleneck"].mode().iloc[0]
+    told = bottleneck_words(bottleneck)
+    # What no bigger machine would change is no reason to look for one.
+    others = bottleneck == Bottleneck.CONNECTING
+    if best["at_least"].all() and not others:
+        raise NotMeasured("bench run clients", f"what ended the search of this run was no server: {told}")
     sentence = (
         f"One process, which uses one core, serves {number(served)} WebSocket clients at "
         f"{best['rate_hz'].iloc[0]:g} ticks a second within {best['latency_limit_ms'].iloc[0]:g} ms; what "
-        f"ends it: {ran_out}."
+        f"ends it: {told}."
     )
     try:
         memory_kb = idle.memory_kb(evidence.trials("idle", transport="websocket"), "websocket")
@@ -287,7 +289,7 @@ def vertical(evidence: Evidence) -> Verdict:
             "ones."
         )
     sentence += " More cores help only with more processes, which waits for workers."
-    if ran_out in NOT_THE_MACHINE:
+    if others:
         return FAILS, sentence
     return (HOLDS if memory_kb * served / 1e3 > FULL_MEMORY_MB else WITHIN_LIMITS), sentence
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
 
-from bench.columns import DERIVED_WORD_COLUMNS
+from bench.columns import WORD_COLUMNS
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.judge.significance import Figures, across_runs, counts_by_chance, holm
 from bench.results.capacity import ratio_of
@@ -200,7 +200,7 @@ def _asked(run_a: Run, run_b: Run) -> list[_Asked]:
         found = {name for rows in own for row in rows for name in str(row["experiment"]).split()}
         names = [name for name in EXPERIMENTS if name in found]
         columns = dict.fromkeys(column for name in names for column in EXPERIMENTS[name].columns)
-        for figure in (column for column in columns if column not in DERIVED_WORD_COLUMNS):
+        for figure in (column for column in columns if column not in WORD_COLUMNS):
             blocks = _blocks(own[0], figure), _blocks(own[1], figure)
             if not all(blocks):
                 continue

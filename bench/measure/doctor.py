@@ -25,8 +25,9 @@ from bench.measure.quota import read_quota
 from bench.measure.trial import run_trial
 from bench.network import capture
 from bench.results.statistics import CONFIDENCE, Interval, detectable_ratio, per_figure, ratio_interval
-from bench.results.validity import tell_condition
+from bench.results.validity import INVALID, SUSPECT
 from bench.scenario import Scenario
+from bench.wording import condition_sentence, validity_sentence
 from clients.sockets.limits import SPARE_DESCRIPTORS
 from clients.sockets.stamped_socket import StampedSocket, measure_clock_offset
 from servers.base import BACKLOG
@@ -104,10 +105,10 @@ def measure_noise(pairs: int = PAIRS, told: Callable[[int, int], None] = lambda 
         pair, second = divmod(trial, 2)
         side = second ^ (pair % 2)
         row = run_trial(NOISE_SCENARIO, seed=pair, cores=choose_cores()).row
-        if row["verdict"] == "invalid":
-            raise TrialFailed(row["verdict_reason"])
-        if row["verdict_reason"]:
-            doubts.append(row["verdict_reason"])
+        if row["verdict"] == INVALID:
+            raise TrialFailed(validity_sentence(row))
+        if row["verdict"] == SUSPECT:
+            doubts.append(validity_sentence(row))
         for name, sides in figures.items():
             sides[side].append(row[name])
         told(trial + 1, 2 * pairs)
@@ -242,7 +243,7 @@ def _inherited() -> Finding:
         encoding="utf-8",
         check=True,
     )
-    found = [tell_condition(condition) for condition in asked.stdout.split()]
+    found = [condition_sentence(condition) for condition in asked.stdout.split()]
     if found:
         return Finding("this process", LIMITED, "; ".join(found), "trials that inherit it are suspect")
     return Finding("this process", GOOD, "nothing that servers inherit changes what they cost")

@@ -19,6 +19,7 @@ from bench.measure.trial import Trial, run_trial
 from bench.results.capacity import Search, Tried, is_disturbed, next_clients, tried
 from bench.results.files import RUN_JSON, ResultsError
 from bench.results.run import Run
+from bench.results.validity import INVALID, Fault
 from bench.scenario import FIELDS, PROFILES, Scenario
 from bench.transports import TRANSPORTS
 from servers.workloads.recording import recording_digest
@@ -233,7 +234,7 @@ def _measure(run: Run, each: Planned, step: int, cores: Cores, trial: Callable[.
     for attempt in range(1, ATTEMPTS + 1):
         finished = _attempt(each, step, attempt, cores, trial)
         run.add(finished.row, None if step else finished.deliveries)
-        again = finished.passing
+        again = finished.may_pass
         if step:
             again = is_disturbed(finished.row)
         if not again:
@@ -250,8 +251,8 @@ def _attempt(each: Planned, step: int, attempt: int, cores: Cores, trial: Callab
         else:
             finished = trial(each.scenario, seed=each.seed, cores=cores)
     except TrialFailed as failure:
-        failed = {"verdict": "invalid", "verdict_reason": str(failure)}
-        finished = Trial(failed, None, passing=not step)
+        failed = {"verdict": INVALID, "verdict_reason": Fault.FAILED, "verdict_note": str(failure)}
+        finished = Trial(failed, None, may_pass=not step)
     place = {
         "experiment": " ".join(each.experiments),
         "repeat": each.repeat,

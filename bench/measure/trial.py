@@ -32,7 +32,7 @@ from bench.results.deliveries import (
     in_window,
 )
 from bench.results.figures import rows_played
-from bench.results.validity import judge
+from bench.results.validity import assess, connect_bottleneck
 from bench.scenario import Scenario
 from bench.theory.replay import ROUNDING_S
 from bench.transports import TRANSPORTS
@@ -43,7 +43,6 @@ from servers.wire import now_ns
 from servers.workloads.plan import due_times
 
 CONNECT_PATIENCE_S_PER_CLIENT = 0.02
-BUSY_CPU_RATIO = 0.75
 CPU_LEAD_NS = 5_000_000
 """CPU time is read so long before a tick is due: the one before is served by then, if the server has time."""
 FEWEST_CPU_TICKS = 10
@@ -52,12 +51,12 @@ FEWEST_CPU_TICKS = 10
 class Trial(NamedTuple):
     """A finished trial: its row of trials.csv, and its raw deliveries (see bench/results/figures.py).
 
-    ``passing`` says that something is wrong with it which may be gone at another try.
+    ``may_pass`` says that something is wrong with it which may be gone at another try.
     """
 
     row: dict[str, Any]
     deliveries: Deliveries | None
-    passing: bool = False
+    may_pass: bool = False
 
 
 def choose_window(
@@ -222,7 +221,7 @@ def run_trial(
         "connect_p50_ms": float(np.quantile(connects_ms, 0.5)),
         "connect_p99_ms": float(np.quantile(connects_ms, 0.99)),
         "connect_all_s": connected.connect_s,
-        "connect_limit": _connect_limit(connect_cpu_ratio, connected.connect_cpu_ratio),
+        "connect_bottleneck": connect_bottleneck(connect_cpu_ratio, connected.connect_cpu_ratio),
         "listen_overflows": listen_overflows() - overflows,
         "server_cpu_us_per_tick": server_cpu_s * 1e6 / ticks if window.ticks >= fewest_ticks else math.nan,
         "server_cpu_us_per_client_s": server_cpu_s * 1e6 / seconds / scenario.clients,
@@ -252,9 +251,14 @@ def run_trial(
         "event_loop": server.ready["loop"],
         "congestion_used": server.ready["congestion"],
     }
-    verdict = judge(row)
-    row |= {"verdict": verdict.verdict, "verdict_reason": verdict.reason, "limit": verdict.limit}
-    return Trial(row, own, verdict.passing)
+    found = assess(row)
+    row |= {
+        "verdict": found.verdict,
+        "verdict_reason": " ".join(found.faults),
+        "verdict_note": "",
+        "bottleneck": found.bottleneck,
+    }
+    return Trial(row, own, found.may_pass)
 
 
 def _conditions(of_server: Iterable[str], of_swarm: Iterable[str], cores: Cores) -> list[str]:
@@ -280,10 +284,3 @@ def _read_samples(path: Path, columns: int) -> Deliveries:
 def _others_cpu_ratio(used: CoreTimes, own_cpu_s: float) -> float:
     """Return the share of the cores that went to other processes; the kernel counts in steps of 10 ms."""
     return max(used.busy_s - own_cpu_s, 0.0) / max(used.total_s, 1e-9)
-
-
-def _connect_limit(server_cpu_ratio: float, swarm_cpu_ratio: float) -> str:
-    """Return which side connecting kept busy; neither: it was waiting for the other, or too short to tell."""
-    if max(server_cpu_ratio, swarm_cpu_ratio) < BUSY_CPU_RATIO:
-        return ""
-    return "server_cpu" if server_cpu_ratio >= swarm_cpu_ratio else "generator_cpu"

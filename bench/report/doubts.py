@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.columns import DERIVED_WORD_COLUMNS, HEADINGS, is_set, tell_field
+from bench.columns import HEADINGS, WORD_COLUMNS, is_set, tell_field
 from bench.experiments.base import Row
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.results.run import Run
+from bench.results.validity import INSTRUMENT_LATE, faults_of
 from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS
-from bench.wording import number
+from bench.wording import number, validity_sentence
 
 MODIFIED_Z = 3.5
 NORMAL_MAD = 0.6745
@@ -63,7 +64,7 @@ def doubts(run: Run, experiments: Collection[str]) -> list[dict[str, Any]]:
 def tell_doubt(row: Mapping[str, Any]) -> str:
     """Say which trial is suspect or invalid, and why."""
     mark = "?" if row["verdict"] == "suspect" else "✗"
-    return f"{mark} {_tell_trial(row)} is {row['verdict']}: {row['verdict_reason']}"
+    return f"{mark} {_tell_trial(row)} is {row['verdict']}: {validity_sentence(row)}"
 
 
 def belongs(row: Mapping[str, Any], experiments: Collection[str]) -> bool:
@@ -83,7 +84,7 @@ def outliers(run: Run, experiments: Collection[str]) -> Iterator[Outlier]:
     for name in experiments:
         rows = EXPERIMENTS[name].rows(run.trials_of(name))
         valid = rows[(rows["verdict"] != "invalid") & (rows["step"] == 0)]
-        columns = [column for column in EXPERIMENTS[name].columns if column not in DERIVED_WORD_COLUMNS]
+        columns = [column for column in EXPERIMENTS[name].columns if column not in WORD_COLUMNS]
         for _, own in valid.groupby(["transport", *FIELDS], dropna=False, sort=False):
             trials = own.to_dict("records")
             for column in columns:
@@ -144,7 +145,8 @@ def _tell_capacity(row: Mapping[str, Any]) -> str:
     )
     return (
         f"? the capacity of {TRANSPORTS[row['transport']].label} ({asked}), "
-        f"{number(row['capacity_clients'])} clients, rests on a step that is suspect: {row['verdict_reason']}"
+        f"{number(row['capacity_clients'])} clients, rests on a step that is suspect: "
+        f"{validity_sentence(row)}"
     )
 
 
@@ -172,7 +174,8 @@ def _counted(run: Run, experiments: Collection[str]) -> list[dict[str, Any]]:
 
 def _by_design(row: Mapping[str, Any]) -> bool:
     """Return whether a trial is suspect of nothing but what its experiments ask for: a late generator."""
-    if not all(reason.startswith("the load generator") for reason in row["verdict_reason"].split("; ")):
+    faults = faults_of(row)
+    if not faults or not INSTRUMENT_LATE.issuperset(faults):
         return False
     names = row["experiment"].split()
     designs = [EXPERIMENTS[name].doubtful if name in EXPERIMENTS else {} for name in names]

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from bench.columns import (
     DECISIVE,
-    DERIVED_WORD_COLUMNS,
     HEADINGS,
     ORDINARY,
     PHRASES,
+    WORD_COLUMNS,
     is_set,
     sortable,
     tell_field,
@@ -28,7 +28,7 @@ from bench.results.statistics import Interval
 from bench.scenario import FIELDS
 from bench.theory.traffic import Bounds
 from bench.transports import TRANSPORTS
-from bench.wording import number
+from bench.wording import bottleneck_words, number
 
 ONCE = "n = 1: each figure is of one trial; what varies between trials is not seen."
 REPEATED = "n = {}: ± is over so many trials; a figure without it was the same in all, to the digits shown."
@@ -61,10 +61,8 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | No
     counted = ["trials"] * (len(counts) > 1)
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
     for name in ["transport", *varied, *counted, *experiment.columns]:
-        justify: JustifyMethod = "left" if name == "transport" or name in DERIVED_WORD_COLUMNS else "right"
-        table.add_column(
-            Text(HEADINGS.get(name, name)), justify=justify, no_wrap=name not in DERIVED_WORD_COLUMNS
-        )
+        justify: JustifyMethod = "left" if name == "transport" or name in WORD_COLUMNS else "right"
+        table.add_column(Text(HEADINGS.get(name, name)), justify=justify, no_wrap=name not in WORD_COLUMNS)
     predicted = predictions(experiment, summary)
     if predicted:
         heading = HEADINGS.get(experiment.predicted, experiment.predicted).replace("latency\n", "")
@@ -74,8 +72,8 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | No
         cells += [Text(_plain(row[name])) for name in (*varied, *counted)]
         mark = "?" if "suspect" in row["verdicts"] else ""
         cells += [
-            Text(row[column])
-            if column in DERIVED_WORD_COLUMNS
+            Text(", ".join(map(bottleneck_words, row[column])))
+            if column in WORD_COLUMNS
             else Text(_figure(column, row[column], "*" * (column in row["within"]) + mark))
             for column in experiment.columns
         ]

@@ -18,7 +18,13 @@ import pandas as pd
 from scipy.special import chdtri, ndtr
 
 from bench.results.statistics import CONFIDENCE, Interval
-from bench.results.validity import BUSY_GENERATOR_CPU_RATIO, OTHERS_CPU_RATIO, STEAL_RATIO
+from bench.results.validity import (
+    BUSY_GENERATOR_CPU_RATIO,
+    INVALID,
+    OTHERS_CPU_RATIO,
+    STEAL_RATIO,
+    Bottleneck,
+)
 from clients.sockets.limits import most_clients
 
 ALLOWED_LATE_RATIO = 0.01
@@ -38,10 +44,6 @@ LAPSE_RATIO = 0.001
 GRID_POINTS = 1_000
 BEYOND_TRIED = 4.0
 """A server may bear so many times the most clients that were tried."""
-
-
-SERVER_RAN_OUT = ("server CPU", "server CPU in bursts")
-"""What ``ran_out`` says if it was the server; else it bears at least so many."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +89,7 @@ def tried(row: Mapping[Any, Any]) -> Tried:
     headroom = SAFE_CPU_RATIO / cpu_ratio
     if not _polls(row) and not math.isnan(mean_ms):
         headroom = min(headroom, SAFE_LATENCY_RATIO * row["latency_limit_ms"] / (2 * mean_ms))
-    if late_ratio is None or row["verdict"] == "invalid":
+    if late_ratio is None or row["verdict"] == INVALID:
         late_ratio = 1.0
     return Tried(int(row["clients"]), float(late_ratio), headroom)
 
@@ -177,9 +179,9 @@ def capacities(trials: pd.DataFrame) -> pd.DataFrame:
         capacity_clients: The capacity, by :func:`fit`; the lower end of its interval where only a bound is
             known; 0 if not even the fewest were served.
         capacity_clients_low, capacity_clients_high: Its 95 % interval; infinite above if it is a bound.
-        told_per_ms: Clients to whom a tick was written per ms in the first step: half of them have it at the
-            mean latency, if one is written to after the other. Empty for polls, which are spread.
-        ran_out: What ended it: see :func:`_what_ran_out`.
+        clients_per_ms: Clients to whom a tick was written per ms in the first step: half of them have it at
+            the mean latency, if one is written to after the other. Empty for polls, which are spread.
+        bottleneck: What ended it, a code: see :func:`_bottleneck_of_search`.
         at_least: Whether that was something other than the undisturbed server, so that it bears more.
     """
     rows = []
@@ -187,8 +189,8 @@ def capacities(trials: pd.DataFrame) -> pd.DataFrame:
         own = steps.to_dict("records")
         served = [row for row in own if tried(row).passed]
         found = fit([tried(row) for row in own])
-        ran_out = _what_ran_out(own, found.high)
-        at_least = ran_out not in SERVER_RAN_OUT
+        bottleneck = _bottleneck_of_search(own, found.high)
+        at_least = not bottleneck.is_server
         if at_least:
             found = Interval(found.low, found.low, math.inf)
         rows.append(
@@ -199,13 +201,13 @@ def capacities(trials: pd.DataFrame) -> pd.DataFrame:
                 "capacity_clients": _three_digits(found.estimate),
                 "capacity_clients_low": _three_digits(found.low),
                 "capacity_clients_high": _three_digits(found.high),
-                "told_per_ms": _told_per_ms(own[0]),
-                "ran_out": ran_out,
+                "clients_per_ms": _clients_per_ms(own[0]),
+                "bottleneck": str(bottleneck),
                 "at_least": at_least,
             }
         )
-    named = "capacity_clients capacity_clients_low capacity_clients_high told_per_ms ran_out at_least".split()
-    return pd.DataFrame(rows, columns=[*trials.columns, *named])
+    derived = "capacity_clients capacity_clients_low capacity_clients_high clients_per_ms at_least".split()
+    return pd.DataFrame(rows, columns=[*trials.columns, *derived])
 
 
 def _three_digits(clients: float) -> float:
@@ -216,40 +218,43 @@ def _median_cost_us(served: Sequence[Mapping[Any, Any]]) -> float:
     return float(pd.Series([row["server_cpu_us_per_tick"] for row in served], dtype=float).median())
 
 
-def _told_per_ms(step: Mapping[Any, Any]) -> float:
+def _clients_per_ms(step: Mapping[Any, Any]) -> float:
     mean_ms = step.get("latency_mean_ms") or math.nan
     return math.nan if _polls(step) else step["clients"] / 2 / float(mean_ms)
 
 
-def _what_ran_out(steps: Sequence[Mapping[Any, Any]], high: float) -> str:
-    """Say what ended a search: what ran out in most of the failed steps that the interval does not exceed.
+def _bottleneck_of_search(steps: Sequence[Mapping[Any, Any]], high: float) -> Bottleneck:
+    """Return what ended a search: what ran out in most of the failed steps that the interval does not exceed.
 
     If none of them is as few, in the fewest that failed. Where it is a draw, what is not the server wins:
     then less is claimed.
     """
     failed = sorted((row for row in steps if not tried(row).passed), key=lambda row: row["clients"])
     if not failed:
-        return "nothing yet"
-    reasons = [_ran_out(row) for row in failed if row["clients"] <= high] or [_ran_out(failed[0])]
-    return max(reasons, key=lambda reason: (reasons.count(reason), reason not in SERVER_RAN_OUT))
+        return Bottleneck.NONE
+    found = [_bottleneck_of_step(row) for row in failed if row["clients"] <= high]
+    found = found or [_bottleneck_of_step(failed[0])]
+    return max(found, key=lambda each: (found.count(each), not each.is_server))
 
 
-def _ran_out(worst: Mapping[Any, Any]) -> str:
-    """Say what ran out in a step that failed.
+def _bottleneck_of_step(worst: Mapping[Any, Any]) -> Bottleneck:
+    """Return what ran out in a step that failed.
 
     The server's core as a whole; or only while a tick is handed to all clients one after the other, though
     the core rests between ticks; or the load generator, in which case the server could do more; or the
     processors themselves, because something else used them. Polls are spread and know no bursts.
     """
     if pd.isna(worst.get("server_cpu_ratio")):
-        return "clients waited too long to get in"
-    whole = worst["limit"] == "server_cpu"
+        return Bottleneck.CONNECTING
+    whole = worst["bottleneck"] == Bottleneck.SERVER_CPU
     busy = (worst.get("generator_cpu_ratio") or 0.0) > BUSY_GENERATOR_CPU_RATIO
-    if worst["limit"] == "generator_cpu" or (busy and not whole):
-        return "load generator"
+    if worst["bottleneck"] == Bottleneck.GENERATOR_CPU or (busy and not whole):
+        return Bottleneck.GENERATOR_CPU
     if _polls(worst) and not whole:
-        return "not known"
-    return f"server CPU{'' if whole else ' in bursts'}{' (disturbed)' if is_disturbed(worst) else ''}"
+        return Bottleneck.UNKNOWN
+    if is_disturbed(worst):
+        return Bottleneck.SERVER_CPU_DISTURBED if whole else Bottleneck.SERVER_CPU_IN_BURSTS_DISTURBED
+    return Bottleneck.SERVER_CPU if whole else Bottleneck.SERVER_CPU_IN_BURSTS
 
 
 def is_disturbed(row: Mapping[Any, Any]) -> bool:

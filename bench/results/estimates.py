@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.columns import DERIVED_WORD_COLUMNS, is_set, sortable
+from bench.columns import WORD_COLUMNS, is_set, sortable
 from bench.results.deliveries import WindowTicks
 from bench.results.run import Run
 from bench.results.statistics import (
@@ -118,7 +118,6 @@ def summarise(trials: pd.DataFrame, columns: Iterable[str], run: Run | None = No
             row["within"] = [column for column, figure in found.items() if figure.low > 0]
         row["trials"] = len(valid)
         row["verdicts"] = group["verdict"].tolist()
-        row["limits"] = sorted({limit for limit in group["limit"] if isinstance(limit, str) and limit})
         summary.append(row)
     return sorted(
         summary,
@@ -126,11 +125,11 @@ def summarise(trials: pd.DataFrame, columns: Iterable[str], run: Run | None = No
     )
 
 
-def _reduce(trials: pd.DataFrame, column: str) -> Interval | str:
-    """Return the estimate of a figure, or the distinct words of a column of words."""
-    if column not in DERIVED_WORD_COLUMNS:
+def _reduce(trials: pd.DataFrame, column: str) -> Interval | list[str]:
+    """Return the estimate of a figure, or the distinct codes of a column of words."""
+    if column not in WORD_COLUMNS:
         return estimate(trials, column)
-    return ", ".join(dict.fromkeys(str(word) for word in trials[column] if is_set(word)))
+    return list(dict.fromkeys(str(code) for code in trials[column] if is_set(code)))
 
 
 def within_trial(run: Run, trial: Any, column: str) -> Interval:

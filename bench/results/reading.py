@@ -57,6 +57,7 @@ class Table(NamedTuple):
         kinds: Every column that it may have, and what its cells hold; others are left alone.
         required: The columns that no row lacks and in which no cell is empty.
         since: By schema, the columns that came with it, and what they would say in the runs before it.
+        renamed: By schema, the columns that have another name since: old and new.
         schema: The newest, which every run is read as.
         whole_since: The schema from which on a run has every column.
     """
@@ -64,6 +65,7 @@ class Table(NamedTuple):
     kinds: Mapping[str, Kind]
     required: Sequence[str]
     since: Mapping[int, Mapping[str, Any]]
+    renamed: Mapping[int, Mapping[str, str]]
     schema: int
     whole_since: int
 
@@ -173,7 +175,17 @@ def read_trials(files: RunFiles, facts: Mapping[str, Any], table: Table) -> Rows
             "measure anew, or use the version of bench that made it"
         )
     text = _text(files, TRIALS_CSV)
-    header, lines = _split(text, place)
+    names, lines = _split(text, place)
+    renamed = {
+        old: new
+        for version, columns in table.renamed.items()
+        if version > schema
+        for old, new in columns.items()
+    }
+    header = [renamed.get(name, name) for name in names]
+    for old, new in renamed.items():
+        if header.count(new) > 1:
+            raise ResultsError(f"{place} has both {old} and {new}; {AS_WRITTEN}")
     since = {
         name: value
         for version, columns in table.since.items()
@@ -187,7 +199,9 @@ def read_trials(files: RunFiles, facts: Mapping[str, Any], table: Table) -> Rows
     _check_cells(header, lines, place, table)
     _check_count(files, facts, len(lines), place)
     words = {name: str for name, kind in table.kinds.items() if kind is Kind.WORD and name in header}
-    trials = pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""], dtype=words)
+    trials = pd.read_csv(
+        io.StringIO(text), names=header, header=0, keep_default_na=False, na_values=[""], dtype=words
+    )
     trials = trials.assign(**{name: value for name, value in since.items() if name not in header})
     rows = trials.astype(object).where(trials.notna(), None).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]

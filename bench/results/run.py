@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 from bench.columns import (
     COLUMNS,
     FLAG_COLUMNS,
+    RENAMED_SINCE_SCHEMA,
     REQUIRED_COLUMNS,
     SCHEMA_VERSION,
     SINCE_SCHEMA,
@@ -53,6 +54,7 @@ from bench.results.reading import (
     started,
     trials_digest,
 )
+from bench.results.validity import INVALID, OK, VERDICTS, Bottleneck, Fault, find_faults
 from bench.scenario import Scenario
 from bench.transports import TRANSPORTS
 from clients.load.generator import DELIVERY_FIELDS
@@ -60,8 +62,14 @@ from clients.load.generator import DELIVERY_FIELDS
 REFERENCE = "reference"
 INSTALLED = Path(__file__).parent.parent
 """The folder of this package: of a clone, or where it was installed to."""
-WORSE = ("ok", "suspect", "invalid")
 
+REASONS_ARE_CODES_SINCE_SCHEMA = 5
+KNOWN_CODES: dict[str, set[str]] = {
+    "verdict_reason": {*Fault},
+    "bottleneck": {*Bottleneck},
+    "connect_bottleneck": {*Bottleneck},
+}
+"""The columns of codes."""
 QUANTILES_PARQUET = "quantiles.parquet"
 QUANTILES_KEPT = [0.001, 0.01, *(step / 100 for step in range(2, 99)), 0.99, 0.999]
 
@@ -82,7 +90,9 @@ def _kinds() -> dict[str, Kind]:
     return kinds
 
 
-TABLE = Table(_kinds(), REQUIRED_COLUMNS, SINCE_SCHEMA, SCHEMA_VERSION, WHOLE_SINCE_SCHEMA)
+TABLE = Table(
+    _kinds(), REQUIRED_COLUMNS, SINCE_SCHEMA, RENAMED_SINCE_SCHEMA, SCHEMA_VERSION, WHOLE_SINCE_SCHEMA
+)
 """What trials.csv holds."""
 
 
@@ -153,7 +163,7 @@ class Run:
         new = dict(row)
         for earlier in self.rows:
             if (earlier["order"], earlier["step"]) == (row["order"], row["step"]):
-                worse = WORSE.index(new["verdict"]) > WORSE.index(earlier["verdict"])
+                worse = VERDICTS.index(new["verdict"]) > VERDICTS.index(earlier["verdict"])
                 (new if worse else earlier)["replaced"] = True
         self.rows.append(new)
         self.write()
@@ -194,8 +204,17 @@ class Run:
             where = f"{files.place(TRIALS_CSV)}: {attempt}"
             if again:
                 raise ResultsError(f"{where} stands there twice; restore the file as bench wrote it")
-            if row["verdict"] not in WORSE:
-                raise ResultsError(f"{where} has the verdict {row['verdict']!r}, not {', '.join(WORSE)}")
+            if row["verdict"] not in VERDICTS:
+                raise ResultsError(f"{where} has the verdict {row['verdict']!r}, not {', '.join(VERDICTS)}")
+            if facts["schema"] < REASONS_ARE_CODES_SINCE_SCHEMA and row["verdict"] != OK:
+                failed = (Fault.FAILED,) if row["verdict"] == INVALID else ()
+                row["verdict_reason"] = " ".join(find_faults(row) or failed)
+            for column, known in KNOWN_CODES.items():
+                if unknown := set((row[column] or "").split()) - known:
+                    raise ResultsError(
+                        f"{where} has {unknown.pop()!r} as {column}, which this program does not know; use "
+                        "the version of bench that made the run"
+                    )
             if row["transport"] not in TRANSPORTS:
                 raise ResultsError(
                     f"{where} is of the transport {row['transport']!r}, which this program does not have; "

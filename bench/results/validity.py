@@ -1,142 +1,179 @@
 """Whether a trial's figures may be believed: ok, suspect (shown, marked) or invalid (never averaged).
 
-A saturated subject is a finding: ok, with ``limit`` naming what ran out. A saturated instrument, a stolen
-core or a clock that was set are faults of the measurement. Some pass: such a trial is worth another try.
+A saturated subject is a finding: ok, with the bottleneck named. A saturated instrument, a stolen core or a
+clock that was set are faults of the measurement. Faults and bottlenecks are codes; bench/wording.py has the
+sentences.
 """
 
+import enum
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from bench.columns import is_set
+
+OK, SUSPECT, INVALID = "ok", "suspect", "invalid"
+VERDICTS = (OK, SUSPECT, INVALID)
+"""From the best to the worst."""
+
 SATURATED_CPU_RATIO = 0.9
 BUSY_GENERATOR_CPU_RATIO = 0.8
 IDLE_SERVER_CPU_RATIO = 0.5
+BUSY_CONNECTING_CPU_RATIO = 0.75
 SHARED_STAMPS_RATIO = 0.01
 LATE_MS = 20.0
 CLOCK_STEP_NS = 50_000
 STEAL_RATIO = 0.05
 OTHERS_CPU_RATIO = 0.15
 
-CONDITIONS = {
-    "debug_build": "this Python is a debug build",
-    "dev_mode": "Python ran in development mode",
-    "asyncio_debug": "asyncio ran in debug mode",
-    "tracemalloc": "tracemalloc recorded every allocation",
-    "traced": "a debugger, profiler or coverage tool watched the processes",
-    "without_extensions": "aiohttp or websockets ran without its C extension",
-    "preloaded_library": "a library was preloaded into the processes (LD_PRELOAD or /etc/ld.so.preload)",
-    "malloc": "Python used another allocator (PYTHONMALLOC={})",
-    "nice": "the processes ran at a lower priority (niceness {})",
-    "scheduler": "the processes ran under another scheduling policy ({}, see sched(7))",
-    "one_core": "server and load generator shared one core",
-}
-"""What each code of servers/conditions.py says, and ``one_core`` of the harness."""
+
+class Fault(enum.StrEnum):
+    """What can be wrong with a trial: a code, the verdict that follows, and whether another try may help."""
+
+    verdict: str
+    may_pass: bool
+
+    def __new__(cls, code: str, verdict: str, may_pass: bool) -> "Fault":
+        """Make a fault of its code and its data."""
+        fault = str.__new__(cls, code)
+        fault._value_, fault.verdict, fault.may_pass = code, verdict, may_pass
+        return fault
+
+    FAILED = "failed", INVALID, True
+    """A process died, refused or did not answer; the row's ``verdict_note`` says which."""
+    WRONG_TICKS = "wrong_ticks", INVALID, False
+    """Ticks lost, doubled or out of order: the server, the client or the network broke the contract."""
+    CLOCK_STEP = "clock_step", INVALID, True
+    GENERATOR_CPU = "generator_cpu", SUSPECT, False
+    """The load generator had no time left."""
+    GENERATOR_LAG = "generator_lag", SUSPECT, True
+    REQUEST_LAG = "request_lag", SUSPECT, True
+    SHARED_STAMPS = "shared_stamps", SUSPECT, True
+    """Arrival times that are upper bounds."""
+    USER_STAMPS = "user_stamps", SUSPECT, False
+    """Arrival times that are not the kernel's."""
+    NOT_DRAINED = "not_drained", SUSPECT, True
+    CPU_QUOTA = "cpu_quota", SUSPECT, False
+    CONDITIONS = "conditions", SUSPECT, False
+    """Processes that are other than usual: the column ``conditions`` has codes for it."""
+    STOLEN_CPU = "stolen_cpu", SUSPECT, True
+    """Time that the hypervisor gave to somebody else."""
+    FOREIGN_CPU = "foreign_cpu", SUSPECT, True
+    """Time that other processes took."""
+    PUBLISH_LAG = "publish_lag", SUSPECT, True
 
 
-class Verdict(NamedTuple):
-    """``verdict`` is ok, suspect or invalid; ``reason`` a sentence, empty when ok; ``limit`` what ran out.
+FAULTS: dict[str, Fault] = {fault.value: fault for fault in Fault}
+INSTRUMENT_LATE = frozenset({Fault.GENERATOR_CPU, Fault.GENERATOR_LAG, Fault.REQUEST_LAG})
+"""The load generator was late, or had no time left: what some experiments are there to show."""
 
-    ``passing`` says that all that is wrong may be gone at another try.
+
+class Bottleneck(enum.StrEnum):
+    """What ran out, in a trial or at the end of a search for capacity; nothing where nothing did.
+
+    Attributes:
+        is_server: Whether it was the server, with nothing else on its processor: else it bears more.
+        in_bursts: Whether only while a tick was handed to all clients, though the core rested between ticks.
+        disturbed: Whether something else used the processor.
+    """
+
+    is_server: bool
+    in_bursts: bool
+    disturbed: bool
+
+    def __new__(
+        cls, code: str, is_server: bool = False, in_bursts: bool = False, disturbed: bool = False
+    ) -> "Bottleneck":
+        """Make a bottleneck of its code and its data."""
+        bottleneck = str.__new__(cls, code)
+        bottleneck._value_ = code
+        bottleneck.is_server, bottleneck.in_bursts, bottleneck.disturbed = is_server, in_bursts, disturbed
+        return bottleneck
+
+    NONE = ""
+    SERVER_CPU = "server_cpu", True
+    SERVER_CPU_DISTURBED = "server_cpu_disturbed", False, False, True
+    SERVER_CPU_IN_BURSTS = "server_cpu_in_bursts", True, True
+    SERVER_CPU_IN_BURSTS_DISTURBED = "server_cpu_in_bursts_disturbed", False, True, True
+    GENERATOR_CPU = "generator_cpu"
+    CPU_QUOTA = "cpu_quota"
+    CONNECTING = "connecting"
+    """Clients waited too long to get in."""
+    UNKNOWN = "unknown"
+
+
+class Assessment(NamedTuple):
+    """What follows from a trial's figures: ``verdict``, the faults behind it, and what ran out.
+
+    ``may_pass`` says that all that is wrong may be gone at another try.
     """
 
     verdict: str
-    reason: str
-    limit: str
-    passing: bool = False
+    faults: tuple[Fault, ...]
+    bottleneck: Bottleneck
+    may_pass: bool
 
 
-class Fault(NamedTuple):
-    """One thing that is wrong with a trial."""
-
-    verdict: str
-    reason: str
-    passing: bool
-
-
-def judge(row: Mapping[str, Any]) -> Verdict:
-    """Judge a trial by its figures (the columns of trials.csv)."""
-    limit = ""
-    if row["throttled_periods"]:
-        limit = "cpu_quota"
-    elif row["generator_cpu_ratio"] > SATURATED_CPU_RATIO:
-        limit = "generator_cpu"
-    elif row["server_cpu_ratio"] > SATURATED_CPU_RATIO:
-        limit = "server_cpu"
-    faults = [*_contract_faults(row), *_instrument_faults(row), *_machine_faults(row)]
-    worst = min((fault.verdict for fault in faults), default="ok")  # invalid comes before suspect
-    return Verdict(
-        worst,
-        "; ".join(fault.reason for fault in faults),
-        limit,
-        passing=bool(faults) and all(fault.passing for fault in faults),
+def assess(row: Mapping[str, Any]) -> Assessment:
+    """Assess a trial by its figures (the columns of trials.csv)."""
+    faults = find_faults(row)
+    return Assessment(
+        max((fault.verdict for fault in faults), key=VERDICTS.index, default=OK),
+        faults,
+        _bottleneck(row),
+        may_pass=bool(faults) and all(_may_pass(fault, row) for fault in faults),
     )
 
 
-def _contract_faults(row: Mapping[str, Any]) -> list[Fault]:
-    """Ticks lost, doubled or out of order: the server, the client or the network broke the contract."""
-    wrong = {name: row[name] for name in ("missed", "duplicated", "out_of_order") if row[name]}
-    if not wrong:
-        return []
-    told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in wrong.items())
-    return [Fault("invalid", f"of {row['expected']} ticks, {told}", passing=False)]
+def find_faults(row: Mapping[str, Any]) -> tuple[Fault, ...]:
+    """Return what is wrong with a trial, in the order in which it is told.
+
+    Of an older run, which lacks some figures, only what the others say.
+    """
+    found = {
+        Fault.WRONG_TICKS: any(row[name] for name in ("missed", "duplicated", "out_of_order")),
+        Fault.GENERATOR_CPU: _above(row["generator_cpu_ratio"], BUSY_GENERATOR_CPU_RATIO),
+        Fault.GENERATOR_LAG: _above(row["generator_lag_p99_ms"], LATE_MS),
+        Fault.REQUEST_LAG: _above(row["request_lag_p99_ms"], LATE_MS),
+        Fault.SHARED_STAMPS: _above(row["stamp_shared_ratio"], SHARED_STAMPS_RATIO),
+        Fault.USER_STAMPS: row["stamps"] == "user",
+        Fault.NOT_DRAINED: row["drained"] is False,
+        Fault.CPU_QUOTA: _above(row["throttled_periods"], 0),
+        Fault.CONDITIONS: bool(row["conditions"]),
+        Fault.CLOCK_STEP: _above(abs(row["clock_shift_ns"] or 0), CLOCK_STEP_NS),
+        Fault.STOLEN_CPU: _above(row["steal_ratio"], STEAL_RATIO),
+        Fault.FOREIGN_CPU: _above(row["others_cpu_ratio"], OTHERS_CPU_RATIO),
+        Fault.PUBLISH_LAG: _above(row["publish_lag_p99_ms"], LATE_MS)
+        and (row["server_cpu_ratio"] or 0.0) < IDLE_SERVER_CPU_RATIO,
+    }
+    return tuple(fault for fault, is_so in found.items() if is_so)
 
 
-def _instrument_faults(row: Mapping[str, Any]) -> list[Fault]:
-    """A load generator that was late or had no time left, and arrival times that are not the kernel's."""
-    faults = []
-    if row["generator_cpu_ratio"] > BUSY_GENERATOR_CPU_RATIO:
-        used = f"the load generator used {row['generator_cpu_ratio']:.0%} of its core"
-        faults.append(Fault("suspect", used, passing=False))
-    for name, what in (
-        ("generator_lag_p99_ms", "handled arrivals"),
-        ("request_lag_p99_ms", "sent requests"),
-    ):
-        if _above(row[name], LATE_MS):
-            late = f"the load generator {what} {row[name]:.0f} ms late (p99)"
-            # The swarm was held up by something; ordinary clients are late by nature.
-            faults.append(Fault("suspect", late, passing=row["generator"] == "swarm"))
-    if row["stamp_shared_ratio"] > SHARED_STAMPS_RATIO:
-        shared = f"{row['stamp_shared_ratio']:.1%} of the arrival times are upper bounds (shared stamps)"
-        faults.append(Fault("suspect", shared, passing=True))
-    if row["stamps"] != "kernel":
-        faults.append(Fault("suspect", "arrival times were taken in user space", passing=False))
-    if not row["drained"]:
-        late = "the last tick did not reach every client in the time for it"
-        faults.append(Fault("suspect", late, passing=True))
-    return faults
+def _may_pass(fault: Fault, row: Mapping[str, Any]) -> bool:
+    """Return whether a fault may be gone at another try: ordinary clients are late by nature."""
+    return fault.may_pass and not (fault in INSTRUMENT_LATE and row["generator"] != "swarm")
 
 
-def _machine_faults(row: Mapping[str, Any]) -> list[Fault]:
-    """A clock that was set, a quota, processes that are other than usual, and cores that somebody took."""
-    faults = []
+def _bottleneck(row: Mapping[str, Any]) -> Bottleneck:
     if row["throttled_periods"]:
-        stopped = (
-            f"the CPU quota of {row['cpu_quota_cores']:.3g} cores stopped this machine's processes "
-            f"in {row['throttled_periods']} of its periods"
-        )
-        faults.append(Fault("suspect", stopped, passing=False))
-    for condition in row["conditions"].split():
-        faults.append(Fault("suspect", tell_condition(condition), passing=False))
-    if abs(row["clock_shift_ns"]) > CLOCK_STEP_NS:
-        step_us = abs(row["clock_shift_ns"]) / 1000
-        faults.append(Fault("invalid", f"the clock was set during the trial, by {step_us:.0f} µs", True))
-    if _above(row["steal_ratio"], STEAL_RATIO):
-        stolen = f"the hypervisor took {row['steal_ratio']:.0%} of the processors' time"
-        faults.append(Fault("suspect", stolen, passing=True))
-    if _above(row["others_cpu_ratio"], OTHERS_CPU_RATIO):
-        others = f"other processes took {row['others_cpu_ratio']:.0%} of the two cores"
-        faults.append(Fault("suspect", others, passing=True))
-    if _above(row["publish_lag_p99_ms"], LATE_MS) and row["server_cpu_ratio"] < IDLE_SERVER_CPU_RATIO:
-        late = f"ticks were published {row['publish_lag_p99_ms']:.0f} ms late (p99) by a server that had time"
-        faults.append(Fault("suspect", late, passing=True))
-    return faults
+        return Bottleneck.CPU_QUOTA
+    if row["generator_cpu_ratio"] > SATURATED_CPU_RATIO:
+        return Bottleneck.GENERATOR_CPU
+    return Bottleneck.SERVER_CPU if row["server_cpu_ratio"] > SATURATED_CPU_RATIO else Bottleneck.NONE
 
 
-def tell_condition(condition: str) -> str:
-    """Return a sentence for a code of servers/conditions.py."""
-    code, _, value = condition.partition("=")
-    return CONDITIONS[code].format(value)
+def connect_bottleneck(server_cpu_ratio: float, generator_cpu_ratio: float) -> Bottleneck:
+    """Return which side connecting kept busy; neither: it waited for the other, or was too short to tell."""
+    if max(server_cpu_ratio, generator_cpu_ratio) < BUSY_CONNECTING_CPU_RATIO:
+        return Bottleneck.NONE
+    return Bottleneck.SERVER_CPU if server_cpu_ratio >= generator_cpu_ratio else Bottleneck.GENERATOR_CPU
 
 
-def _above(value: float, limit: float) -> bool:
-    return not math.isnan(value) and value > limit
+def faults_of(row: Mapping[Any, Any]) -> tuple[Fault, ...]:
+    """Return the faults that a row of trials.csv, or of a data frame of it, names in ``verdict_reason``."""
+    codes = row["verdict_reason"]
+    return tuple(FAULTS[code] for code in codes.split()) if is_set(codes) else ()
+
+
+def _above(value: float | None, limit: float) -> bool:
+    return value is not None and not math.isnan(value) and value > limit

@@ -22,8 +22,9 @@ from bench.transports import MAIN
 from bench.wording import number
 from tests.synthetic import synthetic_run, trial
 
-WORDS = {"verdict": "ok", "verdict_reason": "", "limit": "", "stamps": "kernel", "event_loop": "uvloop",
-         "congestion_used": "cubic", "drained": True, "replaced": False, "connect_limit": ""}  # fmt: skip
+WORDS = {"verdict": "ok", "verdict_reason": "", "verdict_note": "", "bottleneck": "",
+         "connect_bottleneck": "", "stamps": "kernel", "event_loop": "uvloop",
+         "congestion_used": "cubic", "drained": True, "replaced": False}  # fmt: skip
 
 
 def run_of(experiment: str, profile: str = "standard", **overrides: list[Any]) -> Any:

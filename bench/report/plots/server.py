@@ -85,7 +85,7 @@ def plot_capacity(capacity: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     Args:
         capacity: Columns transport, label, estimate, low, high (the 95 % interval; infinite above: it bears
-            at least so many), limit (what ran out); and extrapolated, if there is one (clients; dashed).
+            at least so many), bottleneck (in words); and extrapolated, if there is one (clients; dashed).
         ax: Where to draw; by default in a new figure.
     """
     rows = capacity.to_dict("records")
@@ -116,11 +116,10 @@ def plot_capacity(capacity: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         if pd.notna(row.get("extrapolated")):
             ax.plot([row["extrapolated"]] * 2, [place - 0.42, place + 0.42], **MODEL_LINE)
         told = tell_capacity(Interval(row["estimate"], row["low"], row["high"]))
-        limit = str(row["limit"]) if pd.notna(row["limit"]) else ""
         ax.text(
             max(_ends(row)) + longest * 0.03,
             place,
-            "\n".join(part for part in (told, limit) if part),
+            f"{told}\n{row['bottleneck']}",
             va="center",
         )
     row_labels(ax, [str(row["label"]) for row in rows])

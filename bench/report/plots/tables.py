@@ -10,6 +10,7 @@ from bench.results.estimates import estimate
 from bench.theory.distribution import Link
 from bench.theory.latency import short_polling_latency
 from bench.theory.traffic import array_bytes, polling_traffic, request_bytes, response_head_bytes
+from bench.wording import bottleneck_words
 
 
 def polling_frontier(trials: pd.DataFrame, push_ms: float) -> pd.DataFrame | None:
@@ -88,7 +89,7 @@ def capacity_table(trials: pd.DataFrame) -> pd.DataFrame:
                     "transport": name,
                     "label": f"{label(name)}{asking}",
                     **estimate(own, "capacity_clients")._asdict(),
-                    "limit": own["ran_out"].mode().iloc[0],
+                    "bottleneck": bottleneck_words(own["bottleneck"].mode().iloc[0]),
                     "extrapolated": own["extrapolated"].median(),
                 }
             )

@@ -371,7 +371,7 @@ def searched_run(capacity: int, *, at_least: bool = False) -> Run:
     rows = [
         {
             **head, "step": step, "clients": count, "late_ratio": 0.5 if count > capacity else 0.0,
-            "server_cpu_us_per_tick": 1e4 / count, "limit": "generator_cpu" if at_least else "",
+            "server_cpu_us_per_tick": 1e4 / count, "bottleneck": "generator_cpu" if at_least else "",
             "others_cpu_ratio": 0.0, "steal_ratio": 0.0,
         }
         for step, count in enumerate(tried, 1)

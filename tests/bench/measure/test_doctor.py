@@ -45,7 +45,9 @@ def test_noise_is_measured_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
         trials.append(seed)
         slow = 1.0 + 0.1 * len(trials)  # the machine gets slower and slower
         return Trial(
-            dict.fromkeys(doctor.NOISE_FIGURES, slow) | {"verdict": "ok", "verdict_reason": ""}, None
+            dict.fromkeys(doctor.NOISE_FIGURES, slow)
+            | {"verdict": "ok", "verdict_reason": "", "verdict_note": ""},
+            None,
         )
 
     monkeypatch.setattr(doctor, "run_trial", fake_trial)

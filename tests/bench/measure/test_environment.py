@@ -13,8 +13,8 @@ from bench.measure.environment import process_environment, python_command, recor
 from bench.measure.load import running_swarm
 from bench.measure.subject import running_server
 from bench.measure.trial import run_trial
-from bench.results.validity import CONDITIONS, tell_condition
 from bench.scenario import Scenario
+from bench.wording import CONDITIONS, condition_sentence
 from servers.conditions import conditions
 from servers.options import ServerOptions
 from tests import ROOT
@@ -186,7 +186,7 @@ def test_server_and_swarm_say_their_conditions() -> None:
 
 @pytest.mark.parametrize("code", CONDITIONS)
 def test_every_condition_has_a_sentence(code: str) -> None:
-    assert "{" not in tell_condition(f"{code}=5")
+    assert "{" not in condition_sentence(f"{code}=5")
 
 
 def test_doctor_says_what_servers_inherit(monkeypatch: pytest.MonkeyPatch) -> None:

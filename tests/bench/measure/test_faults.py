@@ -17,6 +17,7 @@ from bench.measure.processes import TrialFailed
 from bench.measure.subject import Server, running_server
 from bench.measure.trial import Trial, run_trial
 from bench.scenario import Scenario
+from bench.wording import validity_sentence
 
 pytestmark = pytest.mark.alone
 
@@ -86,7 +87,7 @@ def test_a_server_that_was_stopped_while_it_had_time_is_found_out() -> None:
     row, _, passing = trial_disturbed_by(lambda server, swarm: stall(server, 0.3), SCENARIO)
     assert row["delivered"] == row["expected"]
     assert row["verdict"] == "suspect"
-    assert "published" in row["verdict_reason"]
+    assert "published" in validity_sentence(row)
     assert row["latency_max_ms"] > 200  # from the planned instant: the stall is not hidden
     assert passing
 
@@ -96,7 +97,7 @@ def test_a_swarm_that_was_stopped_is_found_out_and_the_kernels_stamps_are_not_fo
     assert deliveries is not None
     assert row["delivered"] == row["expected"]
     assert row["verdict"] == "suspect"
-    assert "upper bounds" in row["verdict_reason"]  # what came meanwhile was read at once
+    assert "upper bounds" in validity_sentence(row)  # what came meanwhile was read at once
     assert row["latency_p50_ms"] < 100
 
 
@@ -114,7 +115,7 @@ def test_cores_that_others_take_are_found_out() -> None:
             burner.kill()
             burner.wait()
     assert row["verdict"] in ("suspect", "invalid")
-    assert "other processes took" in row["verdict_reason"]
+    assert "other processes took" in validity_sentence(row)
     assert passing
 
 
@@ -123,12 +124,12 @@ def test_a_saturated_server_is_a_finding() -> None:
     for _ in range(3):
         row, _, _ = run_trial(scenario, seed=1, cores=choose_cores())
         assert row["delivered"] == row["expected"]
-        if "took" not in row["verdict_reason"]:
+        if "took" not in validity_sentence(row):
             break
     else:
-        pytest.skip(f"no server gets a whole core here: {row['verdict_reason']}")
-    assert row["limit"] == "server_cpu"
-    assert "server" not in row["verdict_reason"]
+        pytest.skip(f"no server gets a whole core here: {validity_sentence(row)}")
+    assert row["bottleneck"] == "server_cpu"
+    assert "server" not in validity_sentence(row)
 
 
 def test_a_saturated_generator_is_a_fault() -> None:
@@ -137,4 +138,4 @@ def test_a_saturated_generator_is_a_fault() -> None:
     )
     row, _, _ = run_trial(scenario, seed=1, cores=choose_cores())
     assert row["verdict"] == "suspect"
-    assert "the load generator" in row["verdict_reason"]
+    assert "the load generator" in validity_sentence(row)

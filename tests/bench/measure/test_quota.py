@@ -141,13 +141,13 @@ def test_a_trial_under_a_quota_names_the_quota(tight_group: Path, tmp_path: Path
         "row = run_trial(scenario, seed=1, cores=choose_cores()).row\n"
         "print(json.dumps({name: row[name] for name in sys.argv[2:]}))\n"
     )
-    columns = ("cpu_quota_cores", "throttled_periods", "verdict", "verdict_reason", "limit")
+    columns = ("cpu_quota_cores", "throttled_periods", "verdict", "verdict_reason", "bottleneck")
     done = subprocess.run(
         [sys.executable, "-c", program, str(tight_group), *columns],
         cwd=ROOT, capture_output=True, encoding="utf-8", timeout=100,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert '"cpu_quota_cores": 0.5' in done.stdout
-    assert '"limit": "cpu_quota"' in done.stdout
+    assert '"bottleneck": "cpu_quota"' in done.stdout
     assert "the CPU quota of 0.5 cores" in done.stdout
     assert '"verdict": "ok"' not in done.stdout

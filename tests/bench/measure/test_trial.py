@@ -11,8 +11,9 @@ import pytest
 
 from bench.measure.processes import TrialFailed, Usage
 from bench.measure.trial import choose_window, run_trial
-from bench.results.validity import judge
+from bench.results.validity import Bottleneck, assess
 from bench.scenario import Scenario
+from bench.wording import validity_sentence
 from clients.load.orders import Connected, Message, Order, Reading, Report, Window
 
 S = 1_000_000_000
@@ -164,14 +165,14 @@ def test_a_lost_tick_makes_the_trial_invalid() -> None:
     row, _, passing = FakeWorld(lose=window.last_seq - 2).run(SCENARIO)
     assert row["missed"] == 3
     assert row["verdict"] == "invalid"
-    assert "3 missed" in row["verdict_reason"]
+    assert "3 missed" in validity_sentence(row)
     assert not passing
 
 
 def test_a_clock_that_was_set_makes_the_trial_invalid() -> None:
     row, _, passing = FakeWorld(clock_shift_ns=2 * S).run(SCENARIO)
     assert row["verdict"] == "invalid"
-    assert "clock was set" in row["verdict_reason"]
+    assert "clock was set" in validity_sentence(row)
     assert passing
 
 
@@ -179,7 +180,7 @@ def test_one_stamp_of_user_space_makes_the_trial_suspect() -> None:
     row, _, _ = FakeWorld(user_reads=1).run(SCENARIO)
     assert row["stamps"] == "user"
     assert row["verdict"] == "suspect"
-    assert "user space" in row["verdict_reason"]
+    assert "user space" in validity_sentence(row)
 
 
 def test_a_dead_swarm_fails_the_trial_and_both_are_stopped() -> None:
@@ -215,7 +216,7 @@ GOOD = {
 
 
 @pytest.mark.parametrize(
-    ("change", "verdict", "word", "passing"),
+    ("change", "verdict", "word", "may_pass"),
     [
         ({}, "ok", "", False),
         ({"missed": 1}, "invalid", "1 missed", False),
@@ -240,17 +241,21 @@ GOOD = {
         ({"missed": 1, "steal_ratio": 0.2}, "invalid", "hypervisor", False),
     ],
 )
-def test_verdicts(change: dict[str, Any], verdict: str, word: str, passing: bool) -> None:
-    judged = judge({**GOOD, **change})
-    assert judged.verdict == verdict
-    assert word in judged.reason
-    assert judged.passing == passing
+def test_verdicts(change: dict[str, Any], verdict: str, word: str, may_pass: bool) -> None:
+    row = {**GOOD, **change}
+    found = assess(row)
+    assert found.verdict == verdict
+    assert word in validity_sentence(row | {"verdict_reason": " ".join(found.faults), "verdict_note": ""})
+    assert found.may_pass == may_pass
 
 
 def test_a_saturated_server_is_a_finding_a_saturated_generator_a_fault() -> None:
-    server = judge({**GOOD, "server_cpu_ratio": 0.99})
-    assert (server.verdict, server.limit) == ("ok", "server_cpu")
-    quota = judge({**GOOD, "server_cpu_ratio": 0.99, "cpu_quota_cores": 1.0, "throttled_periods": 1})
-    assert (quota.verdict, quota.limit) == ("suspect", "cpu_quota")  # not the server's own bound
-    generator = judge({**GOOD, "generator_cpu_ratio": 0.99})
-    assert (generator.verdict, generator.limit) == ("suspect", "generator_cpu")
+    server = assess({**GOOD, "server_cpu_ratio": 0.99})
+    assert (server.verdict, server.bottleneck) == ("ok", Bottleneck.SERVER_CPU)
+    quota = assess({**GOOD, "server_cpu_ratio": 0.99, "cpu_quota_cores": 1.0, "throttled_periods": 1})
+    assert (quota.verdict, quota.bottleneck) == (
+        "suspect",
+        Bottleneck.CPU_QUOTA,
+    )  # not the server's own bound
+    generator = assess({**GOOD, "generator_cpu_ratio": 0.99})
+    assert (generator.verdict, generator.bottleneck) == ("suspect", Bottleneck.GENERATOR_CPU)

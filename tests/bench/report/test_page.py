@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from bench.experiments.catalogue import EXPERIMENTS
+from bench.report import page as page_module
 from bench.report.doubts import tell_doubts
 from bench.report.page import command, page, shown_experiments, tell_environment, write_page
 from bench.report.summary import findings
-from bench.report.summary import page as page_module
 from bench.report.tables import experiment_table
 from bench.results.files import ResultsError
 from bench.results.run import Run
@@ -114,7 +114,12 @@ def test_figures_are_in_the_page_with_words_for_those_who_cannot_see_them(refere
 def test_invalid_trials_are_told_and_the_page_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_module, "draw_all", lambda run, forms: iter(()))
     run = Run.open(REFERENCE)
-    run.rows[0] |= {"verdict": "invalid", "verdict_reason": "3 ticks <missed>", "replaced": False}
+    run.rows[0] |= {
+        "verdict": "invalid",
+        "verdict_reason": "failed",
+        "verdict_note": "3 ticks <missed>",
+        "replaced": False,
+    }
     words = text(read(page(run)))
     assert "is invalid: 3 ticks <missed>" in words
     assert "suspect or invalid" in words
@@ -123,7 +128,17 @@ def test_invalid_trials_are_told_and_the_page_stands(tmp_path: Path, monkeypatch
 def test_a_run_of_nothing_but_invalid_trials_has_a_page(tmp_path: Path) -> None:
     run = small_run(tmp_path)
     for order in (1, 2):
-        run.add(fake_row(order, step=0, verdict="invalid", verdict_reason="the server died", clients=3), None)
+        run.add(
+            fake_row(
+                order,
+                step=0,
+                verdict="invalid",
+                verdict_reason="failed",
+                verdict_note="the server died",
+                clients=3,
+            ),
+            None,
+        )
     words = text(read(page(Run.open(run.folder))))
     assert words.count("the server died") == 2
     assert "2 of 2 trials are suspect or invalid" in words

@@ -123,7 +123,7 @@ def capacity() -> pd.DataFrame:
             ("long_polling", "long polling", 1100, 900, 1400, "server CPU in bursts", 1150),
             ("websocket", "WebSocket", 9000, 9000, math.inf, "nothing yet", NAN),
         ],
-        columns=["transport", "label", "estimate", "low", "high", "limit", "extrapolated"],
+        columns=["transport", "label", "estimate", "low", "high", "bottleneck", "extrapolated"],
     )
 
 
@@ -375,7 +375,7 @@ def test_the_age_figure_says_the_tables_mean() -> None:
 
 def test_a_figure_that_can_show_one_scenario_only_says_which() -> None:
     def row(hold_s: float, requests: float) -> dict[str, Any]:
-        figures = {"requests_per_tick": requests, "verdict": "ok", "verdict_reason": ""}
+        figures = {"requests_per_tick": requests, "verdict": "ok", "verdict_reason": "", "verdict_note": ""}
         return trial("rate", "long_polling", figures, rate_hz=requests, hold_s=hold_s)
 
     run = synthetic_run(*(row(hold_s, requests) for hold_s in (1.0, 5.0) for requests in (1.0, 2.0)))

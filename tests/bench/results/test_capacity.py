@@ -120,7 +120,7 @@ def test_a_step_on_disturbed_processors_is_tried_again_whether_it_passed_or_fail
     def trial(scenario: Scenario, **options: Any) -> Trial:
         row, _, _ = server_that_bears(10**6)(scenario, **options)
         row |= {"late_ratio": late, "steal_ratio": stolen, "verdict": "suspect", "clients": scenario.clients}
-        return Trial(row, None, passing=True)
+        return Trial(row, None, may_pass=True)
 
     step = next(iter(execute(run, plan(), trial=trial)))
     steps = execute(run, plan(), trial=trial)
@@ -152,8 +152,8 @@ def server_that_bears(capacity: int, calls: list[int] | None = None, stop_after:
             "transport": scenario.transport, "clients": scenario.clients, "rate_hz": scenario.rate_hz,
             "latency_limit_ms": 100.0, "late_ratio": 0.4 if late else 0.0, "server_cpu_ratio": 0.5,
             "latency_mean_ms": 50 * scenario.clients / capacity, "server_cpu_us_per_tick": 10.0,
-            "verdict": "suspect" if late else "ok", "limit": "", "others_cpu_ratio": 0.0, "steal_ratio": 0.0,
-            "verdict_reason": "the last tick did not reach every client in the time for it" if late else "",
+            "verdict": "suspect" if late else "ok", "verdict_reason": "not_drained" if late else "",
+            "bottleneck": "", "others_cpu_ratio": 0.0, "steal_ratio": 0.0,
         }  # fmt: skip
         return Trial(row, None)
 
@@ -169,7 +169,7 @@ def test_a_search_is_rows_of_one_order_and_gives_one_capacity(tmp_path: Path) ->
     (found,) = capacities(trials).to_dict("records")
     assert found["capacity_clients_low"] < 2_500 < found["capacity_clients_high"]
     assert found["capacity_clients"] == pytest.approx(2_500, rel=0.15)
-    assert found["ran_out"] == "server CPU in bursts"
+    assert found["bottleneck"] == "server_cpu_in_bursts"
     assert not len(single_trials(trials))
     assert doubts(run, ["clients"]) == []  # half of the steps are there to fail
 
@@ -194,18 +194,18 @@ def test_a_server_that_lets_nobody_in_has_failed_that_step(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("worst", "words"),
+    ("worst", "code"),
     [
-        ({"limit": "server_cpu"}, "server CPU"),
-        ({"limit": "generator_cpu"}, "load generator"),
-        ({"limit": ""}, "server CPU in bursts"),
-        ({"limit": "", "generator_cpu_ratio": 0.85}, "load generator"),
-        ({"limit": "", "poll_interval_s": 0.09}, "not known"),
-        ({"limit": "server_cpu", "others_cpu_ratio": 0.5}, "server CPU (disturbed)"),
-        ({"limit": "", "server_cpu_ratio": math.nan}, "clients waited too long to get in"),
+        ({"bottleneck": "server_cpu"}, "server_cpu"),
+        ({"bottleneck": "generator_cpu"}, "generator_cpu"),
+        ({"bottleneck": ""}, "server_cpu_in_bursts"),
+        ({"bottleneck": "", "generator_cpu_ratio": 0.85}, "generator_cpu"),
+        ({"bottleneck": "", "poll_interval_s": 0.09}, "unknown"),
+        ({"bottleneck": "server_cpu", "others_cpu_ratio": 0.5}, "server_cpu_disturbed"),
+        ({"bottleneck": "", "server_cpu_ratio": math.nan}, "connecting"),
     ],
 )
-def test_what_ran_out_is_named(worst: dict[str, Any], words: str) -> None:
+def test_the_bottleneck_of_a_search_is_named(worst: dict[str, Any], code: str) -> None:
     step = {
         "order": 1, "latency_limit_ms": 100.0, "latency_mean_ms": 10.0, "server_cpu_ratio": 0.5,
         "verdict": "ok", "others_cpu_ratio": 0.0, "steal_ratio": 0.0,
@@ -215,8 +215,8 @@ def test_what_ran_out_is_named(worst: dict[str, Any], words: str) -> None:
         {**step, "step": 2, "clients": 120, "late_ratio": 0.3, **worst},
     ]
     (found,) = capacities(pd.DataFrame(rows, columns=COLUMNS)).to_dict("records")
-    assert found["ran_out"] == words
-    assert found["at_least"] == (words not in ("server CPU", "server CPU in bursts"))
+    assert found["bottleneck"] == code
+    assert found["at_least"] == (code not in ("server_cpu", "server_cpu_in_bursts"))
     if found["at_least"]:  # a bound, and it is the lower end
         assert found["capacity_clients"] == found["capacity_clients_low"] < 100
         assert found["capacity_clients_high"] == math.inf
@@ -290,7 +290,7 @@ def test_a_search_whose_only_step_failed_has_nothing_to_tell() -> None:
     step = {"order": 1, "step": 1, "clients": 1, "verdict": "invalid", "latency_limit_ms": 100.0}
     (found,) = capacities(pd.DataFrame([step], columns=COLUMNS)).to_dict("records")
     assert found["capacity_clients"] == found["capacity_clients_low"] == 0
-    assert math.isnan(found["told_per_ms"])
+    assert math.isnan(found["clients_per_ms"])
 
 
 def test_runs_of_before_are_read_and_fitted() -> None:

@@ -22,6 +22,7 @@ from bench.results.export import export_folder, export_zip
 from bench.results.files import LARGEST_FILE_BYTES, ResultsError
 from bench.results.run import Run, find_run
 from tests.bench.results.test_run import FACTS, fake_deliveries, fake_row
+from tests.older_runs import make_older
 
 MUTATIONS = 20
 
@@ -189,8 +190,7 @@ def test_deliveries_that_are_not_whole_are_one_sentence(run: Run) -> None:
 def test_no_mutation_of_a_run_is_a_traceback_and_no_cut_is_silent(run: Run, counted: bool) -> None:
     """Cut, overwrite and insert at many places; of a run without a count only what shows can be told."""
     if not counted:
-        facts = {name: value for name, value in run.facts.items() if name != "trials"} | {"schema": 3}
-        (run.folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+        make_older(run, 3)
     rng = random.Random(16)
     for path in [
         run.folder / "run.json",
@@ -233,16 +233,24 @@ def test_line_ends_that_git_has_changed_are_no_change(run: Run) -> None:
 
 @pytest.mark.parametrize("column", REQUIRED_COLUMNS)
 def test_an_older_run_lacks_none_of_the_columns_that_tell_what_a_row_is(run: Run, column: str) -> None:
-    facts = {name: value for name, value in run.facts.items() if name != "trials"} | {"schema": 3}
-    (run.folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    make_older(run, 3)
     assert told_by(run.folder) == ""
     path = run.folder / "trials.csv"
     rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(row | {column: ""} for row in rows)
     assert f"line 2: {column} is empty" in told_by(run.folder)
+
+
+def test_an_older_run_with_a_column_by_its_old_and_its_new_name_is_refused(run: Run) -> None:
+    make_older(run, 3)
+    path = run.folder / "trials.csv"
+    head, *lines = path.read_text(encoding="utf-8").splitlines()
+    doubled = "\n".join([f"{head},bottleneck", *(f"{line}," for line in lines)]) + "\n"
+    path.write_text(doubled, encoding="utf-8")
+    assert "has both limit and bottleneck" in told_by(run.folder)
 
 
 def test_the_command_line_tells_it_in_one_line_with_exit_code_1(

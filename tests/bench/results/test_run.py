@@ -21,6 +21,7 @@ from bench.results.export import export_folder
 from bench.results.files import ResultsError
 from bench.results.run import REFERENCE, Run, find_run
 from bench.scenario import Scenario
+from tests.older_runs import make_older
 
 FACTS: dict[str, Any] = {
     "profile": "quick", "seed": 3, "experiments": ["freshness"], "transports": ["websocket"], "overrides": {},
@@ -203,7 +204,11 @@ def test_a_fault_that_may_pass_gets_one_more_try_and_both_are_kept(tmp_path: Pat
         tries.append(scenario.transport)
         row, deliveries, _ = fake_trial(scenario)
         if tries.count(scenario.transport) == 1:
-            return Trial({**row, "verdict": "suspect", "verdict_reason": "steal"}, deliveries, passing=True)
+            return Trial(
+                {**row, "verdict": "suspect", "verdict_reason": "stolen_cpu", "steal_ratio": 0.1},
+                deliveries,
+                may_pass=True,
+            )
         return Trial(row, deliveries)
 
     list(execute(run, PLANNED, trial=unlucky_at_first))
@@ -222,7 +227,11 @@ def test_a_fault_that_stays_is_not_tried_for_ever(tmp_path: Path) -> None:
 
     def unlucky(scenario: Any, **options: Any) -> Trial:
         row, deliveries, _ = fake_trial(scenario)
-        return Trial({**row, "verdict": "suspect", "verdict_reason": "steal"}, deliveries, passing=True)
+        return Trial(
+            {**row, "verdict": "suspect", "verdict_reason": "stolen_cpu", "steal_ratio": 0.1},
+            deliveries,
+            may_pass=True,
+        )
 
     list(execute(run, PLANNED[:1], trial=unlucky))
     assert [(row["attempt"], row["replaced"]) for row in run.rows] == [(1, True), (2, False)]
@@ -231,11 +240,7 @@ def test_a_fault_that_stays_is_not_tried_for_ever(tmp_path: Path) -> None:
 def test_a_run_of_the_schema_before_is_read(tmp_path: Path) -> None:
     run = Run.create(tmp_path, FACTS)
     run.add(fake_row(1))
-    table = pd.read_csv(run.folder / "trials.csv").drop(columns=["attempt", "replaced", "generator"])
-    table.to_csv(run.folder / "trials.csv", index=False)
-    facts = {**run.facts, "schema": 1}
-    del facts["trials"]
-    (run.folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    make_older(run, 1)
     again = Run.open(run.folder)
     assert again.rows[0]["attempt"] == 1
     assert len(again.trials_of("freshness")) == 1
@@ -281,13 +286,27 @@ def test_a_read_only_folder_is_one_sentence(tiny_disk: Path) -> None:
 
 def test_what_is_suspect_by_design_is_marked_but_not_doubted(tmp_path: Path) -> None:
     run = Run.create(tmp_path, FACTS)
-    late = {"verdict": "suspect", "verdict_reason": "the load generator used 99% of its core"}
+    late = {"verdict": "suspect", "verdict_reason": "generator_cpu", "generator_cpu_ratio": 0.99}
     run.add(fake_row(1, experiment="instrument", generator="asyncio", **late))
     run.add(fake_row(2, experiment="instrument", generator="swarm", **late))
     run.add(fake_row(3, experiment="freshness", generator="asyncio", **late))
     run.add(fake_row(4, experiment="instrument freshness", generator="asyncio", **late))
-    run.add(fake_row(5, experiment="instrument", generator="asyncio", verdict="invalid", verdict_reason="x"))
-    stolen = {"verdict": "suspect", "verdict_reason": "the load generator was late; the hypervisor took 9%"}
+    run.add(
+        fake_row(
+            5,
+            experiment="instrument",
+            generator="asyncio",
+            verdict="invalid",
+            verdict_reason="failed",
+            verdict_note="x",
+        )
+    )
+    stolen = {
+        "verdict": "suspect",
+        "verdict_reason": "generator_lag stolen_cpu",
+        "generator_lag_p99_ms": 50.0,
+        "steal_ratio": 0.09,
+    }
     run.add(fake_row(6, experiment="instrument", generator="asyncio", **stolen))
     assert [row["order"] for row in doubts(run, ["instrument", "freshness"])] == [2, 3, 4, 5, 6]
     assert [row["order"] for row in doubts(run, ["freshness"])] == [3, 4]

@@ -176,7 +176,7 @@ def test_an_older_run_without_digests_goes_on(tmp_path: Path) -> None:
 
 def test_an_experiment_that_the_program_does_not_have_is_said(tmp_path: Path) -> None:
     run = Run.create(tmp_path, {**FACTS, "experiments": ["astrology"]})
-    run.add(fake_row(1, experiment="astrology", verdict="suspect", verdict_reason="late"))
+    run.add(fake_row(1, experiment="astrology", verdict="suspect", verdict_reason="not_drained"))
     console = Console(record=True, width=110)
     print_run(Run.open(run.folder), console)
     assert "astrology: this program has no such experiment" in console.export_text()

@@ -23,6 +23,7 @@ from bench.theory.traffic import (
     request_bytes,
 )
 from bench.transports import TRANSPORTS
+from bench.wording import validity_sentence
 from servers.wire import MAX_BATCH_BYTES
 from tests import ROOT
 
@@ -40,7 +41,7 @@ PLAIN = {
     "stamps": "kernel",
     "step": 0,
 }
-UNUSUAL = ("limit", "tls", "compression", "rtt_ms", "loss_ratio", "loss", "heartbeat_s")
+UNUSUAL = ("bottleneck", "tls", "compression", "rtt_ms", "loss_ratio", "loss", "heartbeat_s")
 """Columns that must say nothing, where a run has them: these tests are about a plain link."""
 TICKS_UNDER_WAY = 1.5
 """The counters of many sockets are not read at one instant: so many ticks may come meanwhile."""
@@ -222,7 +223,7 @@ def test_a_short_trial(loop: dict[str, float]) -> None:
     lag_ms = max(trial.row["publish_lag_p99_ms"], trial.row["request_lag_p99_ms"])
     if lag_ms > MOST_LAG_MS:
         pytest.skip(f"this machine was {lag_ms:.1f} ms late")
-    assert trial.row["verdict"] != "invalid", trial.row["verdict_reason"]
+    assert trial.row["verdict"] != "invalid", validity_sentence(trial.row)
     assert trial.deliveries is not None
     latencies_ms = np.sort((trial.deliveries[:, ARRIVED_NS] - trial.deliveries[:, DUE_NS]) / 1e6)
     link = Link(down_s=latencies_ms[0] / 1e3)
