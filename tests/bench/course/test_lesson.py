@@ -12,21 +12,22 @@ from bench.course.notebooks import FOLDER, find_notebooks, read
 from bench.results.run import REFERENCE
 
 EXPORTED = """
-ALLOWED_LATE_RATIO ASSUMED_PERIODS CLAIM_OPEN CLIENTS_LIMIT_MS CLIENTS_SETTINGS Evidence
+ALLOWED_LATE_RATIO ASSUMED_PERIODS Bottleneck CLAIM_OPEN CLIENTS_LIMIT_MS CLIENTS_SETTINGS Evidence
 HARDLY_RATIO INK LUBBERS_GRECO LUBBERS_GRECO_FRAME_BYTES LUBBERS_GRECO_HEADER_BYTES Link
 MAIN_TRANSPORTS MODEL_LINE OVERHEAD_SETTINGS PAPER PUBLICATION_FALLS RATE_SETTINGS
 RATE_USUAL_SETTINGS RFC6455 SEGMENT_HEADER_BYTES Scenario TYPICAL_CURSOR Tag VAN_DE_VYVERE
-VAN_DE_VYVERE_LATENCIES_S WEBSOCKETS_MEMORY array_bytes break_even_hz busy_trials capacity_ratio
-claims_ledger colour computed_request_bytes computed_response_bytes confidence_interval cpu_chart
-delivery_costs draw_figure equal_bytes_interval_s equal_bytes_s estimate estimates
-experiment_finding experiment_rows heartbeat_bytes_per_s judge_vertical_scaling kept_quantiles label
-label_frame live live_trials logarithmic long_polling_latency long_polling_ticks_per_answer
-longest_interval_s new_figure number open_run plot_age plot_decision plot_scaling plot_sequence
-poll_clients poll_costs polling_traffic push_clients push_traffic ranked ratio record_conversation
-request_bytes response_head_bytes results_folder say segments serving share_labels
-short_polling_latency silent_client_memory_kb single_trials source_age_ms staying_in_touch_bytes
-style tag_right tell_capacity tell_turned_into_polling ticks_needed times websocket_header_bytes
-whiskers wire_bytes wire_chart with_interval
+VAN_DE_VYVERE_LATENCIES_S WEBSOCKETS_MEMORY array_bytes bottleneck_words break_even_hz busy_trials
+capacity_ratio claims_ledger colour computed_request_bytes computed_response_bytes
+confidence_interval cpu_chart delivery_costs draw_figure equal_bytes_interval_s equal_bytes_s
+estimate estimates experiment_finding experiment_rows fault_counts heartbeat_bytes_per_s
+judge_vertical_scaling kept_quantiles label label_frame live live_trials logarithmic
+long_polling_latency long_polling_ticks_per_answer longest_interval_s new_figure number open_run
+plot_age plot_decision plot_scaling plot_sequence poll_clients poll_costs polling_traffic
+push_clients push_traffic ranked ratio record_conversation request_bytes response_head_bytes
+results_folder say segments serving share_labels short_polling_latency silent_client_memory_kb
+single_trials source_age_ms staying_in_touch_bytes style tag_right tell_capacity
+tell_turned_into_polling ticks_needed times websocket_header_bytes whiskers wire_bytes wire_chart
+with_interval
 """.split()
 """What lecturers' notebooks may rely on: a name may be added, and none goes."""
 OF_THE_PACKAGE = "live live_trials open_run results_folder say serving".split()
@@ -88,9 +89,10 @@ def test_the_package_has_no_other_names() -> None:
         from bench.course import plot_age  # type: ignore[attr-defined]  # noqa: F401
 
 
-def test_notebooks_and_slides_are_made_without_the_lesson() -> None:
-    """It loads pandas, matplotlib and IPython; making slides needs none of them before it begins."""
-    script = "import sys, bench.course.slides; print(*sys.modules)"
+@pytest.mark.parametrize("module", ["slides", "grading.report", "grading.__main__"])
+def test_slides_and_grading_begin_without_the_lesson(module: str) -> None:
+    """It loads pandas, matplotlib and IPython, which each process of a student's code would wait for."""
+    script = f"import sys, bench.course.{module}; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True)
     assert not {"pandas", "matplotlib", "IPython", "bench.course.lesson"} & set(ran.stdout.split())
 
