@@ -14,7 +14,7 @@ from bench.experiments.catalogue import EXPERIMENTS
 from bench.report.doubts import tell_doubts
 from bench.report.page import command, page, shown_experiments, tell_environment, write_page
 from bench.report.summary import findings
-from bench.report.summary import page as page_module
+from bench.report import page as page_module
 from bench.report.tables import experiment_table
 from bench.results.files import ResultsError
 from bench.results.run import Run

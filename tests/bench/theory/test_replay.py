@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from bench.columns import COLUMNS
-from bench.commands.app import parse_overrides
+from bench.commands.arguments import parse_overrides
 from bench.measure.processes import TrialFailed
 from bench.measure.schedule import plan_run
 from bench.measure.trial import choose_window
