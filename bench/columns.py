@@ -191,7 +191,7 @@ def sortable(value: Any) -> Any:
     return value if is_set(value) else -1.0
 
 
-def tell_field(name: str, value: Any, *, alone: bool = False) -> str:
+def field_words(name: str, value: Any, *, alone: bool = False) -> str:
     """Say in a word or two what a field is.
 
     Args:

@@ -38,7 +38,7 @@ def _bounded(found: "Interval", before: str, after: str = "") -> str:
     return f"{before}{number(found.low)} to {number(found.high)}{after}"
 
 
-def tell_ratio(
+def ratio_sentence(
     pairs: Mapping[tuple[str, str], "Interval"], same: Sequence[tuple[str, str]], said: str
 ) -> str:
     """Say how two protocols compare: by the same library first, then over all pairs of libraries.
@@ -71,7 +71,7 @@ def tell_ratio(
     return f"{told}; over all pairs of libraries it is {_in_brackets(ends[0])} to {_in_brackets(ends[1])}"
 
 
-def tell(found: "Interval", unit: str) -> str:
+def with_interval(found: "Interval", unit: str) -> str:
     """Write a figure and, where it was repeated, its 95 % interval: ``1.79 ms (1.6 to 2)``."""
     told = f"{number(found.estimate)} {unit}"
     if math.isnan(found.low) or number(found.low) == number(found.high):
@@ -79,7 +79,7 @@ def tell(found: "Interval", unit: str) -> str:
     return f"{told} ({number(found.low)} to {number(found.high)})"
 
 
-def tell_span(pairs: Mapping[tuple[str, str], float], same: Sequence[tuple[str, str]], unit: str) -> str:
+def library_span(pairs: Mapping[tuple[str, str], float], same: Sequence[tuple[str, str]], unit: str) -> str:
     """Write figures of pairs of libraries as a span that names the value of the same library."""
     low, high = (number(end(pairs.values())) for end in (min, max))
     told = f"{low} {unit}" if low == high else f"{low} to {high} {unit}"

@@ -25,7 +25,7 @@ from bench.columns import COLUMNS
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.experiments.clients import FIXED as CLIENTS_SETTINGS
 from bench.experiments.clients import LIMIT_MS as CLIENTS_LIMIT_MS
-from bench.experiments.clients import capacity_ratio, tell_capacity
+from bench.experiments.clients import capacity_ratio, capacity_words
 from bench.experiments.idle import memory_kb as silent_client_memory_kb
 from bench.experiments.idle import once_bytes as staying_in_touch_bytes
 from bench.experiments.interval import wire_bytes
@@ -33,8 +33,8 @@ from bench.experiments.overhead import FIXED as OVERHEAD_SETTINGS
 from bench.experiments.overhead import TYPICAL_CURSOR
 from bench.experiments.rate import AS_THEY_ARE as RATE_USUAL_SETTINGS
 from bench.experiments.rate import FIXED as RATE_SETTINGS
-from bench.experiments.rate import tell_turned as tell_turned_into_polling
-from bench.judge.choice import TOUCH as ASSUMED_PERIODS
+from bench.experiments.rate import turned_into_polling_words
+from bench.judge.choice import ASSUMED_PERIODS as ASSUMED_PERIODS
 from bench.judge.choice import cpu_chart, equal_bytes_s, wire_chart
 from bench.judge.claim_judges import OPEN as CLAIM_OPEN
 from bench.judge.claim_judges import vertical as judge_vertical_scaling
@@ -101,8 +101,7 @@ from bench.theory.traffic import (
 )
 from bench.transports import MAIN as MAIN_TRANSPORTS
 from bench.transports import TRANSPORTS
-from bench.wording import bottleneck_words, fault_words, number, times
-from bench.wording import tell as with_interval
+from bench.wording import bottleneck_words, fault_words, number, times, with_interval
 
 __all__ = [  # the run, and what is reckoned from its trials
     "MAIN_TRANSPORTS",
@@ -134,13 +133,13 @@ __all__ += [  # words
     "Bottleneck",
     "bottleneck_words",
     "capacity_ratio",
+    "capacity_words",
     "experiment_finding",
     "label",
     "number",
     "say",
-    "tell_capacity",
-    "tell_turned_into_polling",
     "times",
+    "turned_into_polling_words",
     "with_interval",
 ]
 __all__ += [  # figures

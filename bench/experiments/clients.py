@@ -27,7 +27,7 @@ from bench.theory.traffic import (
     response_head_bytes,
 )
 from bench.transports import TRANSPORTS
-from bench.wording import number, tell_ratio
+from bench.wording import number, ratio_sentence
 
 LIMIT_MS = 100.0
 PAYLOAD_BYTES = 128
@@ -100,7 +100,7 @@ def capacity_ratio(found: pd.DataFrame, above: str, below: str) -> str:
     }
     same = [(a, b) for a, b in pairs if TRANSPORTS[a].library == TRANSPORTS[b].library]
     said = f"{TRANSPORTS[above].label} serves {{}} as many clients as {TRANSPORTS[below].label}"
-    return tell_ratio(pairs, same, said)
+    return ratio_sentence(pairs, same, said)
 
 
 def _is_bounded(capacity: Interval) -> bool:
@@ -108,7 +108,7 @@ def _is_bounded(capacity: Interval) -> bool:
     return capacity.low > 0 and capacity.high < math.inf
 
 
-def tell_capacity(capacity: Interval) -> str:
+def capacity_words(capacity: Interval) -> str:
     """Write a capacity for people: 8,700 (7,500 to 10,000), or at least 2,900."""
     estimate, low, high = (number(round_clients(end)) if 0 < end < math.inf else "0" for end in capacity)
     if capacity.high == math.inf:
@@ -142,7 +142,7 @@ def finding(trials: pd.DataFrame) -> str:
     for (protocol, limit_ms, interval_s), own in found.groupby([protocols, "latency_limit_ms", intervals_s]):
         asking = f" each {interval_s:g} s" if interval_s else ""
         servers = [
-            f"{tell_capacity(estimate(each, 'capacity_clients'))} with {TRANSPORTS[str(name)].library}"
+            f"{capacity_words(estimate(each, 'capacity_clients'))} with {TRANSPORTS[str(name)].library}"
             for name, each in own.groupby("transport", sort=False)
         ]
         label = TRANSPORTS[str(protocol)].label

@@ -13,7 +13,7 @@ from bench.results.capacity import capacities
 from bench.results.estimates import estimate, over_libraries
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
-from bench.wording import number, tell_ratio
+from bench.wording import number, ratio_sentence
 
 FIXED = {"rate_hz": 10.0, "poll_interval_s": 0.5, "warmup_s": 0.3}
 
@@ -48,7 +48,7 @@ def finding(trials: pd.DataFrame) -> str:
     pairs, same = over_libraries(loaded, "server_cpu_us_per_tick", "long_polling", "websocket")
     if pairs:
         said = "a delivery by long polling takes {} the server CPU of one by WebSocket"
-        sentence += f" {tell_ratio(pairs, same, said)}."
+        sentence += f" {ratio_sentence(pairs, same, said)}."
     if found := clients.capacity_ratio(capacities(trials), "websocket", "long_polling"):
         sentence += f" {found}."
     return sentence

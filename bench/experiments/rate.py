@@ -137,7 +137,7 @@ def finding(trials: pd.DataFrame) -> str:
     sentence += _longer_hold(slow, costs, examples, SLOWED if scaled else 1.0)
     held = estimate(own, "requests_per_tick", transport="long_polling", rate_hz=fastest)
     if held.estimate > 0 and fastest > slowest:
-        sentence += f" At {fastest:g} a second {tell_turned(held)}."
+        sentence += f" At {fastest:g} a second {turned_into_polling_words(held)}."
     return sentence
 
 
@@ -162,7 +162,7 @@ def _longer_hold(
     return f" By these bytes a request, long polling would cost less with a hold of {hold_s} s or more."
 
 
-def tell_turned(held: Interval) -> str:
+def turned_into_polling_words(held: Interval) -> str:
     """Say whether long polling still is told of each tick, as far as the interval lies on one side.
 
     Args:

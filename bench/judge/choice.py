@@ -33,7 +33,7 @@ class Touch(TypedDict):
     heartbeat_s: float
 
 
-TOUCH: Touch = {"hold_s": 24.0, "heartbeat_s": 15.0}
+ASSUMED_PERIODS: Touch = {"hold_s": 24.0, "heartbeat_s": 15.0}
 """What the maps assume."""
 MOVED_RATIO = 0.1
 SAME_RATIO = 0.01
@@ -99,10 +99,10 @@ def wire_chart(evidence: Evidence) -> Chart:
     """Return the chart by wire bytes: bench/theory, held against what was measured."""
     payload_bytes = usual_payload_bytes(evidence)
     return Chart(
-        wire_costs(payload_bytes, "minimal", **TOUCH),
+        wire_costs(payload_bytes, "minimal", **ASSUMED_PERIODS),
         {
-            "with a browser's headers": wire_costs(payload_bytes, "browser", **TOUCH),
-            "one ACK for two ticks": wire_costs(payload_bytes, "minimal", ticks_per_ack=2, **TOUCH),
+            "with a browser's headers": wire_costs(payload_bytes, "browser", **ASSUMED_PERIODS),
+            "one ACK for two ticks": wire_costs(payload_bytes, "minimal", ticks_per_ack=2, **ASSUMED_PERIODS),
         },
         measured_cheapest(evidence, _wire_bytes, payload_bytes),
         payload_bytes,
@@ -120,7 +120,7 @@ def equal_bytes_s(payload_bytes: int, rate_hz: float, *, ticks_per_ack: int = 1)
     Raises:
         ValueError: If there is none.
     """
-    polled = wire_costs(payload_bytes, "minimal", **TOUCH)["short_polling"]
+    polled = wire_costs(payload_bytes, "minimal", **ASSUMED_PERIODS)["short_polling"]
     return equal_bytes_interval_s(
         rate_hz,
         lambda interval_s: polled(rate_hz, QUANTILE * interval_s) / rate_hz,
@@ -147,13 +147,13 @@ def cpu_chart(evidence: Evidence) -> Chart:
     """
     works = measured_work(evidence)
     others = {
-        f"WebSocket by {TRANSPORTS[name].library}": cpu_costs(work, **TOUCH)
+        f"WebSocket by {TRANSPORTS[name].library}": cpu_costs(work, **ASSUMED_PERIODS)
         for name, work in works.items()
         if name != "websocket"
     }
     payload_bytes = usual_payload_bytes(evidence)
     points = measured_cheapest(evidence, _cpu_us, payload_bytes, fewest_clients=FEWEST_CLIENTS)
-    return Chart(cpu_costs(works["websocket"], **TOUCH), others, points, payload_bytes)
+    return Chart(cpu_costs(works["websocket"], **ASSUMED_PERIODS), others, points, payload_bytes)
 
 
 def measured_work(evidence: Evidence) -> dict[str, Work]:
@@ -243,8 +243,8 @@ def _slowed_ratio(trials: pd.DataFrame) -> float | None:
     heartbeats_s, holds_s = (set(trials[field].dropna()) for field in ("heartbeat_s", "hold_s"))
     if not heartbeats_s:
         return 1.0 if all(float(trials["rate_hz"].iloc[0]) * hold_s >= 1 for hold_s in holds_s) else None
-    ratios = [TOUCH["heartbeat_s"] / each for each in heartbeats_s]
-    ratios += [TOUCH["hold_s"] / each for each in holds_s]
+    ratios = [ASSUMED_PERIODS["heartbeat_s"] / each for each in heartbeats_s]
+    ratios += [ASSUMED_PERIODS["hold_s"] / each for each in holds_s]
     return ratios[0] if max(ratios) <= min(ratios) * (1 + SAME_RATIO) else None
 
 

@@ -10,7 +10,7 @@ from bench.results.estimates import both_ways, estimate, over_libraries, ratio
 from bench.results.evidence import Evidence, NotMeasured, asked_once
 from bench.results.validity import Bottleneck
 from bench.transports import TRANSPORTS
-from bench.wording import bottleneck_words, number, tell, tell_ratio, times
+from bench.wording import bottleneck_words, number, ratio_sentence, times, with_interval
 
 HOLDS = "holds"
 WITHIN_LIMITS = "holds within limits"
@@ -27,11 +27,11 @@ WEBSOCKET_IS_PUSH = 0.001
 FULL_MEMORY_MB = 4_000.0
 """Memory that machines to rent have for a core: connections that need more run out of it first."""
 
-Verdict = tuple[str, str]
+ClaimFinding = tuple[str, str]
 """A verdict, or an empty text where the specification's is not contradicted; and a sentence."""
 
 
-def persistent_websocket(evidence: Evidence) -> Verdict:
+def persistent_websocket(evidence: Evidence) -> ClaimFinding:
     """Count the connections that WebSocket clients had to open anew while ticks flow."""
     opened = _opened(evidence, "websocket")
     sentence = (
@@ -41,7 +41,7 @@ def persistent_websocket(evidence: Evidence) -> Verdict:
     return (FAILS if opened > PER_THOUSAND_RARE else ""), sentence
 
 
-def persistent_http(evidence: Evidence) -> Verdict:
+def persistent_http(evidence: Evidence) -> ClaimFinding:
     """Count the connections that HTTP opens while ticks flow, kept and not."""
     kept, single = _opened_by_polls(evidence)
     sentence = (
@@ -51,7 +51,7 @@ def persistent_http(evidence: Evidence) -> Verdict:
     return (WITHIN_LIMITS if kept > PER_THOUSAND_RARE else ""), sentence
 
 
-def handshake(evidence: Evidence) -> Verdict:
+def handshake(evidence: Evidence) -> ClaimFinding:
     """Count the connections per request, and what one costs."""
     kept, single = _opened_by_polls(evidence)
     costs = request_bytes(evidence, True), request_bytes(evidence, False)
@@ -83,7 +83,7 @@ def request_bytes(evidence: Evidence, keep_alive: bool) -> float:
     return per_tick / evidence.figure("handshake", "requests_per_tick", **asked).estimate
 
 
-def latency(evidence: Evidence) -> Verdict:
+def latency(evidence: Evidence) -> ClaimFinding:
     """Compare median latencies: in freshness, and over libraries where the run has them."""
     medians = {
         name: evidence.figure("freshness", "latency_p50_ms", transport=name)
@@ -97,8 +97,9 @@ def latency(evidence: Evidence) -> Verdict:
     interval_s = evidence.values("freshness", "poll_interval_s", transport="short_polling")[0]
     rate_hz = evidence.values("freshness", "rate_hz", transport="websocket")[0]
     sentence = (
-        f"At {rate_hz:g} ticks a second half of them arrive within {tell(medians['websocket'], 'ms')} by "
-        f"WebSocket. As multiples of that: long polling {times(ratios['long_polling'])}; short polling each "
+        f"At {rate_hz:g} ticks a second half of them arrive within "
+        f"{with_interval(medians['websocket'], 'ms')} by WebSocket. As multiples of that: long polling "
+        f"{times(ratios['long_polling'])}; short polling each "
         f"{interval_s:g} s {times(ratios['short_polling'])}."
     )
     held = [ratios["long_polling"].low, ratios["long_polling"].estimate]
@@ -112,14 +113,14 @@ def latency(evidence: Evidence) -> Verdict:
         found = {pair: each.estimate for pair, each in pairs.items()}
         held += list(found.values())
         said = "half of the ticks come within {} the time by long polling that they take by WebSocket"
-        sentence += f" In the experiment library: {tell_ratio(pairs, same, said)}."
+        sentence += f" In the experiment library: {ratio_sentence(pairs, same, said)}."
     if not ratios["short_polling"].estimate > 1:
         return FAILS, sentence
     least = min(figure for figure in held if not math.isnan(figure))
     return (HOLDS if least > MARKED else WITHIN_LIMITS), sentence + " All on loopback: distance is not in it."
 
 
-def overhead_(evidence: Evidence) -> Verdict:
+def overhead_(evidence: Evidence) -> ClaimFinding:
     """Compare wire bytes per tick when each tick is asked for, and where many share an answer."""
     trials = evidence.trials("overhead")
     asking = trials["transport"] != "websocket"
@@ -172,7 +173,7 @@ def _seldom_polling(evidence: Evidence) -> tuple[float, float, float, float]:
     return min(found, key=lambda each: each[0] / each[3])
 
 
-def polling_imitation(evidence: Evidence) -> Verdict:
+def polling_imitation(evidence: Evidence) -> ClaimFinding:
     """Compare at how many requests a second long polling asks, by tick rate: an interval would be one of "
     "them."""
     paces_hz = {
@@ -190,7 +191,7 @@ def polling_imitation(evidence: Evidence) -> Verdict:
     return "", f"{sentence} That follows the ticks, and no interval."
 
 
-def polling(evidence: Evidence) -> Verdict:
+def polling(evidence: Evidence) -> ClaimFinding:
     """Compare CPU per delivery over libraries, and what seldom polling costs."""
     trials = evidence.trials("library")
     pairs, same = over_libraries(trials, "server_cpu_us_per_tick", "long_polling", "websocket")
@@ -198,7 +199,7 @@ def polling(evidence: Evidence) -> Verdict:
         raise NotMeasured("bench run library", "this run lacks long polling or WebSocket there")
     found = {pair: each.estimate for pair, each in pairs.items()}
     said = "a delivery by long polling takes {} the server CPU of one by WebSocket"
-    sentence = f"{tell_ratio(pairs, same, said)}."
+    sentence = f"{ratio_sentence(pairs, same, said)}."
     if max(found.values()) <= 1:
         return FAILS, sentence
     cheaper = False
@@ -219,16 +220,17 @@ def _seldom_cpu(evidence: Evidence) -> tuple[bool, str]:
     age_ms = evidence.figure("interval", "latency_p50_ms", **seldom)
     libraries = [TRANSPORTS[name].library for name in ("short_polling", "websocket")]
     told = (
-        f" Short polling each {interval_s:g} s (by {libraries[0]}) takes {tell(polled, 'µs')} a tick against "
-        f"{tell(pushed, 'µs')} by WebSocket (by {libraries[1]}), with a median latency of "
-        f"{tell(age_ms, 'ms')} (one pair of libraries, as they come): cheap is what is not real time."
+        f" Short polling each {interval_s:g} s (by {libraries[0]}) takes {with_interval(polled, 'µs')} a "
+        f"tick against {with_interval(pushed, 'µs')} by WebSocket (by {libraries[1]}), with a median latency "
+        f"of {with_interval(age_ms, 'ms')} (one pair of libraries, as they come): cheap is what is not real "
+        "time."
     )
     if polled.estimate >= pushed.estimate:
         told = told.partition(":")[0] + "."
     return polled.estimate < pushed.estimate, told
 
 
-def push(evidence: Evidence) -> Verdict:
+def push(evidence: Evidence) -> ClaimFinding:
     """Count requests per tick."""
     asked = {
         name: [
@@ -260,7 +262,7 @@ def _ends(figures: list[float]) -> tuple[float, float]:
     return min(figures), max(figures)
 
 
-def vertical(evidence: Evidence) -> Verdict:
+def vertical(evidence: Evidence) -> ClaimFinding:
     """Compare what runs out: memory, a core, or nothing that a bigger machine has more of."""
     found = evidence.searched()
     best = found[found["transport"] == "websocket"]
@@ -294,7 +296,7 @@ def vertical(evidence: Evidence) -> Verdict:
     return (HOLDS if memory_kb * served / 1e3 > FULL_MEMORY_MB else WITHIN_LIMITS), sentence
 
 
-def tcp(evidence: Evidence) -> Verdict:
+def tcp(evidence: Evidence) -> ClaimFinding:
     """Count the segments of WebSocket, as the kernel's TCP does."""
     pushed = evidence.trials("overhead", transport="websocket").sort_values("payload_bytes")
     segments = float(pushed["packets_per_tick_down"].iloc[0])
@@ -312,7 +314,7 @@ def _by_single_connections(evidence: Evidence) -> tuple[float, float]:
     return float(trials["expected"].sum()), float(trials["missed"].sum())
 
 
-def stateless(evidence: Evidence) -> Verdict:
+def stateless(evidence: Evidence) -> ClaimFinding:
     """Count what is missed by clients whose every request comes on a connection of its own."""
     due, missed = _by_single_connections(evidence)
     sentence = (
@@ -322,7 +324,7 @@ def stateless(evidence: Evidence) -> Verdict:
     return ("" if not missed else WITHIN_LIMITS), sentence
 
 
-def offline(evidence: Evidence) -> Verdict:
+def offline(evidence: Evidence) -> ClaimFinding:
     """Count what is missed by clients that have no connection between two polls."""
     due, missed = _by_single_connections(evidence)
     sentence = (
@@ -335,7 +337,7 @@ def offline(evidence: Evidence) -> Verdict:
     return FAILS, sentence
 
 
-def server_created(evidence: Evidence) -> Verdict:
+def server_created(evidence: Evidence) -> ClaimFinding:
     """Count the clients of one server process, which listened before any of them came."""
     trials = evidence.trials("freshness", "library", "interval", "clients", transport="websocket")
     most = int(trials["clients"].max())

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from bench.judge import claim_judges as judged
-from bench.judge.claim_judges import FAILS, HOLDS, OPEN, WITHIN_LIMITS, Verdict
+from bench.judge.claim_judges import FAILS, HOLDS, OPEN, WITHIN_LIMITS, ClaimFinding
 from bench.results.evidence import Evidence, NotMeasured
 from bench.results.run import Run
 
@@ -31,7 +31,7 @@ class Claim(NamedTuple):
     name: str
     text: str
     right: str
-    judge: Callable[[Evidence], Verdict] | None = None
+    judge: Callable[[Evidence], ClaimFinding] | None = None
     specification: str = ""
     settled: str = ""
 
@@ -81,7 +81,7 @@ def _entry(claim: Claim, evidence: Evidence) -> Entry:
     )
 
 
-def waits_for(what: str) -> Callable[[Evidence], Verdict]:
+def waits_for(what: str) -> Callable[[Evidence], ClaimFinding]:
     """Return the judge of a claim whose experiment is still to come."""
     return lambda evidence: (OPEN, f"Waits for {what}.")
 

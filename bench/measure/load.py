@@ -16,11 +16,11 @@ class SwarmProcess(Process):
     def __init__(self, generator: str) -> None:
         super().__init__("swarm", GENERATORS[generator])
 
-    def tell(self, message: orders.Message) -> None:
+    def send(self, message: orders.Message) -> None:
         """Give an order."""
         self.write_line(orders.encode(message))
 
-    def hear(self, timeout_s: float) -> orders.Message:
+    def receive(self, timeout_s: float) -> orders.Message:
         """Return what the swarm answers.
 
         Raises:

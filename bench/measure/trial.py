@@ -138,7 +138,7 @@ def run_trial(
         server = stack.enter_context(start_server(transport.server, options))
 
         empty = server.usage()
-        swarm.tell(
+        swarm.send(
             Order(
                 client=transport.client,
                 host=server.host,
@@ -155,7 +155,7 @@ def run_trial(
                 connect_timeout_s=patience_s,
             )
         )
-        connected = swarm.hear(patience_s + 30)
+        connected = swarm.receive(patience_s + 30)
         assert isinstance(connected, Connected)
         full = server.usage()
 
@@ -170,7 +170,7 @@ def run_trial(
         )
         lead_ns = round(scenario.counters_lead_s * 1e9)
         drain_until_ns = window.end_ns + round(scenario.drain_s * 1e9)
-        swarm.tell(
+        swarm.send(
             Window(
                 counters_at_ns=window.start_ns - lead_ns,
                 counters_again_at_ns=window.end_ns - lead_ns,
@@ -187,7 +187,7 @@ def run_trial(
         throttled = throttling(quota).since(throttling_at_start)
         _sleep_until(window.end_ns, clock, sleep)
         lags = server.health(lags_after=window.first_seq - 1)
-        report = swarm.hear(timeout_s=(drain_until_ns - clock()) / 1e9 + 60)
+        report = swarm.receive(timeout_s=(drain_until_ns - clock()) / 1e9 + 60)
         assert isinstance(report, Report)
         if not server.is_running():
             raise TrialFailed(f"the server died ({server.how_it_ended()})")

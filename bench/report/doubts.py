@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.columns import HEADINGS, WORD_COLUMNS, is_set, tell_field
+from bench.columns import HEADINGS, WORD_COLUMNS, field_words, is_set
 from bench.experiments.base import Row
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.results.run import Run
@@ -31,18 +31,18 @@ class Outlier(NamedTuple):
     median: float
 
 
-def tell_doubts(run: Run, experiments: Collection[str]) -> list[str]:
+def doubt_sentences(run: Run, experiments: Collection[str]) -> list[str]:
     """Say all that is doubtful in some experiments of a run: every ? of their tables is explained here.
 
     Trials that are suspect or invalid; capacities whose last passing step is suspect; trials that are suspect
     only of what their experiment asks for; and trials that are far from their scenario's others, whose
     verdict is ok.
     """
-    told = [tell_doubt(row) for row in doubts(run, experiments)]
+    told = [doubt_sentence(row) for row in doubts(run, experiments)]
     known = [name for name in experiments if name in EXPERIMENTS and len(run.trials_of(name))]
-    told += [_tell_capacity(row) for row in _doubtful_capacities(run, known)]
-    told += _tell_by_design(run, known)
-    told += _tell_outliers(outliers(run, known))
+    told += [_capacity_sentence(row) for row in _doubtful_capacities(run, known)]
+    told += _by_design_sentences(run, known)
+    told += _outlier_sentences(outliers(run, known))
     return told
 
 
@@ -61,10 +61,10 @@ def doubts(run: Run, experiments: Collection[str]) -> list[dict[str, Any]]:
     ]
 
 
-def tell_doubt(row: Mapping[str, Any]) -> str:
+def doubt_sentence(row: Mapping[str, Any]) -> str:
     """Say which trial is suspect or invalid, and why."""
     mark = "?" if row["verdict"] == "suspect" else "✗"
-    return f"{mark} {_tell_trial(row)} is {row['verdict']}: {validity_sentence(row)}"
+    return f"{mark} {_trial_words(row)} is {row['verdict']}: {validity_sentence(row)}"
 
 
 def belongs(row: Mapping[str, Any], experiments: Collection[str]) -> bool:
@@ -112,7 +112,7 @@ def far_from_others(figures: Sequence[float]) -> list[int]:
     return [int(place) for place in np.flatnonzero(far)]
 
 
-def _tell_outliers(found: Iterator[Outlier]) -> list[str]:
+def _outlier_sentences(found: Iterator[Outlier]) -> list[str]:
     """Say in one sentence per trial which of its figures are far from the others."""
     by_trial: dict[int, list[Outlier]] = {}
     for outlier in found:
@@ -124,7 +124,7 @@ def _tell_outliers(found: Iterator[Outlier]) -> list[str]:
             f"(median of all {number(each.median)})"
             for each in own
         )
-        told.append(f"! {_tell_trial(own[0].row)} is far from the others of its scenario: {figures}")
+        told.append(f"! {_trial_words(own[0].row)} is far from the others of its scenario: {figures}")
     return told
 
 
@@ -136,9 +136,9 @@ def _doubtful_capacities(run: Run, experiments: Collection[str]) -> Iterator[Map
                 yield {str(field): value for field, value in row.items()}
 
 
-def _tell_capacity(row: Mapping[str, Any]) -> str:
+def _capacity_sentence(row: Mapping[str, Any]) -> str:
     asked = ", ".join(
-        tell_field(name, row[name], alone=True)
+        field_words(name, row[name], alone=True)
         for name in ("poll_interval_s", "latency_limit_ms")
         if is_set(row[name])
     )
@@ -149,7 +149,7 @@ def _tell_capacity(row: Mapping[str, Any]) -> str:
     )
 
 
-def _tell_by_design(run: Run, experiments: Collection[str]) -> list[str]:
+def _by_design_sentences(run: Run, experiments: Collection[str]) -> list[str]:
     """Say of which trials an experiment expects that they are suspect."""
     told = []
     for name in experiments:
@@ -157,7 +157,7 @@ def _tell_by_design(run: Run, experiments: Collection[str]) -> list[str]:
         count = sum(_by_design(row) for row in own)
         if count:
             which = ", ".join(
-                tell_field(field, value, alone=True) for field, value in EXPERIMENTS[name].doubtful.items()
+                field_words(field, value, alone=True) for field, value in EXPERIMENTS[name].doubtful.items()
             )
             told.append(
                 f"? {name}: {count} trial{'s' if count > 1 else ''} ({which}) are suspect of what the "
@@ -181,5 +181,5 @@ def _by_design(row: Mapping[str, Any]) -> bool:
     return all(fields and all(row[name] == fields[name] for name in fields) for fields in designs)
 
 
-def _tell_trial(row: Mapping[str, Any]) -> str:
+def _trial_words(row: Mapping[str, Any]) -> str:
     return f"trial {row['order']} ({row['transport']}, {row['clients']} clients, repeat {row['repeat']})"

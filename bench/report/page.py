@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.table import Table
 
 from bench.experiments.catalogue import EXPERIMENTS
-from bench.report.doubts import doubts, tell_doubts
+from bench.report.doubts import doubt_sentences, doubts
 from bench.report.plots.figures import draw_all
 from bench.report.summary import NO_SENTENCE, findings
 from bench.report.tables import experiment_table
@@ -89,9 +89,9 @@ def page(run: Run) -> str:
         trials=len(run.rows),
         sections=[section(run, name, figures[name]) for name in shown_experiments(run)],
         doubted_trials=len(doubts(run, EXPERIMENTS)),
-        doubts=tell_doubts(run, shown_experiments(run)),
+        doubts=doubt_sentences(run, shown_experiments(run)),
         again=sum(bool(row["replaced"]) for row in run.rows),
-        environment=list(tell_environment(run.facts.get("environment", {})).items()),
+        environment=list(environment_words(run.facts.get("environment", {})).items()),
         command=command(run.facts),
     )
 
@@ -120,7 +120,7 @@ def page_table(table: Table, notes: list[str]) -> PageTable:
     return PageTable(columns, list(zip(*cells, strict=True)), notes)
 
 
-def tell_environment(environment: dict[str, Any]) -> dict[str, str]:
+def environment_words(environment: dict[str, Any]) -> dict[str, str]:
     """Return the facts of a machine in words: the first name, then the value."""
     told = {}
     for name, value in environment.items():

@@ -48,7 +48,7 @@ def run_watched(run: Run, planned: Sequence[Planned], out: Console, err: Console
                 progress.update(task, description=_describe(step), completed=_measured(run), left=_left(step))
                 if step.block_done and step.planned.repeat < blocks and not quiet:
                     progress.stop()
-                    _tell_block(run, step.planned.repeat, blocks, out, err)
+                    _print_block(run, step.planned.repeat, blocks, out, err)
                     progress.start()
     except KeyboardInterrupt:
         err.print(
@@ -85,7 +85,7 @@ def _left(step: Step) -> str:
     return f"{int(step.left_s) // 60}:{int(step.left_s) % 60:02d}"
 
 
-def _tell_block(run: Run, block: int, blocks: int, out: Console, err: Console) -> None:
+def _print_block(run: Run, block: int, blocks: int, out: Console, err: Console) -> None:
     """Print all tables after the first block; after the others, how narrow the intervals have become."""
     if block == 1:
         print_run(run, out, provisional=True)

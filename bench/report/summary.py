@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pandas as pd
 from rich.console import Console
 
-from bench.columns import SEARCHED, is_set, tell_field
+from bench.columns import SEARCHED, field_words, is_set
 from bench.experiments.base import Experiment
 from bench.experiments.catalogue import EXPERIMENTS
-from bench.report.doubts import belongs, tell_doubts
+from bench.report.doubts import belongs, doubt_sentences
 from bench.report.tables import experiment_table
 from bench.report.terminal import print_table
 from bench.results.run import Run
@@ -51,7 +51,7 @@ def print_run(
                 console.print(line, style="dim")
         for sentence in findings(experiment, trials) or [NO_SENTENCE]:
             console.print(f"→ {sentence}")
-    told = tell_doubts(run, names)
+    told = doubt_sentences(run, names)
     if brief and told:
         doubt = "1 doubt about these figures" if len(told) == 1 else f"{len(told)} doubts about these figures"
         console.print(f"\n? {doubt}: bench show says which, and why", style="yellow")
@@ -89,7 +89,7 @@ def findings(experiment: Experiment, trials: pd.DataFrame) -> list[str]:
     for fields, own in combinations(valid, list(varied)):
         named = fields | _unusual(experiment, own)
         told = [
-            tell_field(field, named[field], alone=True)
+            field_words(field, named[field], alone=True)
             for field in FIELDS
             if field in named and field not in experiment.named
         ]

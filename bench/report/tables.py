@@ -16,9 +16,9 @@ from bench.columns import (
     ORDINARY,
     PHRASES,
     WORD_COLUMNS,
+    field_words,
     is_set,
     sortable,
-    tell_field,
 )
 from bench.experiments.base import Experiment
 from bench.results.estimates import summarise
@@ -80,7 +80,7 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | No
         if predicted:
             cells.append(Text(_prediction(predicted[index])))
         table.add_row(*cells)
-    notes = [tell_fixed(rows, varied)]
+    notes = [fixed_fields_note(rows, varied)]
     if counts:
         often = PARTLY_REPEATED if counted else ONCE if counts == [1] else REPEATED.format(counts[0])
         notes.append(often)
@@ -88,7 +88,7 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | No
         notes.append(WITHIN)
     if "latency_p99_ms" in experiment.columns and max(counts, default=0) > 1:
         notes.append(TYPICAL_P99)
-    notes += [experiment.note, *tell_rows(trials)]
+    notes += [experiment.note, *replayed_rows_notes(trials)]
     return FigureTable(table, [note for note in notes if note])
 
 
@@ -147,7 +147,7 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def tell_fixed(rows: pd.DataFrame, varied: Sequence[str]) -> str:
+def fixed_fields_note(rows: pd.DataFrame, varied: Sequence[str]) -> str:
     """Say which fields are the same in all rows of a table, as far as they matter or are unusual.
 
     Args:
@@ -165,7 +165,7 @@ def tell_fixed(rows: pd.DataFrame, varied: Sequence[str]) -> str:
             ends = [f"{values[end]:g}" for end in (0, -1)]
             told.append(PHRASES[name].format(" to ".join(ends)))
         elif values and (name in DECISIVE or values != [ORDINARY[name]]):
-            told += [tell_field(name, value, alone=True) for value in values]
+            told += [field_words(name, value, alone=True) for value in values]
     return f"Fixed: {', '.join(told)}." if told else ""
 
 
@@ -173,7 +173,7 @@ def _has_push(rows: pd.DataFrame) -> bool:
     return any(TRANSPORTS[name].family == "push" for name in rows["transport"].unique())
 
 
-def tell_rows(trials: pd.DataFrame) -> Iterator[str]:
+def replayed_rows_notes(trials: pd.DataFrame) -> Iterator[str]:
     """Say, for each recording, which of its rows the windows of these trials played."""
     replayed = trials[trials["recording"].notna() & trials["recording_first_row"].notna()]
     for path, own in replayed.groupby("recording", sort=False):

@@ -6,12 +6,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bench.columns import FIGURE_COLUMNS, tell_field
+from bench.columns import FIGURE_COLUMNS, field_words
 from bench.experiments.catalogue import EXPERIMENTS
-from bench.experiments.rate import FIXED, SLOW_HZ, tell_turned
+from bench.experiments.rate import FIXED, SLOW_HZ, turned_into_polling_words
 from bench.measure.schedule import plan_run
 from bench.report.summary import findings
-from bench.report.tables import experiment_table, predictions, tell_fixed
+from bench.report.tables import experiment_table, fixed_fields_note, predictions
 from bench.report.terminal import words
 from bench.results.estimates import summarise
 from bench.results.scenarios import combinations, mixed_fields, varied_axes
@@ -83,7 +83,7 @@ def test_every_table_tells_each_field_of_its_scenarios(experiment: str) -> None:
         for name in ("clients", "rate_hz", "payload_bytes", "poll_interval_s", "hold_s", "heartbeat_s"):
             values = rows[name].dropna().unique()
             if len(values) == 1 and name not in varied:
-                assert tell_field(name, values[0], alone=True) in " ".join(told)
+                assert field_words(name, values[0], alone=True) in " ".join(told)
 
 
 def test_a_table_tells_what_is_unusual_and_not_what_is_as_ever() -> None:
@@ -266,7 +266,10 @@ def test_no_sentence_mixes_scenarios(experiment: str, field: str) -> None:
     elif field in mixed:
         assert len(told) == 2 * max(len(told) // 2, 1)
         for value in values:
-            words = (tell_field(field, value, alone=True), f"{value:g} s" if isinstance(value, float) else "")
+            words = (
+                field_words(field, value, alone=True),
+                f"{value:g} s" if isinstance(value, float) else "",
+            )
             found = [sentence for sentence in told if any(word and word in sentence for word in words)]
             assert found or field in own.named
     else:
@@ -287,7 +290,7 @@ def test_a_sentence_names_a_field_that_no_profile_has(experiment: str, field: st
         return
     known = trials[field].notna().any()
     for sentence in findings(own, trials):
-        assert not known or tell_field(field, value, alone=True) in sentence
+        assert not known or field_words(field, value, alone=True) in sentence
 
 
 @pytest.mark.parametrize(
@@ -351,7 +354,7 @@ def test_what_depends_on_time_is_repeated() -> None:
     ],
 )
 def test_a_sentence_needs_an_interval_on_one_side(low: float, high: float, said: str) -> None:
-    told = tell_turned(Interval(0.87, low, high))
+    told = turned_into_polling_words(Interval(0.87, low, high))
     assert said in told
     assert (
         sum(words in told for words in ("turned into polling,", "still is told", "not certain", "cannot say"))
@@ -361,4 +364,4 @@ def test_a_sentence_needs_an_interval_on_one_side(low: float, high: float, said:
 
 def test_the_fixed_line_does_not_repeat_the_columns() -> None:
     rows = trials_of("rate")
-    assert "Hz" not in tell_fixed(rows, varied_axes(rows))
+    assert "Hz" not in fixed_fields_note(rows, varied_axes(rows))

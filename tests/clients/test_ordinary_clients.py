@@ -80,8 +80,8 @@ def test_it_ends_with_its_standard_input(tmp_path: Path) -> None:
         running_swarm("asyncio") as early,
         running_swarm("asyncio") as late,
     ):
-        late.tell(order(tmp_path, client="long_polling", port=server.port, settings={"hold_s": 5}))
-        assert isinstance(late.hear(LIMIT_S), Connected)
+        late.send(order(tmp_path, client="long_polling", port=server.port, settings={"hold_s": 5}))
+        assert isinstance(late.receive(LIMIT_S), Connected)
         assert early.stop() == late.stop() == 1  # by itself, not by a signal
 
 
@@ -100,16 +100,16 @@ def test_a_wrong_order_is_answered_with_a_sentence(
     tmp_path: Path, fields: dict[str, Any], sentence: str
 ) -> None:
     with running_swarm("asyncio") as swarm:
-        swarm.tell(order(tmp_path, **fields))
+        swarm.send(order(tmp_path, **fields))
         with pytest.raises(TrialFailed, match=sentence):
-            swarm.hear(LIMIT_S)
+            swarm.receive(LIMIT_S)
 
 
 def test_something_other_than_an_order_is_answered_with_a_sentence() -> None:
     with running_swarm("asyncio") as swarm:
-        swarm.tell(Window(0, 0, 0, 0, 0))
+        swarm.send(Window(0, 0, 0, 0, 0))
         with pytest.raises(TrialFailed, match="expected an order"):
-            swarm.hear(LIMIT_S)
+            swarm.receive(LIMIT_S)
 
 
 def test_every_client_of_the_registry_has_an_ordinary_one() -> None:

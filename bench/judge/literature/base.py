@@ -40,7 +40,7 @@ def distance_ratio(measured: float, published: float | tuple[float, float]) -> f
     return max(measured / high, low / measured, 1.0)
 
 
-def judged(measured: float, published: float | tuple[float, float]) -> str:
+def verdict_on(measured: float, published: float | tuple[float, float]) -> str:
     """Return the verdict on a published figure (or range) by the same figure of a run: see the rule above."""
     distance = distance_ratio(measured, published)
     return STANDS if distance <= STANDS_RATIO else WITHIN_LIMITS if distance <= LIMITS_RATIO else FALLS

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from bench.judge.literature.base import NOT_JUDGED, Judgement, Publication, judged, middle
+from bench.judge.literature.base import NOT_JUDGED, Judgement, Publication, middle, verdict_on
 from bench.results.estimates import over_libraries
 from bench.results.evidence import Evidence, NotMeasured
 from bench.wording import number
@@ -41,7 +41,7 @@ class Compared(NamedTuple):
         return self.rate_hz * self.interval_s
 
 
-def judge(evidence: Evidence) -> Judgement:
+def judge_cpu(evidence: Evidence) -> Judgement:
     """Compare the CPU per client and second of held requests with that of polls, for the same ticks.
 
     Of libraries the same on both sides is judged, where the run has it: else they may be what differs.
@@ -86,7 +86,7 @@ def judge(evidence: Evidence) -> Judgement:
     if pushed := [ratio for each in equal for ratio in each.pushed.values()]:
         ours += f" WebSocket, which they had not, takes {_span(pushed)}."
     ours += " At how many users a server saturates is the machine's of 2007, and not judged."
-    return Judgement(judged(middle(same or every), CLAIMED_RATIO), ours, headings, rows)
+    return Judgement(verdict_on(middle(same or every), CLAIMED_RATIO), ours, headings, rows)
 
 
 def _row(each: Compared) -> list[str]:
@@ -164,5 +164,5 @@ PUBLICATION = Publication(
     trap="The servers differ too, and push of 2007 (Comet, by the Bayeux protocol) was HTTP requests that "
     "are held: long polling is what is compared. A ratio of two protocols from one pair of libraries is as "
     "much about the libraries.",
-    judge=judge,
+    judge=judge_cpu,
 )

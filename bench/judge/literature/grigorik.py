@@ -3,7 +3,7 @@
 import math
 
 from bench.experiments import overhead
-from bench.judge.literature.base import Judgement, Publication, judged, worst
+from bench.judge.literature.base import Judgement, Publication, verdict_on, worst
 from bench.results.evidence import Evidence, NotMeasured, asked_once
 from bench.theory.traffic import SEGMENT_HEADER_BYTES, array_bytes
 from bench.wording import number
@@ -19,7 +19,7 @@ def polling_mbit_per_s(request_bytes: float) -> float:
     return CLIENTS / INTERVAL_S * request_bytes * 8 / 1e6
 
 
-def judge(evidence: Evidence) -> Judgement:
+def judge_layers(evidence: Evidence) -> Judgement:
     """Measure the same layers, and do the same sum with them."""
     asked = asked_once(evidence.trials("overhead", transport="short_polling", headers="browser"))
     polls, pushes = overhead.rows(asked), overhead.rows(evidence.trials("overhead", transport="websocket"))
@@ -36,7 +36,7 @@ def judge(evidence: Evidence) -> Judgement:
     layers = [("HTTP, a request and its answer", http, HTTP_BYTES), ("WebSocket frame", frame, FRAME_BYTES)]
     if below is not None:
         layers.append(("IP, TCP and TLS, a message", below, TCP_IP_TLS_BYTES))
-    verdicts = [judged(figure, published) for _, figure, published in layers]
+    verdicts = [verdict_on(figure, published) for _, figure, published in layers]
     rows = [
         [layer, number(figure), f"{low} to {high}", verdict]
         for (layer, figure, (low, high)), verdict in zip(layers, verdicts, strict=True)
@@ -81,5 +81,5 @@ PUBLICATION = Publication(
     obtained="partly counted, partly computed",
     trap="The layer below is the same for all, so a ratio of HTTP's bytes to a frame's is not one of "
     "traffic.",
-    judge=judge,
+    judge=judge_layers,
 )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from bench.experiments import overhead
-from bench.judge.literature.base import Judgement, Publication, judged, worst
+from bench.judge.literature.base import Judgement, Publication, verdict_on, worst
 from bench.results.estimates import estimate
 from bench.results.evidence import Evidence, NotMeasured, asked_once
 from bench.theory.distribution import Link
@@ -39,7 +39,7 @@ def as_printed(rebuilt: float, printed: str) -> bool:
     return round(rebuilt, len(printed.partition(".")[2])) == float(printed)
 
 
-def judge(evidence: Evidence) -> Judgement:
+def judge_bandwidth(evidence: Evidence) -> Judgement:
     """Rebuild the table by their arithmetic, and with the bytes of this run; then judge the latency."""
     polls, pushes = _trials(evidence, "short_polling", headers="browser"), _trials(evidence, "websocket")
     polling, push = _layers(asked_once(polls)), _layers(pushes)
@@ -62,7 +62,7 @@ def judge(evidence: Evidence) -> Judgement:
         for clients in CLIENTS
         for size, printed in zip(ways[0], PRINTED_MBIT[clients], strict=True)
     )
-    verdicts = [judged(ratio, HEADERS_RATIO), judged(wire_ratio, TABLE_RATIO)]
+    verdicts = [verdict_on(ratio, HEADERS_RATIO), verdict_on(wire_ratio, TABLE_RATIO)]
     told = [
         f"Header traffic, {HEADERS_RATIO[0]:g}:1, {verdicts[0]}: today's browser headers and the answer's "
         f"are {number(headers)} B to a frame's {FRAME_BYTES}, {number(ratio)}:1.",
@@ -74,7 +74,7 @@ def judge(evidence: Evidence) -> Judgement:
     ]
     try:
         latency_ratio, waits = _latency(evidence)
-        verdicts.append(judged(latency_ratio, LATENCY_RATIO))
+        verdicts.append(verdict_on(latency_ratio, LATENCY_RATIO))
         told.append(f"Latency, {LATENCY_RATIO:g}:1, {verdicts[-1]}: {waits}")
     except NotMeasured:
         told.append(f"Latency, {LATENCY_RATIO:g}:1, is not in this run: bench run interval.")
@@ -143,5 +143,5 @@ PUBLICATION = Publication(
     trap="The megabits are 2^20 bit, 871 B against 2 B is neither 500:1 nor 1000:1, payload and TCP/IP are "
     "left out on both sides, and a browser of 2010 asked with other headers. The diagram of the latency "
     "asks again at once, the table once a second.",
-    judge=judge,
+    judge=judge_bandwidth,
 )

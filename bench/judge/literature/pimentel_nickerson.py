@@ -4,7 +4,7 @@ from bench.judge.literature.base import NOT_JUDGED, Judgement, Publication
 from bench.results.evidence import Evidence
 
 
-def judge(evidence: Evidence) -> Judgement:
+def judge_distance(evidence: Evidence) -> Judgement:
     """Say why it is not judged yet."""
     return Judgement(
         NOT_JUDGED,
@@ -23,5 +23,5 @@ PUBLICATION = Publication(
     "polling is close to WebSocket while the network's latency is below half the time between readings.",
     obtained="measured from four places (the figures here are from a secondary source)",
     trap="A pause after each answer is no interval between polls; queued readings are all delivered.",
-    judge=judge,
+    judge=judge_distance,
 )

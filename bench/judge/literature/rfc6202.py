@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from bench.judge.literature.base import Judgement, Publication, judged, middle
+from bench.judge.literature.base import Judgement, Publication, middle, verdict_on
 from bench.results.estimates import estimate, over_libraries
 from bench.results.evidence import Evidence, NotMeasured
 from bench.results.statistics import FEWEST_TICKS_PER_TRIAL
@@ -45,7 +45,7 @@ class Compared(NamedTuple):
         return self.ticks_per_answer > ONE_TICK
 
 
-def judge(evidence: Evidence) -> Judgement:
+def judge_latency(evidence: Evidence) -> Judgement:
     """Compare long polling's mean latency with WebSocket's, which is one transit, over all trials."""
     shown = _compared(evidence)
     enough = [each for each in shown if each.ticks >= FEWEST_TICKS_PER_TRIAL]
@@ -82,7 +82,7 @@ def judge(evidence: Evidence) -> Judgement:
         "max\nms",
         "ticks /\nanswer",
     )
-    return Judgement(judged(typical, MEAN_TRANSITS), ours, headings, [_row(each) for each in shown])
+    return Judgement(verdict_on(typical, MEAN_TRANSITS), ours, headings, [_row(each) for each in shown])
 
 
 def _row(each: Compared) -> list[str]:
@@ -154,5 +154,5 @@ PUBLICATION = Publication(
     obtained="reasoned, neither computed nor measured; the time-outs from experience",
     trap="The worst case is that of a message that comes just after an answer has left: how many do depends "
     "on the rate. Ticks that wait share an answer.",
-    judge=judge,
+    judge=judge_latency,
 )

@@ -13,7 +13,7 @@ EVERY_SIZE = "bench run overhead websocket --set payload_bytes=96,128,65536"
 """One payload for each length of the header; 96 B is the smallest tick."""
 
 
-def judge(evidence: Evidence) -> Judgement:
+def judge_framing(evidence: Evidence) -> Judgement:
     """Compare what is left of a tick's bytes without its message with the rule."""
     names = tuple(name for name, each in TRANSPORTS.items() if each.protocol == "websocket")
     pushed = evidence.trials("overhead", transport=names).dropna(subset=["app_bytes_per_tick_down"])
@@ -62,5 +62,5 @@ PUBLICATION = Publication(
     obtained="specified: a rule",
     trap="2 B is the smallest case, and TCP/IP's header is many times as long. A payload that compression "
     "makes shorter may shorten the header too, whose length field has 1, 3 or 9 B.",
-    judge=judge,
+    judge=judge_framing,
 )

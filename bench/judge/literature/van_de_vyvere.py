@@ -6,12 +6,12 @@ from collections.abc import Mapping
 import pandas as pd
 
 from bench.judge.costs import PollCost, busy_trials, delivery_costs, poll_costs
-from bench.judge.literature.base import Judgement, Publication, judged, middle
+from bench.judge.literature.base import Judgement, Publication, middle, verdict_on
 from bench.results.evidence import Evidence, NotMeasured
 from bench.theory.break_even import crossover_latency_s, polling_clients_per_core, push_clients_per_core
 from bench.theory.cheapest import QUANTILE
 from bench.transports import TRANSPORTS
-from bench.wording import number, tell_span
+from bench.wording import library_span, number
 
 PUBLISHED_S = 10.0
 PUBLISHED_RATE_HZ = 0.2
@@ -19,7 +19,7 @@ PUBLISHED_RATE_HZ = 0.2
 LATENCIES_S = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 
 
-def judge(evidence: Evidence) -> Judgement:
+def judge_crossover(evidence: Evidence) -> Judgement:
     """Compute the crossover at their rate from measured CPU, and set the searched capacities beside it."""
     busy = busy_trials(evidence)
     pushes, polls = delivery_costs(busy), poll_costs(busy)
@@ -47,8 +47,9 @@ def judge(evidence: Evidence) -> Judgement:
     if finite:
         ours += (
             f"at {rate_hz:g} ticks a second polling serves more clients per core once they accept "
-            f"{tell_span(finite, same, 's')}. It is inverse to the rate: at theirs, a tick each "
-            f"{1 / PUBLISHED_RATE_HZ:g} s, {tell_span(theirs, same, 's')}, where they have {PUBLISHED_S:g} s."
+            f"{library_span(finite, same, 's')}. It is inverse to the rate: at theirs, a tick each "
+            f"{1 / PUBLISHED_RATE_HZ:g} s, {library_span(theirs, same, 's')}, where they have "
+            f"{PUBLISHED_S:g} s."
         )
         most_ticks = max(cost.most_ticks for cost in polls.values())
         if max(finite.values()) * rate_hz > most_ticks:
@@ -65,7 +66,7 @@ def judge(evidence: Evidence) -> Judgement:
     ours += f" The table is clients per core at {rate_hz:g} ticks a second." + _searched(evidence)
     headings = ("latency\naccepted s", *(_heading(name) for name in (*pushes, *polls)))
     found_s = middle(theirs[pair] for pair in same or theirs) if theirs else math.inf
-    return Judgement(judged(found_s, PUBLISHED_S), ours, headings, _rows(pushes, polls, rate_hz))
+    return Judgement(verdict_on(found_s, PUBLISHED_S), ours, headings, _rows(pushes, polls, rate_hz))
 
 
 def _rate_hz(evidence: Evidence, busy: pd.DataFrame) -> float:
@@ -145,5 +146,5 @@ PUBLICATION = Publication(
     trap="The crossover is no constant of the two techniques: it is inverse to the rate of the updates, and "
     "in proportion to what a request costs beside a push. Theirs is server-sent events of 5.2 kB, ours is "
     "WebSocket.",
-    judge=judge,
+    judge=judge_crossover,
 )

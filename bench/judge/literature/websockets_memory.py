@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 from bench.experiments import idle
-from bench.judge.literature.base import Judgement, Publication, judged, worst
+from bench.judge.literature.base import Judgement, Publication, verdict_on, worst
 from bench.results.evidence import Evidence, NotMeasured
 from bench.wording import number
 
@@ -18,7 +18,7 @@ def kib(kb: float) -> float:
     return kb * 1000 / 1024
 
 
-def judge(evidence: Evidence) -> Judgement:
+def judge_memory(evidence: Evidence) -> Judgement:
     """Compare the growth of the server's process per silent client, and per client that gets ticks."""
     measured = {on: kib(_silent_kb(evidence, compression=on)) for on in (False, True)}
     if any(math.isnan(figure) for figure in measured.values()):
@@ -33,7 +33,7 @@ def judge(evidence: Evidence) -> Judgement:
         f"{number(measured[False])} KiB without, {number(measured[True] / measured[False])} times as much. "
         "The kernel's buffers are not in it."
     )
-    verdict = worst(judged(figure, PUBLISHED_KIB[on]) for on, figure in measured.items())
+    verdict = worst(verdict_on(figure, PUBLISHED_KIB[on]) for on, figure in measured.items())
     return Judgement(verdict, ours, headings, rows)
 
 
@@ -65,5 +65,5 @@ PUBLICATION = Publication(
     figure="A connection takes 64 KiB with the default compression, and 14 KiB without.",
     obtained="documented; how it was measured is not said there",
     trap="Compression's window is kept per connection, so it is paid by silent clients too.",
-    judge=judge,
+    judge=judge_memory,
 )

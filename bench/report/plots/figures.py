@@ -1,7 +1,7 @@
 """The figures: which experiment draws which, and how they are saved.
 
-``plot_…`` functions (latency, cost, server, decision, sequence) take tidy tables and an axes; those of of_run
-take a run.
+``plot_…`` functions (latency, cost, server, choice_map, sequence) take tidy tables and an axes; those of
+run_figures take a run.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from bench.columns import SEARCHED, tell_field
+from bench.columns import SEARCHED, field_words
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.judge.choice import cpu_chart, wire_chart
 from bench.report.plots import run_figures
@@ -83,12 +83,12 @@ FIGURES: dict[str, Sequence[Drawing]] = {
         Drawing(
             "decision_bytes",
             "The transport with the fewest bytes, by rate and acceptable latency.",
-            partial(run_figures.decision, wire_chart, "wire bytes"),
+            partial(run_figures.choice_map, wire_chart, "wire bytes"),
         ),
         Drawing(
             "decision_cpu",
             "The transport with the least server CPU, by rate and acceptable latency.",
-            partial(run_figures.decision, cpu_chart, "server CPU"),
+            partial(run_figures.choice_map, cpu_chart, "server CPU"),
         ),
     ),
     "clients": (
@@ -162,7 +162,7 @@ def one_combination(run: Run, experiment: str, apart: Sequence[str]) -> tuple[Ru
         return run, ""
     kept = {(row["order"], row["step"]) for row in first.trials.to_dict("records")}
     rows = [row for row in run.rows if (row["order"], row["step"]) in kept]
-    told = ", ".join(tell_field(name, value, alone=True) for name, value in first.fields.items())
+    told = ", ".join(field_words(name, value, alone=True) for name, value in first.fields.items())
     return Run(run.folder, run.facts, rows), told
 
 

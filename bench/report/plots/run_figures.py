@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.columns import is_set, tell_field
+from bench.columns import field_words, is_set
 from bench.experiments.base import poll_cycle_s
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.judge.choice import Chart
@@ -119,7 +119,7 @@ def repeats(run: Run, experiment: str, column: str = "") -> Figure | None:
     order = {name: place for place, name in enumerate(in_order(trials["transport"].tolist()))}
     trials = trials.assign(
         scenario=[
-            ", ".join(tell_field(axis, row[axis]) for axis in varied if pd.notna(row[axis]))
+            ", ".join(field_words(axis, row[axis]) for axis in varied if pd.notna(row[axis]))
             for row in trials.to_dict("records")
         ],
         place=trials["transport"].map(order),
@@ -237,7 +237,7 @@ def capacity(run: Run, experiment: str) -> Figure | None:
     return figure_of(plot_capacity(capacity_table(trials)))
 
 
-def decision(
+def choice_map(
     chart: Callable[[Evidence], Chart], cost: str, run: Run, experiment: str = "rate"
 ) -> Figure | None:
     """Draw which transport is the cheapest for a tick rate and an acceptable latency, where the run can say.

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from bench.experiments.clients import tell_capacity
+from bench.experiments.clients import capacity_words
 from bench.report.plots.base import (
     INK,
     MODEL_LINE,
@@ -115,7 +115,7 @@ def plot_capacity(capacity: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
             ax.plot(row["estimate"], place, marker=">", markersize=12, color=INK)
         if pd.notna(row.get("extrapolated")):
             ax.plot([row["extrapolated"]] * 2, [place - 0.42, place + 0.42], **MODEL_LINE)
-        told = tell_capacity(Interval(row["estimate"], row["low"], row["high"]))
+        told = capacity_words(Interval(row["estimate"], row["low"], row["high"]))
         ax.text(
             max(_ends(row)) + longest * 0.03,
             place,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.judge.choice import MOVED_RATIO, TOUCH, Touch, cpu_chart, equal_bytes_s, wire_chart
+from bench.judge.choice import ASSUMED_PERIODS, MOVED_RATIO, Touch, cpu_chart, equal_bytes_s, wire_chart
 from bench.results.evidence import Evidence, NotMeasured
 from bench.theory.break_even import crossover_latency_s, equal_bytes_interval_s
 from bench.theory.cheapest import (
@@ -56,24 +56,29 @@ def test_where_polling_begins_it_costs_the_bytes_of_push() -> None:
 
 def test_polling_that_always_or_never_is_the_cheapest() -> None:
     free = WORK._replace(poll_s=1e-9, poll_tick_s=0.0)
-    assert polling_from_s(cpu_costs(free, **TOUCH), 5.0, LATENCIES_S) == LATENCIES_S[0]
+    assert polling_from_s(cpu_costs(free, **ASSUMED_PERIODS), 5.0, LATENCIES_S) == LATENCIES_S[0]
     dear = WORK._replace(poll_tick_s=1.0)
-    assert polling_from_s(cpu_costs(dear, **TOUCH), 5.0, LATENCIES_S) == math.inf
+    assert polling_from_s(cpu_costs(dear, **ASSUMED_PERIODS), 5.0, LATENCIES_S) == math.inf
 
 
 @given(RATES, st.floats(0.02, 50))
 def test_who_accepts_more_pays_no_more(rate_hz: float, latency_s: float) -> None:
-    for costs in (cpu_costs(WORK, **TOUCH), wire_costs(PAYLOAD_BYTES, "minimal", **TOUCH)):
+    for costs in (
+        cpu_costs(WORK, **ASSUMED_PERIODS),
+        wire_costs(PAYLOAD_BYTES, "minimal", **ASSUMED_PERIODS),
+    ):
         (_, least), (_, relaxed) = (ranked(costs, rate_hz, each)[0] for each in (latency_s, 2 * latency_s))
         assert relaxed <= least * 1.1  # a segment more or less
 
 
 @given(RATES)
 def test_headers_are_paid_per_request(rate_hz: float) -> None:
-    lean, browser = (wire_costs(PAYLOAD_BYTES, headers, **TOUCH) for headers in ("minimal", "browser"))
+    minimal, browser = (
+        wire_costs(PAYLOAD_BYTES, headers, **ASSUMED_PERIODS) for headers in ("minimal", "browser")
+    )
     for name in ("short_polling", "long_polling"):
-        assert browser[name](rate_hz, 1.0) > lean[name](rate_hz, 1.0)
-    assert browser["websocket"](rate_hz, 1.0) == lean["websocket"](rate_hz, 1.0)
+        assert browser[name](rate_hz, 1.0) > minimal[name](rate_hz, 1.0)
+    assert browser["websocket"](rate_hz, 1.0) == minimal["websocket"](rate_hz, 1.0)
 
 
 def test_the_wait_of_the_unluckiest_but_one_in_a_hundred_is_the_latency() -> None:
@@ -81,7 +86,7 @@ def test_the_wait_of_the_unluckiest_but_one_in_a_hundred_is_the_latency() -> Non
 
 
 def test_a_map_has_every_pair_once() -> None:
-    chart = decision_map(cpu_costs(WORK, **TOUCH), [1.0, 10.0], [0.1, 1.0, 10.0])
+    chart = decision_map(cpu_costs(WORK, **ASSUMED_PERIODS), [1.0, 10.0], [0.1, 1.0, 10.0])
     assert list(zip(chart["rate_hz"], chart["latency_s"], strict=True)) == list(
         itertools.product([1.0, 10.0], [0.1, 1.0, 10.0])
     )
@@ -137,14 +142,14 @@ def slowed(heartbeat_s: float, hold_s: float) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("ratio", [1.0, 10.0, SLOWED])
 def test_a_slowed_service_stands_where_it_stands_for(ratio: float) -> None:
     """By how much, its own heartbeats and holds say: no constant of the program."""
-    rows = slowed(TOUCH["heartbeat_s"] / ratio, TOUCH["hold_s"] / ratio)
+    rows = slowed(ASSUMED_PERIODS["heartbeat_s"] / ratio, ASSUMED_PERIODS["hold_s"] / ratio)
     points = wire_chart(Evidence(synthetic_run(*rows).trials)).points
     assert points["rate_hz"].tolist() == pytest.approx([50 / ratio] * 3)
     assert points["latency_s"].tolist() == pytest.approx([QUANTILE * t * ratio for t in (0.1, 0.5, 1.0)])
 
 
 def test_a_run_that_stays_in_touch_in_another_way_is_no_point_of_the_map() -> None:
-    rows = slowed(TOUCH["heartbeat_s"] / SLOWED, TOUCH["hold_s"])
+    rows = slowed(ASSUMED_PERIODS["heartbeat_s"] / SLOWED, ASSUMED_PERIODS["hold_s"])
     assert not len(wire_chart(Evidence(synthetic_run(*rows).trials)).points)
 
 
@@ -159,7 +164,9 @@ def test_ticks_of_another_size_have_a_map_of_their_own() -> None:
 def test_what_a_heartbeat_takes_is_read_at_the_heartbeats_of_the_run(idle_each_s: float) -> None:
     chart = cpu_chart(Evidence(synthetic_run(*measured(idle_each_s=idle_each_s, silent_us=70.0)).trials))
     seldom_hz = 1e-9
-    assert chart.costs["websocket"](seldom_hz, 1.0) == pytest.approx(70 / TOUCH["heartbeat_s"], rel=0.01)
+    assert chart.costs["websocket"](seldom_hz, 1.0) == pytest.approx(
+        70 / ASSUMED_PERIODS["heartbeat_s"], rel=0.01
+    )
 
 
 def test_a_server_with_little_to_do_tells_nothing_of_what_a_busy_one_takes() -> None:

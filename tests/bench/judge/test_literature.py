@@ -16,7 +16,7 @@ from bench.judge.literature import (
     lubbers_greco,
 )
 from bench.judge.literature.base import distance_ratio, middle, worst
-from bench.judge.literature.base import judged as verdict_on
+from bench.judge.literature.base import verdict_on as verdict_on
 from bench.results.evidence import Evidence
 from bench.results.run import REFERENCE, Run
 from bench.theory.traffic import websocket_header_bytes

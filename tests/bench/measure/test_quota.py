@@ -149,5 +149,5 @@ def test_a_trial_under_a_quota_names_the_quota(tight_group: Path, tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert '"cpu_quota_cores": 0.5' in done.stdout
     assert '"bottleneck": "cpu_quota"' in done.stdout
-    assert "the CPU quota of 0.5 cores" in done.stdout
+    assert '"verdict_reason": "cpu_quota"' in done.stdout
     assert '"verdict": "ok"' not in done.stdout

@@ -73,10 +73,10 @@ class FakeWorld:
 
     # The swarm's side
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         self.told.append(message)
 
-    def hear(self, timeout_s: float) -> Message:
+    def receive(self, timeout_s: float) -> Message:
         order = self.told[0]
         assert isinstance(order, Order)
         if isinstance(self.told[-1], Order):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.experiments.catalogue import EXPERIMENTS
-from bench.report.doubts import doubts, far_from_others, tell_doubts
+from bench.report.doubts import doubt_sentences, doubts, far_from_others
 from bench.report.summary import print_run
 from bench.report.tables import experiment_table
 from bench.report.terminal import Console, words
@@ -35,7 +35,7 @@ def of_five(*medians_ms: float, **figures: Any) -> list[dict[str, Any]]:
 
 def told_of(run: Run) -> list[str]:
     run.facts["experiments"] = list(dict.fromkeys(row["experiment"] for row in run.rows))
-    return tell_doubts(run, run.facts["experiments"])
+    return doubt_sentences(run, run.facts["experiments"])
 
 
 def printed(run: Run, width: int = 110) -> str:
@@ -128,13 +128,13 @@ def test_what_is_suspect_by_design_is_explained_but_not_doubted() -> None:
 
 def test_a_run_that_has_only_begun_or_has_an_unknown_experiment_has_no_other_doubts() -> None:
     run = synthetic_run(*of_five(19.0), trial("yesterdays", "websocket", LATE))
-    (told,) = tell_doubts(run, [*EXPERIMENTS, "yesterdays"])
+    (told,) = doubt_sentences(run, [*EXPERIMENTS, "yesterdays"])
     assert "trial 2" in told
 
 
 def test_every_mark_in_the_terminal_has_its_doubt() -> None:
     run = Run.open(REFERENCE_RUN)
-    told = tell_doubts(run, run.facts["experiments"])
+    told = doubt_sentences(run, run.facts["experiments"])
     said = " ".join(printed(run, 10_000).split())
     marked = re.search(r"[\d%]\?", said)
     assert bool(marked) == any(each.startswith("?") for each in told)

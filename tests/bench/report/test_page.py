@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from bench.experiments.catalogue import EXPERIMENTS
-from bench.report.doubts import tell_doubts
-from bench.report.page import command, page, shown_experiments, tell_environment, write_page
-from bench.report.summary import findings
 from bench.report import page as page_module
+from bench.report.doubts import doubt_sentences
+from bench.report.page import command, environment_words, page, shown_experiments, write_page
+from bench.report.summary import findings
 from bench.report.tables import experiment_table
 from bench.results.files import ResultsError
 from bench.results.run import Run
@@ -96,7 +96,7 @@ def test_every_experiments_sentence_is_there(reference_page: str) -> None:
 def test_the_page_has_all_doubts_and_notes_of_the_terminal(reference_page: str) -> None:
     run = Run.open(REFERENCE)
     words = text(read(reference_page))
-    told = tell_doubts(run, run.facts["experiments"])
+    told = doubt_sentences(run, run.facts["experiments"])
     assert told
     assert all(each in words for each in told)
     assert "Nothing: every trial" not in words
@@ -177,6 +177,6 @@ def test_the_command_repeats_the_seed_once() -> None:
 
 
 def test_an_environment_is_told_in_words() -> None:
-    told = tell_environment(json.loads(json.dumps(ENVIRONMENT)))
+    told = environment_words(json.loads(json.dumps(ENVIRONMENT)))
     assert told["kernel stamps"] == "yes"
     assert told["libraries"] == "aiohttp 3.11"

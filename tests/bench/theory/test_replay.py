@@ -12,7 +12,7 @@ from bench.commands.arguments import parse_overrides
 from bench.measure.processes import TrialFailed
 from bench.measure.schedule import plan_run
 from bench.measure.trial import choose_window
-from bench.report.tables import tell_rows
+from bench.report.tables import replayed_rows_notes
 from bench.results.deliveries import WindowTicks
 from bench.results.figures import rows_played
 from bench.scenario import Scenario, ScenarioError
@@ -195,8 +195,8 @@ def test_a_window_begins_after_the_clients_are_connected(tmp_path, start_server)
 
 def test_reading_that_takes_long_moves_the_window_and_not_into_the_past(tmp_path, monkeypatch):
     class World(FakeWorld):
-        def tell(self, message):
-            super().tell(message)
+        def send(self, message):
+            super().send(message)
             if isinstance(message, Window):
                 assert message.counters_at_ns >= self.now_ns
                 assert message.end_ns - S >= self.now_ns
@@ -260,12 +260,12 @@ def rows(*windows: tuple[int, int, int]) -> pd.DataFrame:
     ],
 )
 def test_a_report_says_which_rows_were_played(windows, told):
-    (sentence,) = tell_rows(rows(*windows))
+    (sentence,) = replayed_rows_notes(rows(*windows))
     assert told in sentence
 
 
 def test_where_nothing_was_replayed_nothing_is_said():
-    assert not list(tell_rows(rows()))
+    assert not list(replayed_rows_notes(rows()))
 
 
 # Prices
