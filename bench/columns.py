@@ -66,6 +66,8 @@ FIGURE_COLUMNS = """
     stamps event_loop congestion_used
 """.split()
 COLUMNS = SCENARIO_COLUMNS + FIGURE_COLUMNS
+BOTH_WAYS = [name.removesuffix("_up") for name in FIGURE_COLUMNS if name.endswith("_up")]
+"""Figures up and down whose sum is derived at reading: NAME of NAME_up and NAME_down."""
 WORD_COLUMNS = """
     experiment verdict verdict_reason verdict_note bottleneck connect_bottleneck connection_errors
     stamps event_loop congestion_used server_cpu_clock conditions

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bench.experiments.base import Design, Experiment
-from bench.results.estimates import both_ways, estimate, single_trials
+from bench.results.estimates import estimate, single_trials
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS
 from bench.wording import number
@@ -34,14 +34,9 @@ def designs(profile: Profile) -> list[Design]:
     return found
 
 
-def rows(trials: pd.DataFrame) -> pd.DataFrame:
-    """Add the bytes on the wire both ways together."""
-    return both_ways(single_trials(trials), "wire_bytes_per_tick")
-
-
 def finding(trials: pd.DataFrame) -> str:
     """Say what compressing the smallest and the largest payload saves and costs."""
-    own = rows(trials)
+    own = single_trials(trials)
     told = []
     padding = "text" if "text" in set(own["padding"]) else own["padding"].iloc[0]
     for name in [name for name in TRANSPORTS if name in set(own["transport"])]:
@@ -74,5 +69,4 @@ EXPERIMENT = Experiment(
     finding=finding,
     apart=("payload_bytes", "padding", "compression"),
     named=("payload_bytes", "padding"),
-    rows=rows,
 )

@@ -11,7 +11,7 @@ import math
 import pandas as pd
 
 from bench.experiments.base import Design, Experiment, Row, each, for_each_row, is_plain, poll_cycle_s
-from bench.results.estimates import both_ways, estimate, single_trials
+from bench.results.estimates import estimate, single_trials
 from bench.scenario import Profile
 from bench.theory.requests import long_polling_ticks_per_answer, polling_ticks_per_answer
 from bench.transports import MAIN, TRANSPORTS
@@ -28,11 +28,6 @@ def designs(profile: Profile) -> list[Design]:
         "full": MAIN,
     }[profile.name]
     return [Design(FIXED, {"keep_alive": [True, False], "tls": [False, True]}, transports, once=True)]
-
-
-def rows(trials: pd.DataFrame) -> pd.DataFrame:
-    """Add the bytes both ways together."""
-    return both_ways(single_trials(trials), "wire_bytes_per_tick", "first_answer_wire_bytes")
 
 
 def predict(summary: pd.DataFrame) -> pd.Series:
@@ -54,7 +49,7 @@ def predict(summary: pd.DataFrame) -> pd.Series:
 
 def finding(trials: pd.DataFrame) -> str:
     """Say how many connections a thousand ticks take, and what one costs with and without TLS."""
-    own = rows(trials)
+    own = single_trials(trials)
     polls = own[own["transport"] == "short_polling"]
     if {True, False} - set(polls["keep_alive"]):
         return ""
@@ -102,7 +97,6 @@ EXPERIMENT = Experiment(
     finding=finding,
     apart=("keep_alive", "tls"),
     named=("rate_hz", "poll_interval_s", "poll_pause_s", "tls"),
-    rows=rows,
     predict=predict,
     predicted="connections_per_1000_ticks",
     note="Connect: from SYN until TCP stands, TLS is agreed, and a WebSocket is open. Every TLS handshake is "

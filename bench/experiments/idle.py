@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bench.experiments.base import Design, Experiment, Row, for_each_row
-from bench.results.estimates import both_ways, estimate, single_trials
+from bench.results.estimates import estimate, single_trials
 from bench.scenario import FEWEST_PERIODS, Profile
 from bench.theory.break_even import heartbeat_bytes_per_s, idle_polling_bytes_per_s
 from bench.theory.traffic import request_bytes, response_head_bytes
@@ -34,11 +34,6 @@ def designs(profile: Profile) -> list[Design]:
             Design({**FIXED, "compression": True}, axes, ["websocket"], once=True),
         ]
     return found
-
-
-def rows(trials: pd.DataFrame) -> pd.DataFrame:
-    """Add the wire bytes both ways together."""
-    return both_ways(single_trials(trials), "wire_bytes_per_client_s")
 
 
 def period_s(row: Row) -> float:
@@ -96,7 +91,7 @@ def once_bytes(trials: pd.DataFrame, transport: str) -> float:
     Requests are counted: a busy server answers late, and then there are fewer of them than periods. Pings
     are not, and go by their period. Where a run has several, it is the mean over them.
     """
-    own = rows(trials)
+    own = single_trials(trials)
     own = own[(own["transport"] == transport) & ~own["compression"].astype(bool)]
     if not len(own):
         return math.nan
@@ -110,7 +105,7 @@ def once_bytes(trials: pd.DataFrame, transport: str) -> float:
 
 def finding(trials: pd.DataFrame) -> str:
     """Say what a silent client takes of memory, and what staying in touch costs."""
-    own = rows(trials)
+    own = single_trials(trials)
     if (own["rate_hz"] > 0).any():
         return ""
     grown = {name: memory_kb(trials, name) for name in TRANSPORTS if name in set(own["transport"])}
@@ -141,7 +136,6 @@ EXPERIMENT = Experiment(
     finding=finding,
     apart=("clients", "poll_interval_s", "poll_pause_s", "hold_s", "heartbeat_s", "compression"),
     named=("heartbeat_s", "hold_s", "poll_interval_s", "poll_pause_s"),
-    rows=rows,
     predict=predict,
     predicted="wire_bytes_per_client_s",
     note="Memory is of the server's process (resident set); the kernel's socket buffers are not in it. "

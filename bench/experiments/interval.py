@@ -36,8 +36,7 @@ def designs(profile: Profile) -> list[Design]:
 
 def wire_bytes(trials: pd.DataFrame) -> float:
     """Estimate the wire bytes per tick, both ways together."""
-    up = estimate(trials, "wire_bytes_per_tick_up").estimate
-    return up + estimate(trials, "wire_bytes_per_tick_down").estimate
+    return estimate(trials, "wire_bytes_per_tick").estimate
 
 
 def finding(trials: pd.DataFrame) -> str:

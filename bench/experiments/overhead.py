@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bench.experiments.base import Design, Experiment, Row, for_each_row, is_plain, poll_cycle_s
-from bench.results.estimates import both_ways, estimate, single_trials
+from bench.results.estimates import estimate, single_trials
 from bench.scenario import Profile
 from bench.theory.break_even import heartbeat_bytes_per_s
 from bench.theory.traffic import (
@@ -66,7 +66,10 @@ def rows(trials: pd.DataFrame) -> pd.DataFrame:
         app, tls = own[f"app_bytes_per_tick_{way}"], own[f"tls_bytes_per_tick_{way}"]
         own[f"framing_bytes_per_tick_{way}"] = app - payload
         own[f"tcp_ip_bytes_per_tick_{way}"] = own[f"wire_bytes_per_tick_{way}"] - app - tls
-    return both_ways(own, "wire_bytes_per_tick")
+    for layer in ("framing", "tcp_ip"):
+        up, down = (own[f"{layer}_bytes_per_tick_{way}"] for way in ("up", "down"))
+        own[f"{layer}_bytes_per_tick"] = up + down
+    return own
 
 
 def predict(summary: pd.DataFrame) -> pd.Series:
@@ -135,9 +138,7 @@ def finding(trials: pd.DataFrame) -> str:
         where = {"transport": name, "payload_bytes": payload, "cookie_bytes": cookie_bytes}
         if name in set(asking["transport"]):
             where["headers"] = headers
-        framing = sum(
-            estimate(own, f"framing_bytes_per_tick_{way}", **where).estimate for way in ("up", "down")
-        )
+        framing = estimate(own, "framing_bytes_per_tick", **where).estimate
         wire = estimate(own, "wire_bytes_per_tick", **where).estimate
         if wire > 0:
             column, what = (

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from bench.experiments.base import Design, Experiment, Row, each, for_each_row, is_plain, poll_cycle_s
-from bench.results.estimates import both_ways, estimate, single_trials
+from bench.results.estimates import estimate, single_trials
 from bench.results.statistics import Interval
 from bench.scenario import Profile
 from bench.theory.requests import long_polling_ticks_per_answer, polling_ticks_per_answer
@@ -52,11 +52,6 @@ def designs(profile: Profile) -> list[Design]:
         Design(fixed, {"rate_hz": [each for each in rates_hz if each not in scarce_hz]}, once=True),
         Design(fixed, {"rate_hz": rates_hz[-1:]}, ["long_polling"]),
     ]
-
-
-def rows(trials: pd.DataFrame) -> pd.DataFrame:
-    """Add the wire bytes both ways together."""
-    return both_ways(single_trials(trials), "wire_bytes_per_client_s")
 
 
 def predict(summary: pd.DataFrame) -> pd.Series:
@@ -106,7 +101,7 @@ def _is_scaled(rows: Iterable[Row]) -> bool:
 
 def finding(trials: pd.DataFrame) -> str:
     """Say what asking costs at the slowest rate, and what becomes of long polling at the fastest."""
-    own = rows(trials)
+    own = single_trials(trials)
     slowest, fastest = min(own["rate_hz"]), max(own["rate_hz"])
     slow = own[own["rate_hz"] == slowest]
     costs = {
@@ -187,7 +182,6 @@ EXPERIMENT = Experiment(
     finding=finding,
     apart=("rate_hz",),
     named=("rate_hz", "poll_interval_s", "poll_pause_s", "hold_s", "heartbeat_s"),
-    rows=rows,
     predict=predict,
     predicted="requests_per_tick",
     note="Theory takes long polling's next request to be there at once: fewer mean that ticks waited for it.",

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from bench.experiments import idle, overhead
-from bench.results.estimates import both_ways, estimate, over_libraries, ratio
+from bench.results.estimates import estimate, over_libraries, ratio
 from bench.results.evidence import Evidence, NotMeasured, asked_once
 from bench.results.validity import Bottleneck
 from bench.transports import TRANSPORTS
@@ -77,9 +77,7 @@ def _opened_by_polls(evidence: Evidence) -> tuple[float, float]:
 def request_bytes(evidence: Evidence, keep_alive: bool) -> float:
     """Return the wire bytes both ways of a request of short polling in the experiment handshake."""
     asked = {"transport": "short_polling", "keep_alive": keep_alive}
-    per_tick = sum(
-        evidence.figure("handshake", f"wire_bytes_per_tick_{way}", **asked).estimate for way in ("up", "down")
-    )
+    per_tick = evidence.figure("handshake", "wire_bytes_per_tick", **asked).estimate
     return per_tick / evidence.figure("handshake", "requests_per_tick", **asked).estimate
 
 
@@ -157,7 +155,7 @@ def _seldom_polling(evidence: Evidence) -> tuple[float, float, float, float]:
 
     Of several rates it is the one at which polling saves the most.
     """
-    trials = both_ways(evidence.trials("interval"), "wire_bytes_per_tick")
+    trials = evidence.trials("interval")
     found = []
     for rate_hz in trials["rate_hz"].unique():
         alike = trials[trials["rate_hz"] == rate_hz]

@@ -27,11 +27,6 @@ def single_trials(trials: pd.DataFrame) -> pd.DataFrame:
     return trials[trials["step"] == 0]
 
 
-def both_ways(rows: pd.DataFrame, *names: str) -> pd.DataFrame:
-    """Return the rows with up and down added: a column ``name`` of ``name_up`` and ``name_down`` each."""
-    return rows.assign(**{name: rows[f"{name}_up"] + rows[f"{name}_down"] for name in names})
-
-
 def _valid(trials: pd.DataFrame, where: Mapping[str, Any]) -> "pd.Series[bool]":
     """Return which trials may be averaged and match."""
     fits = trials["verdict"] != "invalid"
@@ -180,6 +175,5 @@ def kept_quantiles(run: Run, row: Any) -> pd.Series | None:
 
 def wire_bytes_per_client_s(trials: pd.DataFrame) -> pd.Series:
     """Return wire bytes per client and second, both ways: measured, or by those per tick and the rate."""
-    measured = trials["wire_bytes_per_client_s_up"] + trials["wire_bytes_per_client_s_down"]
-    per_tick = trials["wire_bytes_per_tick_up"] + trials["wire_bytes_per_tick_down"]
-    return measured.astype(float).fillna((per_tick * trials["rate_hz"]).astype(float))
+    by_ticks = (trials["wire_bytes_per_tick"] * trials["rate_hz"]).astype(float)
+    return trials["wire_bytes_per_client_s"].fillna(by_ticks)

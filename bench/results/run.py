@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.columns import (
+    BOTH_WAYS,
     COLUMNS,
     FLAG_COLUMNS,
     RENAMED_SINCE_SCHEMA,
@@ -228,12 +229,15 @@ class Run:
 
     @property
     def trials(self) -> pd.DataFrame:
-        """The trials as a tidy table, a row each."""
-        return pd.DataFrame(self.rows, columns=COLUMNS).infer_objects()
+        """The trials as a tidy table, a row each, with what goes up and down also both ways together."""
+        trials = pd.DataFrame(self.rows, columns=COLUMNS).infer_objects()
+        ways = [[f"{name}_{way}" for name in BOTH_WAYS] for way in ("up", "down")]
+        up, down = (trials[names].astype(float).set_axis(BOTH_WAYS, axis=1) for names in ways)
+        return pd.concat([trials, up + down], axis=1)
 
     def records(self) -> list[dict[str, Any]]:
         """Return the trials as JSON can hold them: what is not known is None."""
-        records: list[dict[str, Any]] = json.loads(self.trials.to_json(orient="records"))
+        records: list[dict[str, Any]] = json.loads(self.trials[COLUMNS].to_json(orient="records"))
         return records
 
     def trials_of(self, experiment: str) -> pd.DataFrame:

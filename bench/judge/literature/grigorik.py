@@ -28,7 +28,7 @@ def judge_layers(evidence: Evidence) -> Judgement:
         trials[trials["payload_bytes"] == size].mean(numeric_only=True) for trials in (polls, pushes)
     )
     brackets = array_bytes(1, 0)
-    http = float(poll["framing_bytes_per_tick_up"] + poll["framing_bytes_per_tick_down"]) - brackets
+    http = float(poll["framing_bytes_per_tick"]) - brackets
     frame = float(push["framing_bytes_per_tick_down"]) - brackets
     if math.isnan(http) or math.isnan(frame):
         raise NotMeasured("bench run overhead", "this run lacks the bytes of polling or WebSocket")

@@ -123,7 +123,7 @@ def _layers(trials: pd.DataFrame) -> Callable[[str], float]:
     rows = overhead.rows(trials)
 
     def layer(name: str) -> float:
-        found = float((rows[f"{name}_up"] + rows[f"{name}_down"]).astype(float).median())
+        found = float(rows[name].astype(float).median())
         if not found >= 0:
             raise NotMeasured("bench run overhead", f"this run has no {name}")
         return found
