@@ -66,6 +66,35 @@ def test_every_transport_is_in_the_readme() -> None:
         assert server_modules()[transport.server].replace(".", "/") + ".py" in text
 
 
+MENTION = re.compile(
+    r"(?<![\w/.-])((?:bench|servers|clients|tests|benchmarks)/[\w/]+\.(?:py|md|j2|mplstyle|csv))\b"
+)
+TO_BE_WRITTEN = {"servers/server_sent_events.py", "clients/server_sent_events.py"}
+"""What an exercise asks for."""
+
+
+def mentions() -> list[tuple[str, str]]:
+    """Return every path of the project that a text or a docstring mentions: where, and which."""
+    texts = [
+        path
+        for pattern in ("*.md", "bench/**/*.py", "servers/**/*.py", "clients/**/*.py", "notebooks/**/*.md")
+        for path in ROOT.glob(pattern)
+        if path.name != "CHANGELOG.md"
+    ]
+    found = {
+        (str(path.relative_to(ROOT)), mention)
+        for path in [*texts, *ROOT.glob("notebooks/*.ipynb")]
+        for mention in MENTION.findall(path.read_text(encoding="utf-8"))
+        if not {"NAME", "PROTOCOL_LIBRARY"} & set(re.split(r"[/.]", mention))
+    }
+    return sorted(found)
+
+
+def test_every_file_that_is_mentioned_is_there() -> None:
+    missing = [(where, path) for where, path in mentions() if not (ROOT / path).exists()]
+    assert [each for each in missing if each[1] not in TO_BE_WRITTEN] == []
+
+
 if __name__ == "__main__":
     README.write_text(
         QUOTE.sub(
