@@ -13,8 +13,8 @@ SCHEMA_VERSION = 5
 WHOLE_SINCE_SCHEMA = 3
 """Runs of older schemas may lack figures; newer ones have every column but those that came later."""
 SINCE_SCHEMA: dict[int, dict[str, Any]] = {
-    2: {"attempt": 1, "replaced": False, "generator": "swarm"},
-    3: {"step": 0, "padding": "noise", "tls": False, "compression": False, "latency_limit_ms": 100.0},
+    2: {"attempt": 1, "retried": False, "generator": "swarm"},
+    3: {"search_step": 0, "padding": "noise", "tls": False, "compression": False, "latency_limit_ms": 100.0},
     4: {
         "time_unit": None,
         "recording_rows": None,
@@ -29,53 +29,84 @@ SINCE_SCHEMA: dict[int, dict[str, Any]] = {
 }
 """The columns that came with a schema, and what older runs would say; None: they measured no such thing."""
 RENAMED_SINCE_SCHEMA: dict[int, dict[str, str]] = {
-    5: {"limit": "bottleneck", "connect_limit": "connect_bottleneck", "verdict_reason": "verdict_note"},
+    5: {
+        "packets_per_tick_down": "packets_per_delivery_down",
+        "wire_bytes_per_tick_up": "wire_bytes_per_delivery_up",
+        "wire_bytes_per_tick_down": "wire_bytes_per_delivery_down",
+        "payload_bytes_per_tick": "payload_bytes_per_delivery",
+        "server_cpu_us_per_tick": "server_cpu_us_per_delivery",
+        "requests_per_tick": "requests_per_delivery",
+        "tls_bytes_per_tick_up": "tls_bytes_per_delivery_up",
+        "packets_per_tick_up": "packets_per_delivery_up",
+        "app_bytes_per_tick_down": "app_bytes_per_delivery_down",
+        "generator_cpu_us_per_tick": "generator_cpu_us_per_delivery",
+        "app_bytes_per_tick_up": "app_bytes_per_delivery_up",
+        "tls_bytes_per_tick_down": "tls_bytes_per_delivery_down",
+        "connections_per_1000_ticks": "connections_per_1000_deliveries",
+        "aoi_mean_ms": "age_mean_ms",
+        "handled_p50_ms": "client_reported_p50_ms",
+        "handled_p99_ms": "client_reported_p99_ms",
+        "others_cpu_ratio": "foreign_cpu_ratio",
+        "steal_ratio": "stolen_cpu_ratio",
+        "order": "trial_number",
+        "step": "search_step",
+        "replaced": "retried",
+        "experiment": "experiments",
+        "stamps": "stamped_by",
+        "duplicated": "duplicates",
+        "limit": "bottleneck",
+        "connect_limit": "connect_bottleneck",
+        "verdict_reason": "verdict_note",
+    },
 }
 """The columns that have another name since a schema: old and new. Reasons were sentences."""
 SCENARIO_COLUMNS = [
-    "experiment",
+    "experiments",
     *(field.name for field in dataclasses.fields(Scenario)),
     "repeat",
-    "order",
-    "step",
+    "trial_number",
+    "search_step",
     "attempt",
     "seed",
 ]
 FIGURE_COLUMNS = """
-    verdict verdict_reason verdict_note bottleneck replaced
+    verdict verdict_reason verdict_note bottleneck retried
     recording_rows recording_first_row recording_last_row
     latency_p50_ms latency_p90_ms latency_p99_ms latency_p999_ms latency_max_ms latency_mean_ms
-    handled_p50_ms handled_p99_ms late_ratio
-    stamp_shared_ratio aoi_mean_ms
-    expected delivered missed duplicated out_of_order superseded
-    requests requests_per_tick empty_responses polls_skipped
-    payload_bytes_per_tick app_bytes_per_tick_up app_bytes_per_tick_down
-    tls_bytes_per_tick_up tls_bytes_per_tick_down
-    wire_bytes_per_tick_up wire_bytes_per_tick_down packets_per_tick_up packets_per_tick_down retransmits
+    client_reported_p50_ms client_reported_p99_ms late_ratio
+    stamp_shared_ratio age_mean_ms
+    expected delivered missed duplicates out_of_order superseded
+    requests requests_per_delivery empty_responses polls_skipped
+    payload_bytes_per_delivery app_bytes_per_delivery_up app_bytes_per_delivery_down
+    tls_bytes_per_delivery_up tls_bytes_per_delivery_down
+    wire_bytes_per_delivery_up wire_bytes_per_delivery_down
+    packets_per_delivery_up packets_per_delivery_down retransmits
     requests_per_client_s wire_bytes_per_client_s_up wire_bytes_per_client_s_down
     first_answer_wire_bytes_up first_answer_wire_bytes_down
-    connections_opened connections_per_1000_ticks
+    connections_opened connections_per_1000_deliveries
     connect_p50_ms connect_p99_ms connect_all_s connect_bottleneck listen_overflows
     connection_errors
-    server_cpu_us_per_tick server_cpu_us_per_client_s server_cpu_ratio server_cpu_clock
+    server_cpu_us_per_delivery server_cpu_us_per_client_s server_cpu_ratio server_cpu_clock
     server_rss_mb server_rss_kb_per_client
     publish_lag_p99_ms loop_lag_p99_ms
-    generator_cpu_ratio generator_cpu_us_per_tick generator_rss_mb generator_rss_kb_per_client
+    generator_cpu_ratio generator_cpu_us_per_delivery generator_rss_mb generator_rss_kb_per_client
     generator_lag_p99_ms request_lag_p99_ms
-    drained clock_shift_ns steal_ratio others_cpu_ratio cpu_quota_cores throttled_periods conditions
-    stamps event_loop congestion_used
+    drained clock_shift_ns stolen_cpu_ratio foreign_cpu_ratio cpu_quota_cores throttled_periods conditions
+    stamped_by event_loop congestion_used
 """.split()
 COLUMNS = SCENARIO_COLUMNS + FIGURE_COLUMNS
 BOTH_WAYS = [name.removesuffix("_up") for name in FIGURE_COLUMNS if name.endswith("_up")]
 """Figures up and down whose sum is derived at reading: NAME of NAME_up and NAME_down."""
 WORD_COLUMNS = """
-    experiment verdict verdict_reason verdict_note bottleneck connect_bottleneck connection_errors
-    stamps event_loop congestion_used server_cpu_clock conditions
+    experiments verdict verdict_reason verdict_note bottleneck connect_bottleneck connection_errors
+    stamped_by event_loop congestion_used server_cpu_clock conditions
 """.split()
-FLAG_COLUMNS = ["replaced", "drained"]
-WHOLE_NUMBER_COLUMNS = ["repeat", "order", "step", "attempt", "seed"]
+FLAG_COLUMNS = ["retried", "drained"]
+WHOLE_NUMBER_COLUMNS = ["repeat", "trial_number", "search_step", "attempt", "seed"]
 """Beside the scenario's, the columns of words, of True or False, of whole numbers; the rest are numbers."""
-REQUIRED_COLUMNS = "experiment transport clients rate_hz repeat order step attempt verdict replaced".split()
+REQUIRED_COLUMNS = (
+    "experiments transport clients rate_hz repeat trial_number search_step attempt verdict retried".split()
+)
 """The columns that are empty in no row, also if the trial failed."""
 
 HEADINGS = {
@@ -91,15 +122,15 @@ HEADINGS = {
     "latency_p90_ms": "latency\np90 ms",
     "latency_p99_ms": "latency\np99 ms of\na trial",
     "latency_mean_ms": "latency\nmean ms",
-    "aoi_mean_ms": "age of\ninformation\nmean ms",
-    "requests_per_tick": "requests\nper tick",
-    "app_bytes_per_tick_down": "HTTP or\nframe bytes\ndown per tick",
-    "wire_bytes_per_tick_up": "wire bytes\nup\nper tick",
-    "wire_bytes_per_tick_down": "wire bytes\ndown\nper tick",
+    "age_mean_ms": "age of\ninformation\nmean ms",
+    "requests_per_delivery": "requests\nper tick",
+    "app_bytes_per_delivery_down": "HTTP or\nframe bytes\ndown per tick",
+    "wire_bytes_per_delivery_up": "wire bytes\nup\nper tick",
+    "wire_bytes_per_delivery_down": "wire bytes\ndown\nper tick",
     "server_cpu_ratio": "server\ncore used",
-    "server_cpu_us_per_tick": "server CPU\nµs per\ndelivery",
-    "generator_cpu_us_per_tick": "generator CPU\nµs per\ndelivery",
-    "handled_p50_ms": "as client\nreports it\np50 ms",
+    "server_cpu_us_per_delivery": "server CPU\nµs per\ndelivery",
+    "generator_cpu_us_per_delivery": "generator CPU\nµs per\ndelivery",
+    "client_reported_p50_ms": "as client\nreports it\np50 ms",
     "generator_lag_p99_ms": "arrivals\nhandled late\np99 ms",
     "request_lag_p99_ms": "requests\nsent late\np99 ms",
     "server_rss_mb": "server\nmemory MB",
@@ -115,18 +146,18 @@ HEADINGS = {
     "compression": "com-\npressed",
     "padding": "padding",
     "latency_limit_ms": "limit\nms",
-    "empty_responses_per_tick": "empty\nper tick",
+    "empty_responses_per_delivery": "empty\nper tick",
     "requests_per_client_s": "requests per\nclient and s",
-    "app_bytes_per_tick_up": "HTTP or\nframe bytes\nup per tick",
-    "tls_bytes_per_tick_up": "TLS bytes\nup per tick",
-    "tls_bytes_per_tick_down": "TLS bytes\ndown per tick",
-    "framing_bytes_per_tick_up": "HTTP or\nframing\nB up",
-    "framing_bytes_per_tick_down": "HTTP or\nframing\nB down",
-    "tcp_ip_bytes_per_tick_up": "TCP/IP\nB up",
-    "tcp_ip_bytes_per_tick_down": "TCP/IP\nB down",
-    "wire_bytes_per_tick": "on the wire\nB per tick",
+    "app_bytes_per_delivery_up": "HTTP or\nframe bytes\nup per tick",
+    "tls_bytes_per_delivery_up": "TLS bytes\nup per tick",
+    "tls_bytes_per_delivery_down": "TLS bytes\ndown per tick",
+    "framing_bytes_per_delivery_up": "HTTP or\nframing\nB up",
+    "framing_bytes_per_delivery_down": "HTTP or\nframing\nB down",
+    "tcp_ip_bytes_per_delivery_up": "TCP/IP\nB up",
+    "tcp_ip_bytes_per_delivery_down": "TCP/IP\nB down",
+    "wire_bytes_per_delivery": "on the wire\nB per tick",
     "wire_bytes_per_client_s": "wire B/s\nper client",
-    "connections_per_1000_ticks": "connections\nper 1,000\nticks",
+    "connections_per_1000_deliveries": "connections\nper 1,000\nticks",
     "connect_p50_ms": "connect\np50 ms",
     "first_answer_wire_bytes": "wire bytes\nuntil first\nanswer",
     "capacity_clients": "clients\nserved",
@@ -217,15 +248,15 @@ UNITS = {"ms": "ms", "us": "µs", "s": "s", "bytes": "B", "hz": "Hz", "mb": "MB"
 AXIS_LABELS = {
     "latency_p50_ms": "median delivery latency (ms)",
     "latency_mean_ms": "mean delivery latency (ms)",
-    "aoi_mean_ms": "mean age of information (ms)",
+    "age_mean_ms": "mean age of information (ms)",
     "rate_hz": "tick rate (Hz)",
     "clients": "clients (count)",
     "poll_interval_s": "poll interval (s)",
-    "requests_per_tick": "requests per tick (count)",
-    "server_cpu_us_per_tick": "server CPU per delivery (µs)",
+    "requests_per_delivery": "requests per tick (count)",
+    "server_cpu_us_per_delivery": "server CPU per delivery (µs)",
     "server_cpu_us_per_client_s": "server CPU per client-second (µs)",
     "wire_bytes_per_client_s": "wire bytes per client-second (B)",
-    "wire_bytes_per_tick": "wire bytes per tick (B)",
+    "wire_bytes_per_delivery": "wire bytes per tick (B)",
 }
 
 
@@ -250,6 +281,6 @@ PLAIN: dict[str, Any] = {
     "cookie_bytes": 0,
 }
 """What a scenario is unless asked for otherwise, so that a run with ``--set`` is not mixed up."""
-NO_PART_OF_SCENARIO = (
-    "experiment repeat order step attempt seed warmup_s window_s congestion latency_limit_ms".split()
-)
+NO_PART_OF_SCENARIO = """
+    experiments repeat trial_number search_step attempt seed warmup_s window_s congestion latency_limit_ms
+""".split()

@@ -162,7 +162,7 @@ def fault_words(fault: Fault, row: Mapping[Any, Any]) -> str:
         case Fault.FAILED:
             return str(row["verdict_note"])
         case Fault.WRONG_TICKS:
-            wrong = {name: row[name] for name in ("missed", "duplicated", "out_of_order") if row[name]}
+            wrong = {name: row[name] for name in ("missed", "duplicates", "out_of_order") if row[name]}
             counts = ", ".join(f"{count:.0f} {name.replace('_', ' ')}" for name, count in wrong.items())
             return f"of {row['expected']:.0f} ticks, {counts}"
         case Fault.GENERATOR_CPU:
@@ -187,9 +187,9 @@ def fault_words(fault: Fault, row: Mapping[Any, Any]) -> str:
         case Fault.CLOCK_STEP:
             return f"the clock was set during the trial, by {abs(row['clock_shift_ns']) / 1e3:.0f} µs"
         case Fault.STOLEN_CPU:
-            return f"the hypervisor took {row['steal_ratio']:.0%} of the processors' time"
+            return f"the hypervisor took {row['stolen_cpu_ratio']:.0%} of the processors' time"
         case Fault.FOREIGN_CPU:
-            return f"other processes took {row['others_cpu_ratio']:.0%} of the two cores"
+            return f"other processes took {row['foreign_cpu_ratio']:.0%} of the two cores"
         case Fault.PUBLISH_LAG:
             late = f"ticks were published {row['publish_lag_p99_ms']:.0f} ms late (p99)"
             return f"{late} by a server that had time"

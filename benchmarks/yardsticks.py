@@ -38,7 +38,7 @@ class Round:
 
     swarm: Load
     tool: Load
-    steal_ratio: float | None
+    stolen_cpu_ratio: float | None
     """Part of the machine's time that its host gave to others during the round; None if unknown."""
 
     @property
@@ -140,7 +140,7 @@ def summarize(name: str, rounds: list[Round]) -> dict[str, Any]:
                 "ratio": one.cost_ratio,
                 "swarm_per_s": one.swarm.messages / one.swarm.seconds,
                 "tool_per_s": one.tool.messages / one.tool.seconds,
-                "steal_ratio": one.steal_ratio,
+                "stolen_cpu_ratio": one.stolen_cpu_ratio,
             }
             for one in rounds
         ],
@@ -185,7 +185,7 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
         table.add_column(heading, justify="right")
     table.add_column("steal", justify="right")
     for number, one in enumerate(summary["rounds"], start=1):
-        steal = "?" if one["steal_ratio"] is None else f"{one['steal_ratio']:.1%}"
+        steal = "?" if one["stolen_cpu_ratio"] is None else f"{one['stolen_cpu_ratio']:.1%}"
         table.add_row(
             *(str(number), f"{one['swarm_us']:.2f}", f"{one['tool_us']:.2f}", f"{one['ratio']:.2f}"),
             *(f"{one['swarm_per_s']:,.0f}", f"{one['tool_per_s']:,.0f}", steal),

@@ -8,17 +8,21 @@ from bench.columns import RENAMED_SINCE_SCHEMA, SINCE_SCHEMA
 from bench.results.run import Run
 
 
-def make_older(run: Run, schema: int) -> None:
-    """Write a run's two files anew as a schema before 4 had them."""
-    later = [name for since, names in SINCE_SCHEMA.items() if since > schema for name in names]
-    renamed = {
+def names_before(schema: int) -> dict[str, str]:
+    """Return what columns of today were called up to a schema."""
+    return {
         new: old
         for since, names in RENAMED_SINCE_SCHEMA.items()
         if since > schema
         for old, new in names.items()
     }
+
+
+def make_older(run: Run, schema: int) -> None:
+    """Write a run's two files anew as a schema before 4 had them."""
+    later = [name for since, names in SINCE_SCHEMA.items() if since > schema for name in names]
     table = pd.read_csv(run.folder / "trials.csv", dtype=str, keep_default_na=False)
-    table = table.drop(columns=later).rename(columns=renamed)
+    table = table.drop(columns=later).rename(columns=names_before(schema))
     table.to_csv(run.folder / "trials.csv", index=False, lineterminator="\n")
     facts = {name: value for name, value in run.facts.items() if name != "trials"} | {"schema": schema}
     (run.folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")

@@ -131,7 +131,9 @@ def export(
 
     source = Run.open(find_run(results, name))
     kept = [
-        row["order"] for row in source.rows if row["repeat"] == 1 and "freshness" in row["experiment"].split()
+        row["trial_number"]
+        for row in source.rows
+        if row["repeat"] == 1 and "freshness" in row["experiments"].split()
     ]
     if target is None:
         written = Path(f"{source.folder.name}.zip")

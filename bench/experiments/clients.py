@@ -77,7 +77,7 @@ def designs(profile: Profile) -> list[Design]:
 
 def rows(trials: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each search; or the trials themselves, where the numbers of clients were given."""
-    if (trials["step"] > 0).any():
+    if (trials["search_step"] > 0).any():
         return capacities(trials)
     return trials.assign(capacity_clients=math.nan, clients_per_ms=math.nan)
 
@@ -127,7 +127,7 @@ def predict(summary: pd.DataFrame) -> pd.Series:
 
     def served(row: "pd.Series[Any]") -> float:
         if TRANSPORTS[row["transport"]].family == "pull":
-            return 1e6 / float(row["server_cpu_us_per_tick"]) / float(row["rate_hz"])
+            return 1e6 / float(row["server_cpu_us_per_delivery"]) / float(row["rate_hz"])
         return float(row["clients_per_ms"]) * float(row["latency_limit_ms"])
 
     return summary.apply(served, axis="columns")
@@ -158,7 +158,7 @@ def finding(trials: pd.DataFrame) -> str:
 EXPERIMENT = Experiment(
     name="clients",
     designs=designs,
-    columns=("capacity_clients", "server_cpu_us_per_tick", "bottleneck"),
+    columns=("capacity_clients", "server_cpu_us_per_delivery", "bottleneck"),
     finding=finding,
     rows=rows,
     predict=predict,

@@ -45,13 +45,13 @@ def finding(trials: pd.DataFrame) -> str:
                 (column, on): estimate(
                     own, column, transport=name, payload_bytes=payload, padding=padding, compression=on
                 ).estimate
-                for column in ("wire_bytes_per_tick", "server_cpu_us_per_tick")
+                for column in ("wire_bytes_per_delivery", "server_cpu_us_per_delivery")
                 for on in (False, True)
             }
             if not all(figure > 0 for figure in figures.values()):
                 continue
-            change = figures["wire_bytes_per_tick", True] / figures["wire_bytes_per_tick", False] - 1
-            cost = figures["server_cpu_us_per_tick", True] - figures["server_cpu_us_per_tick", False]
+            change = figures["wire_bytes_per_delivery", True] / figures["wire_bytes_per_delivery", False] - 1
+            cost = figures["server_cpu_us_per_delivery", True] - figures["server_cpu_us_per_delivery", False]
             what = f"{TRANSPORTS[name].label} at {payload:,} B"
             told.append(f"{what} {change:+.0%} wire bytes for {number(cost)} µs of server CPU a delivery")
     return f"Compressing {padding}: {'; '.join(told)}." if told else ""
@@ -61,9 +61,9 @@ EXPERIMENT = Experiment(
     name="compression",
     designs=designs,
     columns=(
-        "app_bytes_per_tick_down",
-        "wire_bytes_per_tick",
-        "server_cpu_us_per_tick",
+        "app_bytes_per_delivery_down",
+        "wire_bytes_per_delivery",
+        "server_cpu_us_per_delivery",
         "server_rss_kb_per_client",
     ),
     finding=finding,

@@ -75,7 +75,7 @@ def finding(trials: pd.DataFrame) -> str:
 EXPERIMENT = Experiment(
     name="freshness",
     designs=designs,
-    columns=("latency_p50_ms", "latency_p99_ms", "aoi_mean_ms", "requests_per_tick"),
+    columns=("latency_p50_ms", "latency_p99_ms", "age_mean_ms", "requests_per_delivery"),
     finding=finding,
     named=("poll_interval_s", "poll_pause_s"),
     predict=predict,

@@ -42,7 +42,7 @@ def predict(summary: pd.DataFrame) -> pd.Series:
             found = long_polling_ticks_per_answer(row["rate_hz"], 0.0, hold_s=row["hold_s"], plan=row["plan"])
         else:
             found = polling_ticks_per_answer(row["rate_hz"], poll_cycle_s(row), plan=row["plan"])
-        return 1000 * found.requests_per_tick
+        return 1000 * found.requests_per_delivery
 
     return for_each_row(summary, connections)
 
@@ -55,7 +55,7 @@ def finding(trials: pd.DataFrame) -> str:
         return ""
     ways = sorted(polls["tls"].unique())
     opened = [
-        estimate(polls, "connections_per_1000_ticks", keep_alive=kept, tls=ways[0]).estimate
+        estimate(polls, "connections_per_1000_deliveries", keep_alive=kept, tls=ways[0]).estimate
         for kept in (True, False)
     ]
     asked = each(polls.iloc[0].to_dict())
@@ -81,24 +81,24 @@ def finding(trials: pd.DataFrame) -> str:
 
 def _bytes_a_request(polls: pd.DataFrame) -> float:
     """Return the wire bytes of a request with its answer: bytes and requests are counted per tick."""
-    requests = estimate(polls, "requests_per_tick").estimate
-    return estimate(polls, "wire_bytes_per_tick").estimate / requests
+    requests = estimate(polls, "requests_per_delivery").estimate
+    return estimate(polls, "wire_bytes_per_delivery").estimate / requests
 
 
 EXPERIMENT = Experiment(
     name="handshake",
     designs=designs,
     columns=(
-        "connections_per_1000_ticks",
+        "connections_per_1000_deliveries",
         "connect_p50_ms",
         "first_answer_wire_bytes",
-        "wire_bytes_per_tick",
+        "wire_bytes_per_delivery",
     ),
     finding=finding,
     apart=("keep_alive", "tls"),
     named=("rate_hz", "poll_interval_s", "poll_pause_s", "tls"),
     predict=predict,
-    predicted="connections_per_1000_ticks",
+    predicted="connections_per_1000_deliveries",
     note="Connect: from SYN until TCP stands, TLS is agreed, and a WebSocket is open. Every TLS handshake is "
     "a full one: no session is resumed. Linux delays the ACKs of a client that has been in a conversation, "
     "such as TLS's handshake; one that only reads acknowledges at once (quick ACK). So a push over TLS may "

@@ -36,7 +36,7 @@ def designs(profile: Profile) -> list[Design]:
 
 def wire_bytes(trials: pd.DataFrame) -> float:
     """Estimate the wire bytes per tick, both ways together."""
-    return estimate(trials, "wire_bytes_per_tick").estimate
+    return estimate(trials, "wire_bytes_per_delivery").estimate
 
 
 def finding(trials: pd.DataFrame) -> str:
@@ -62,7 +62,7 @@ def finding(trials: pd.DataFrame) -> str:
     push = trials[trials["transport"] == "websocket"]
     if len(push):
         push_ms = estimate(push, "latency_p50_ms").estimate
-        acks = estimate(push, "packets_per_tick_up").estimate
+        acks = estimate(push, "packets_per_delivery_up").estimate
         sentence += (
             f"; WebSocket takes {number(push_ms)} ms and {number(wire_bytes(push))} bytes, of which "
             f"{SEGMENT_HEADER_BYTES} for each ACK, {number(acks)} a tick"
@@ -73,7 +73,12 @@ def finding(trials: pd.DataFrame) -> str:
 EXPERIMENT = Experiment(
     name="interval",
     designs=designs,
-    columns=("latency_p50_ms", "requests_per_tick", "wire_bytes_per_tick_up", "wire_bytes_per_tick_down"),
+    columns=(
+        "latency_p50_ms",
+        "requests_per_delivery",
+        "wire_bytes_per_delivery_up",
+        "wire_bytes_per_delivery_down",
+    ),
     finding=finding,
     apart=("poll_interval_s", "poll_pause_s"),
     named=("poll_interval_s", "poll_pause_s"),

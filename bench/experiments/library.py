@@ -30,9 +30,9 @@ def designs(profile: Profile) -> list[Design]:
 
 def finding(trials: pd.DataFrame) -> str:
     """Say what a delivery costs by each server, and what is left between the protocols."""
-    loaded = trials[trials["step"] == 0]
+    loaded = trials[trials["search_step"] == 0]
     costs = {
-        name: estimate(loaded, "server_cpu_us_per_tick", transport=name).estimate
+        name: estimate(loaded, "server_cpu_us_per_delivery", transport=name).estimate
         for name in loaded["transport"].unique()
     }
     costs = {name: cost for name, cost in costs.items() if cost > 0}
@@ -45,7 +45,7 @@ def finding(trials: pd.DataFrame) -> str:
     load = loaded.iloc[0]
     to = f"one of {load['clients']:,} clients at {load['rate_hz']:g} Hz"
     sentence = f"A delivery to {to} costs the server: {told}."
-    pairs, same = over_libraries(loaded, "server_cpu_us_per_tick", "long_polling", "websocket")
+    pairs, same = over_libraries(loaded, "server_cpu_us_per_delivery", "long_polling", "websocket")
     if pairs:
         said = "a delivery by long polling takes {} the server CPU of one by WebSocket"
         sentence += f" {ratio_sentence(pairs, same, said)}."
@@ -57,7 +57,7 @@ def finding(trials: pd.DataFrame) -> str:
 EXPERIMENT = Experiment(
     name="library",
     designs=designs,
-    columns=("server_cpu_us_per_tick", "server_cpu_ratio", "latency_p50_ms", "server_rss_kb_per_client"),
+    columns=("server_cpu_us_per_delivery", "server_cpu_ratio", "latency_p50_ms", "server_rss_kb_per_client"),
     finding=finding,
     named=("clients", "rate_hz"),
     note="Server CPU includes delivery over loopback: the kernel does the receiver's TCP work within the "

@@ -62,13 +62,13 @@ def designs(profile: Profile) -> list[Design]:
 def rows(trials: pd.DataFrame) -> pd.DataFrame:
     """Add the layers, as differences of what was counted at each."""
     own = single_trials(trials).copy()
-    for way, payload in (("up", 0.0), ("down", own["payload_bytes_per_tick"])):
-        app, tls = own[f"app_bytes_per_tick_{way}"], own[f"tls_bytes_per_tick_{way}"]
-        own[f"framing_bytes_per_tick_{way}"] = app - payload
-        own[f"tcp_ip_bytes_per_tick_{way}"] = own[f"wire_bytes_per_tick_{way}"] - app - tls
+    for way, payload in (("up", 0.0), ("down", own["payload_bytes_per_delivery"])):
+        app, tls = own[f"app_bytes_per_delivery_{way}"], own[f"tls_bytes_per_delivery_{way}"]
+        own[f"framing_bytes_per_delivery_{way}"] = app - payload
+        own[f"tcp_ip_bytes_per_delivery_{way}"] = own[f"wire_bytes_per_delivery_{way}"] - app - tls
     for layer in ("framing", "tcp_ip"):
-        up, down = (own[f"{layer}_bytes_per_tick_{way}"] for way in ("up", "down"))
-        own[f"{layer}_bytes_per_tick"] = up + down
+        up, down = (own[f"{layer}_bytes_per_delivery_{way}"] for way in ("up", "down"))
+        own[f"{layer}_bytes_per_delivery"] = up + down
     return own
 
 
@@ -138,11 +138,13 @@ def finding(trials: pd.DataFrame) -> str:
         where = {"transport": name, "payload_bytes": payload, "cookie_bytes": cookie_bytes}
         if name in set(asking["transport"]):
             where["headers"] = headers
-        framing = estimate(own, "framing_bytes_per_tick", **where).estimate
-        wire = estimate(own, "wire_bytes_per_tick", **where).estimate
+        framing = estimate(own, "framing_bytes_per_delivery", **where).estimate
+        wire = estimate(own, "wire_bytes_per_delivery", **where).estimate
         if wire > 0:
             column, what = (
-                ("requests_per_tick", "request") if "headers" in where else ("packets_per_tick_up", "ACK")
+                ("requests_per_delivery", "request")
+                if "headers" in where
+                else ("packets_per_delivery_up", "ACK")
             )
             count = number(estimate(own, column, **where).estimate)
             told.append(
@@ -159,18 +161,18 @@ EXPERIMENT = Experiment(
     name="overhead",
     designs=designs,
     columns=(
-        "framing_bytes_per_tick_up",
-        "framing_bytes_per_tick_down",
-        "tcp_ip_bytes_per_tick_up",
-        "tcp_ip_bytes_per_tick_down",
-        "wire_bytes_per_tick",
+        "framing_bytes_per_delivery_up",
+        "framing_bytes_per_delivery_down",
+        "tcp_ip_bytes_per_delivery_up",
+        "tcp_ip_bytes_per_delivery_down",
+        "wire_bytes_per_delivery",
     ),
     finding=finding,
     apart=("payload_bytes", "headers", "cookie_bytes"),
     named=("payload_bytes", "headers"),
     rows=rows,
     predict=predict,
-    predicted="wire_bytes_per_tick",
+    predicted="wire_bytes_per_delivery",
     note="Framing: HTTP head or frame header, and the two brackets of the JSON array. TCP/IP: 52 B for each "
     "packet (20 IPv4, 20 TCP, 12 of time stamps), pure ACKs included.",
 )

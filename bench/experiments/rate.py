@@ -63,11 +63,11 @@ def predict(summary: pd.DataFrame) -> pd.Series:
             return math.nan
         if family == "pull":
             found = polling_ticks_per_answer(row["rate_hz"], poll_cycle_s(row), plan=row["plan"])
-            return found.requests_per_tick
+            return found.requests_per_delivery
         if family == "held":
             return long_polling_ticks_per_answer(
                 row["rate_hz"], 0.0, hold_s=row["hold_s"], plan=row["plan"]
-            ).requests_per_tick
+            ).requests_per_delivery
         return 0.0
 
     return for_each_row(summary, requests)
@@ -130,7 +130,7 @@ def finding(trials: pd.DataFrame) -> str:
     if told:
         sentence += f" Each tick has its ACK ({SEGMENT_HEADER_BYTES} B) in this."
     sentence += _longer_hold(slow, costs, examples, SLOWED if scaled else 1.0)
-    held = estimate(own, "requests_per_tick", transport="long_polling", rate_hz=fastest)
+    held = estimate(own, "requests_per_delivery", transport="long_polling", rate_hz=fastest)
     if held.estimate > 0 and fastest > slowest:
         sentence += f" At {fastest:g} a second {turned_into_polling_words(held)}."
     return sentence
@@ -147,7 +147,7 @@ def _longer_hold(
     """
     held, push = (costs.get(name, math.nan) for name in ("long_polling", "websocket"))
     rate_hz = float(slow["rate_hz"].iloc[0])
-    requests = estimate(slow, "requests_per_tick", transport="long_polling").estimate
+    requests = estimate(slow, "requests_per_delivery", transport="long_polling").estimate
     if not held > push > 0 or not requests > 0:
         return ""
     fewer = math.floor(requests * push / held)
@@ -178,11 +178,16 @@ def turned_into_polling_words(held: Interval) -> str:
 EXPERIMENT = Experiment(
     name="rate",
     designs=designs,
-    columns=("latency_mean_ms", "requests_per_tick", "wire_bytes_per_client_s", "server_cpu_us_per_client_s"),
+    columns=(
+        "latency_mean_ms",
+        "requests_per_delivery",
+        "wire_bytes_per_client_s",
+        "server_cpu_us_per_client_s",
+    ),
     finding=finding,
     apart=("rate_hz",),
     named=("rate_hz", "poll_interval_s", "poll_pause_s", "hold_s", "heartbeat_s"),
     predict=predict,
-    predicted="requests_per_tick",
+    predicted="requests_per_delivery",
     note="Theory takes long polling's next request to be there at once: fewer mean that ticks waited for it.",
 )

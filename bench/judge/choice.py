@@ -249,7 +249,7 @@ def _slowed_ratio(trials: pd.DataFrame) -> float | None:
 
 
 def _wire_bytes(trials: pd.DataFrame) -> pd.Series:
-    return trials["wire_bytes_per_tick"] * trials["rate_hz"]
+    return trials["wire_bytes_per_delivery"] * trials["rate_hz"]
 
 
 def _cpu_us(trials: pd.DataFrame) -> pd.Series:

@@ -65,7 +65,9 @@ def handshake(evidence: Evidence) -> ClaimFinding:
 
 
 def _opened(evidence: Evidence, transport: str, **where: Any) -> float:
-    return evidence.figure("handshake", "connections_per_1000_ticks", transport=transport, **where).estimate
+    return evidence.figure(
+        "handshake", "connections_per_1000_deliveries", transport=transport, **where
+    ).estimate
 
 
 def _opened_by_polls(evidence: Evidence) -> tuple[float, float]:
@@ -77,8 +79,8 @@ def _opened_by_polls(evidence: Evidence) -> tuple[float, float]:
 def request_bytes(evidence: Evidence, keep_alive: bool) -> float:
     """Return the wire bytes both ways of a request of short polling in the experiment handshake."""
     asked = {"transport": "short_polling", "keep_alive": keep_alive}
-    per_tick = evidence.figure("handshake", "wire_bytes_per_tick", **asked).estimate
-    return per_tick / evidence.figure("handshake", "requests_per_tick", **asked).estimate
+    per_tick = evidence.figure("handshake", "wire_bytes_per_delivery", **asked).estimate
+    return per_tick / evidence.figure("handshake", "requests_per_delivery", **asked).estimate
 
 
 def latency(evidence: Evidence) -> ClaimFinding:
@@ -126,7 +128,7 @@ def overhead_(evidence: Evidence) -> ClaimFinding:
     size = min(own["payload_bytes"])
     asked = {
         name: estimate(
-            own, "wire_bytes_per_tick", transport=name, payload_bytes=size, headers="browser"
+            own, "wire_bytes_per_delivery", transport=name, payload_bytes=size, headers="browser"
         ).estimate
         for name in ("short_polling", "long_polling", "websocket")
     }
@@ -161,9 +163,9 @@ def _seldom_polling(evidence: Evidence) -> tuple[float, float, float, float]:
         alike = trials[trials["rate_hz"] == rate_hz]
         polls = alike[alike["transport"] == "short_polling"]
         polled = (
-            polls["wire_bytes_per_tick"].groupby(polls["poll_interval_s"].astype(float)).median().dropna()
+            polls["wire_bytes_per_delivery"].groupby(polls["poll_interval_s"].astype(float)).median().dropna()
         )
-        pushed = alike.loc[alike["transport"] == "websocket", "wire_bytes_per_tick"].median()
+        pushed = alike.loc[alike["transport"] == "websocket", "wire_bytes_per_delivery"].median()
         if len(polled) and not math.isnan(pushed):
             found.append((float(polled.min()), float(polled.idxmin()), float(rate_hz), float(pushed)))
     if not found:
@@ -176,7 +178,7 @@ def polling_imitation(evidence: Evidence) -> ClaimFinding:
     "them."""
     paces_hz = {
         rate_hz: rate_hz
-        * evidence.figure("rate", "requests_per_tick", transport="long_polling", rate_hz=rate_hz).estimate
+        * evidence.figure("rate", "requests_per_delivery", transport="long_polling", rate_hz=rate_hz).estimate
         for rate_hz in evidence.values("rate", "rate_hz", transport="long_polling")
     }
     if len(paces_hz) < 2:
@@ -192,7 +194,7 @@ def polling_imitation(evidence: Evidence) -> ClaimFinding:
 def polling(evidence: Evidence) -> ClaimFinding:
     """Compare CPU per delivery over libraries, and what seldom polling costs."""
     trials = evidence.trials("library")
-    pairs, same = over_libraries(trials, "server_cpu_us_per_tick", "long_polling", "websocket")
+    pairs, same = over_libraries(trials, "server_cpu_us_per_delivery", "long_polling", "websocket")
     if not pairs:
         raise NotMeasured("bench run library", "this run lacks long polling or WebSocket there")
     found = {pair: each.estimate for pair, each in pairs.items()}
@@ -213,8 +215,8 @@ def _seldom_cpu(evidence: Evidence) -> tuple[bool, str]:
     """Say what short polling at the longest interval costs a delivery, and how old its ticks are."""
     interval_s = evidence.values("interval", "poll_interval_s", transport="short_polling")[-1]
     seldom = {"transport": "short_polling", "poll_interval_s": interval_s}
-    polled = evidence.figure("interval", "server_cpu_us_per_tick", **seldom)
-    pushed = evidence.figure("interval", "server_cpu_us_per_tick", transport="websocket")
+    polled = evidence.figure("interval", "server_cpu_us_per_delivery", **seldom)
+    pushed = evidence.figure("interval", "server_cpu_us_per_delivery", transport="websocket")
     age_ms = evidence.figure("interval", "latency_p50_ms", **seldom)
     libraries = [TRANSPORTS[name].library for name in ("short_polling", "websocket")]
     told = (
@@ -232,7 +234,7 @@ def push(evidence: Evidence) -> ClaimFinding:
     """Count requests per tick."""
     asked = {
         name: [
-            evidence.figure("rate", "requests_per_tick", transport=name, rate_hz=rate_hz).estimate
+            evidence.figure("rate", "requests_per_delivery", transport=name, rate_hz=rate_hz).estimate
             for rate_hz in evidence.values("rate", "rate_hz", transport=name)
         ]
         for name in ("websocket", "long_polling", "short_polling")
@@ -297,7 +299,7 @@ def vertical(evidence: Evidence) -> ClaimFinding:
 def tcp(evidence: Evidence) -> ClaimFinding:
     """Count the segments of WebSocket, as the kernel's TCP does."""
     pushed = evidence.trials("overhead", transport="websocket").sort_values("payload_bytes")
-    segments = float(pushed["packets_per_tick_down"].iloc[0])
+    segments = float(pushed["packets_per_delivery_down"].iloc[0])
     if math.isnan(segments):
         raise NotMeasured("bench run overhead", "this run has no packets of WebSocket")
     sentence = f"Here TCP counted {number(segments)} of its segments for each small tick that was pushed."

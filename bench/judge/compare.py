@@ -197,7 +197,7 @@ def _asked(run_a: Run, run_b: Run) -> list[_Asked]:
         if _is_searched(own):
             continue
         reference = _reference(key, common)
-        found = {name for rows in own for row in rows for name in str(row["experiment"]).split()}
+        found = {name for rows in own for row in rows for name in str(row["experiments"]).split()}
         names = [name for name in EXPERIMENTS if name in found]
         columns = dict.fromkeys(column for name in names for column in EXPERIMENTS[name].columns)
         for figure in (column for column in columns if column not in WORD_COLUMNS):
@@ -217,7 +217,7 @@ def _asked(run_a: Run, run_b: Run) -> list[_Asked]:
 
 
 def _is_searched(own: tuple[Rows, Rows]) -> bool:
-    return any(row["step"] for rows in own for row in rows)
+    return any(row["search_step"] for rows in own for row in rows)
 
 
 def _compared_capacities(run_a: Run, run_b: Run) -> list[Comparison]:
@@ -301,7 +301,7 @@ def _rows(run: Run) -> list[dict[str, Any]]:
         if name in EXPERIMENTS:
             for row in EXPERIMENTS[name].rows(run.trials_of(name)).to_dict("records"):
                 own = {str(column): value for column, value in row.items()}
-                merged.setdefault((own["order"], own["step"]), {}).update(own)
+                merged.setdefault((own["trial_number"], own["search_step"]), {}).update(own)
     return list(merged.values())
 
 

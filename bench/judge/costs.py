@@ -61,7 +61,7 @@ def busy_trials(evidence: Evidence) -> pd.DataFrame:
 def delivery_costs(busy: pd.DataFrame, protocol: str = "websocket") -> dict[str, float]:
     """Return the processor time of a delivery in s, by the transports that speak a protocol."""
     return {
-        name: estimate(busy, "server_cpu_us_per_tick", transport=name).estimate / 1e6
+        name: estimate(busy, "server_cpu_us_per_delivery", transport=name).estimate / 1e6
         for name in TRANSPORTS
         if TRANSPORTS[name].protocol == protocol and name in set(busy["transport"])
     }
@@ -75,13 +75,15 @@ def poll_costs(busy: pd.DataFrame) -> dict[str, PollCost]:
     sense (a ≤ 0: noise); b is at least 0.
     """
     costs = {}
-    polls = busy[busy["requests_per_tick"].astype(float) > 0]
+    polls = busy[busy["requests_per_delivery"].astype(float) > 0]
     for name in TRANSPORTS:
         own = polls[polls["transport"] == name]
         if TRANSPORTS[name].protocol != "short_polling" or not len(own):
             continue
         ticks = (own["rate_hz"].astype(float) * own["poll_interval_s"].astype(float)).round(6)
-        cost_s = own["server_cpu_us_per_tick"].astype(float) / own["requests_per_tick"].astype(float) / 1e6
+        cost_s = (
+            own["server_cpu_us_per_delivery"].astype(float) / own["requests_per_delivery"].astype(float) / 1e6
+        )
         medians = cost_s.groupby(ticks).median().dropna()
         if len(medians) < FEWEST_POINTS or medians.index.max() < WIDEST_RATIO * medians.index.min():
             continue

@@ -40,7 +40,7 @@ STAMPS_BEGIN_WITHIN_NS = 1_000_000_000
 NOISY_STEAL_RATIO = 0.02
 PAIRS = 5
 NOISE_SCENARIO = Scenario("websocket", clients=50, rate_hz=50, window_s=1.0, warmup_s=0.2)
-NOISE_FIGURES = ("latency_p50_ms", "server_cpu_us_per_tick", "generator_cpu_us_per_tick")
+NOISE_FIGURES = ("latency_p50_ms", "server_cpu_us_per_delivery", "generator_cpu_us_per_delivery")
 
 
 class Finding(NamedTuple):

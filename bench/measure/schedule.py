@@ -198,7 +198,7 @@ def execute(
     Raises:
         ResultsError: If a result cannot be written.
     """
-    done = {row["order"] for row in run.rows}
+    done = {row["trial_number"] for row in run.rows}
     todo = [each for each in planned if not _is_done(run, each, done)]
     left_s = planned_s(todo)
     for index, each in enumerate(todo):
@@ -224,7 +224,7 @@ def _is_done(run: Run, each: Planned, done: set[int]) -> bool:
 
 def _steps(run: Run, each: Planned) -> list[Tried]:
     """Return the steps of a search that have been taken."""
-    return [tried(row) for row in run.rows if row["order"] == each.order and not row["replaced"]]
+    return [tried(row) for row in run.rows if row["trial_number"] == each.order and not row["retried"]]
 
 
 def _measure(run: Run, each: Planned, step: int, cores: Cores, trial: Callable[..., Trial]) -> None:
@@ -257,12 +257,12 @@ def _attempt(each: Planned, step: int, attempt: int, cores: Cores, trial: Callab
         failed = {"verdict": INVALID, "verdict_reason": Fault.FAILED, "verdict_note": str(failure)}
         finished = Trial(failed, None, may_pass=not step)
     place = {
-        "experiment": " ".join(each.experiments),
+        "experiments": " ".join(each.experiments),
         "repeat": each.repeat,
-        "order": each.order,
-        "step": step,
+        "trial_number": each.order,
+        "search_step": step,
         "attempt": attempt,
         "seed": each.seed,
-        "replaced": False,
+        "retried": False,
     }
     return finished._replace(row={**dataclasses.asdict(each.scenario), **finished.row, **place})

@@ -213,7 +213,7 @@ def run_trial(
         "window_s": float(scenario.exact_window_s),
         **figures.delivery_counts(deliveries, window, scenario.clients, scenario.contract),
         **(_lateness(deliveries, window, scenario) if scenario.contract == "every" else {}),
-        "aoi_mean_ms": figures.age_of_information_ms(deliveries, window),
+        "age_mean_ms": figures.age_of_information_ms(deliveries, window),
         "stamp_shared_ratio": figures.stamp_shared_ratio(deliveries, window),
         **figures.traffic_figures(before, after, scenario.payload_bytes),
         **figures.traffic_per_second(before, after, scenario.clients),
@@ -223,7 +223,9 @@ def run_trial(
         "connect_all_s": connected.connect_s,
         "connect_bottleneck": connect_bottleneck(connect_cpu_ratio, connected.connect_cpu_ratio),
         "listen_overflows": listen_overflows() - overflows,
-        "server_cpu_us_per_tick": server_cpu_s * 1e6 / ticks if window.ticks >= fewest_ticks else math.nan,
+        "server_cpu_us_per_delivery": server_cpu_s * 1e6 / ticks
+        if window.ticks >= fewest_ticks
+        else math.nan,
         "server_cpu_us_per_client_s": server_cpu_s * 1e6 / seconds / scenario.clients,
         "server_cpu_ratio": server_cpu_s / seconds,
         "server_cpu_clock": CPU_CLOCK,
@@ -232,7 +234,7 @@ def run_trial(
         "publish_lag_p99_ms": figures.lag_p99_ms(np.array(lags["publish_lags_ns"][: window.ticks])),
         "loop_lag_p99_ms": figures.lag_p99_ms(np.array(lags["loop_lags_ns"][: window.ticks])),
         "generator_cpu_ratio": generator_cpu_ratio,
-        "generator_cpu_us_per_tick": (after.cpu_ns - before.cpu_ns)
+        "generator_cpu_us_per_delivery": (after.cpu_ns - before.cpu_ns)
         / 1e3
         / max(after.delivered - before.delivered, 1),
         "generator_rss_mb": after.rss_bytes / 1e6,
@@ -241,12 +243,12 @@ def run_trial(
         "request_lag_p99_ms": figures.lag_p99_ms(request_lags[:, 1]),
         "drained": report.drained,
         "clock_shift_ns": report.clock_shift_ns,
-        "steal_ratio": cores_used.stolen_s / max(cores_used.total_s, 1e-9),
-        "others_cpu_ratio": _others_cpu_ratio(cores_used, server_cpu_s + generator_cpu_ratio * seconds),
+        "stolen_cpu_ratio": cores_used.stolen_s / max(cores_used.total_s, 1e-9),
+        "foreign_cpu_ratio": _others_cpu_ratio(cores_used, server_cpu_s + generator_cpu_ratio * seconds),
         "cpu_quota_cores": math.nan if quota is None else quota.cores,
         "throttled_periods": throttled.throttled_periods,
         "conditions": " ".join(_conditions(server.ready["conditions"], connected.conditions, cores)),
-        "stamps": "user" if after.user_stamped_reads > before.user_stamped_reads else "kernel",
+        "stamped_by": "user" if after.user_stamped_reads > before.user_stamped_reads else "kernel",
         "connection_errors": "; ".join(f"{reason} ({n}×)" for reason, n in report.errors.items()),
         "event_loop": server.ready["loop"],
         "congestion_used": server.ready["congestion"],

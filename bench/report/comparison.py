@@ -22,7 +22,7 @@ ALWAYS_TOLD = ("clients", "rate_hz", "poll_interval_s")
 MARKS = {"differs": "≠", "perhaps": "~", "slight": "≈", "equal": "=", "alike": "", "unknown": ""}
 OF_THE_MOMENT = ("load_average",)
 """Facts of the environment that differ between any two runs, and say nothing of the machine."""
-OF_THE_TRIALS = ("event_loop", "stamps", "congestion_used")
+OF_THE_TRIALS = ("event_loop", "stamped_by", "congestion_used")
 """Columns of the trials that tell what a run was measured with."""
 FACTS = {"system": "kernel", "python": "Python", "git_commit": "commit of this project"}
 """Words for facts whose name does not tell."""

@@ -56,7 +56,7 @@ def doubts(run: Run, experiments: Collection[str]) -> list[dict[str, Any]]:
         row
         for row in _counted(run, experiments)
         if row["verdict"] != "ok"
-        and not row["step"]
+        and not row["search_step"]
         and not (row["verdict"] == "suspect" and _by_design(row))
     ]
 
@@ -69,7 +69,7 @@ def doubt_sentence(row: Mapping[str, Any]) -> str:
 
 def belongs(row: Mapping[str, Any], experiments: Collection[str]) -> bool:
     """Return whether a trial is of one of these experiments."""
-    return not set(row["experiment"].split()).isdisjoint(experiments)
+    return not set(row["experiments"].split()).isdisjoint(experiments)
 
 
 def outliers(run: Run, experiments: Collection[str]) -> Iterator[Outlier]:
@@ -83,14 +83,14 @@ def outliers(run: Run, experiments: Collection[str]) -> Iterator[Outlier]:
     seen = set()
     for name in experiments:
         rows = EXPERIMENTS[name].rows(run.trials_of(name))
-        valid = rows[(rows["verdict"] != "invalid") & (rows["step"] == 0)]
+        valid = rows[(rows["verdict"] != "invalid") & (rows["search_step"] == 0)]
         columns = [column for column in EXPERIMENTS[name].columns if column not in WORD_COLUMNS]
         for _, own in valid.groupby(["transport", *FIELDS], dropna=False, sort=False):
             for column in columns:
                 figures = [float(figure) if is_set(figure) else np.nan for figure in own[column]]
                 for place in far_from_others(figures):
                     (row,) = own.iloc[[place]].to_dict("records")
-                    key = (row["order"], column)
+                    key = (row["trial_number"], column)
                     if row["verdict"] == "ok" and key not in seen:
                         seen.add(key)
                         median = statistics.median(figures)
@@ -116,7 +116,7 @@ def _outlier_sentences(found: Iterator[Outlier]) -> list[str]:
     """Say in one sentence per trial which of its figures are far from the others."""
     by_trial: dict[int, list[Outlier]] = {}
     for outlier in found:
-        by_trial.setdefault(outlier.row["order"], []).append(outlier)
+        by_trial.setdefault(outlier.row["trial_number"], []).append(outlier)
     told = []
     for own in by_trial.values():
         figures = ", ".join(
@@ -132,7 +132,7 @@ def _doubtful_capacities(run: Run, experiments: Collection[str]) -> Iterator[Map
     """Yield the capacities that are marked ?: the last step that passed is suspect."""
     for name in experiments:
         for row in EXPERIMENTS[name].rows(run.trials_of(name)).to_dict("records"):
-            if row["step"] and row["verdict"] == "suspect":
+            if row["search_step"] and row["verdict"] == "suspect":
                 yield {str(field): value for field, value in row.items()}
 
 
@@ -153,7 +153,7 @@ def _by_design_sentences(run: Run, experiments: Collection[str]) -> list[str]:
     """Say of which trials an experiment expects that they are suspect."""
     told = []
     for name in experiments:
-        own = [row for row in _counted(run, [name]) if row["verdict"] == "suspect" and not row["step"]]
+        own = [row for row in _counted(run, [name]) if row["verdict"] == "suspect" and not row["search_step"]]
         count = sum(_by_design(row) for row in own)
         if count:
             which = ", ".join(
@@ -168,7 +168,7 @@ def _by_design_sentences(run: Run, experiments: Collection[str]) -> list[str]:
 
 def _counted(run: Run, experiments: Collection[str]) -> list[dict[str, Any]]:
     """Return the trials of some experiments that were not measured again."""
-    return [row for row in run.rows if not row["replaced"] and belongs(row, experiments)]
+    return [row for row in run.rows if not row["retried"] and belongs(row, experiments)]
 
 
 def _by_design(row: Mapping[str, Any]) -> bool:
@@ -176,10 +176,12 @@ def _by_design(row: Mapping[str, Any]) -> bool:
     faults = faults_of(row)
     if not faults or not INSTRUMENT_LATE.issuperset(faults):
         return False
-    names = row["experiment"].split()
+    names = row["experiments"].split()
     designs = [EXPERIMENTS[name].doubtful if name in EXPERIMENTS else {} for name in names]
     return all(fields and all(row[name] == fields[name] for name in fields) for fields in designs)
 
 
 def _trial_words(row: Mapping[str, Any]) -> str:
-    return f"trial {row['order']} ({row['transport']}, {row['clients']} clients, repeat {row['repeat']})"
+    return (
+        f"trial {row['trial_number']} ({row['transport']}, {row['clients']} clients, repeat {row['repeat']})"
+    )

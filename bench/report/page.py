@@ -90,7 +90,7 @@ def page(run: Run) -> str:
         sections=[section(run, name, figures[name]) for name in shown_experiments(run)],
         doubted_trials=len(doubts(run, EXPERIMENTS)),
         doubts=doubt_sentences(run, shown_experiments(run)),
-        again=sum(bool(row["replaced"]) for row in run.rows),
+        again=sum(bool(row["retried"]) for row in run.rows),
         environment=list(environment_words(run.facts.get("environment", {})).items()),
         command=command(run.facts),
     )

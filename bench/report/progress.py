@@ -73,7 +73,7 @@ def _announcement(planned: Sequence[Planned], blocks: int, cores: Cores) -> str:
 
 
 def _measured(run: Run) -> int:
-    return len({row["order"] for row in run.rows})
+    return len({row["trial_number"] for row in run.rows})
 
 
 def _describe(step: Step) -> str:

@@ -57,7 +57,7 @@ def print_run(
         console.print(f"\n? {doubt}: bench show says which, and why", style="yellow")
     for line in () if brief else told:
         console.print(line, style="yellow")
-    again = sum(bool(row["replaced"]) for row in run.rows if belongs(row, names))
+    again = sum(bool(row["retried"]) for row in run.rows if belongs(row, names))
     if again and not brief:
         console.print(
             f"{again} trial{'s were' if again > 1 else ' was'} measured again, in case the fault would pass; "
@@ -74,14 +74,14 @@ def findings(experiment: Experiment, trials: pd.DataFrame) -> list[str]:
     that no profile of the experiment has. It ends by saying so if nothing in it was repeated. The steps of a
     search are all valid: one whose clients were not let in says that they were too many.
     """
-    valid = trials[(trials["verdict"] != "invalid") | (trials["step"] > 0)]
+    valid = trials[(trials["verdict"] != "invalid") | (trials["search_step"] > 0)]
     if not len(valid):
         return []
     varied = dict.fromkeys(
         field
         for own, apart in (
-            (valid[valid["step"] == 0], experiment.apart),
-            (valid[valid["step"] > 0], (*experiment.apart, *SEARCHED)),
+            (valid[valid["search_step"] == 0], experiment.apart),
+            (valid[valid["search_step"] > 0], (*experiment.apart, *SEARCHED)),
         )
         for field in mixed_fields(own, apart)
     )
@@ -101,7 +101,7 @@ def findings(experiment: Experiment, trials: pd.DataFrame) -> list[str]:
 
 def _is_once(trials: pd.DataFrame) -> bool:
     """Return whether every scenario of these trials, of which some are no searches, was measured once."""
-    own = trials[trials["step"] == 0]
+    own = trials[trials["search_step"] == 0]
     return bool((own.groupby(["transport", *FIELDS], dropna=False).size() == 1).all()) and len(own) > 0
 
 

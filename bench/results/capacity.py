@@ -185,7 +185,7 @@ def capacities(trials: pd.DataFrame) -> pd.DataFrame:
         at_least: Whether that was something other than the undisturbed server, so that it bears more.
     """
     rows = []
-    for _, steps in trials[trials["step"] > 0].groupby("order", sort=False):
+    for _, steps in trials[trials["search_step"] > 0].groupby("trial_number", sort=False):
         own = steps.to_dict("records")
         served = [row for row in own if tried(row).passed]
         found = fit([tried(row) for row in own])
@@ -197,7 +197,7 @@ def capacities(trials: pd.DataFrame) -> pd.DataFrame:
             {
                 **max(served, key=lambda row: row["clients"], default=own[0]),
                 "clients": None,
-                "server_cpu_us_per_tick": _median_cost_us(served),
+                "server_cpu_us_per_delivery": _median_cost_us(served),
                 "capacity_clients": _three_digits(found.estimate),
                 "capacity_clients_low": _three_digits(found.low),
                 "capacity_clients_high": _three_digits(found.high),
@@ -215,7 +215,7 @@ def _three_digits(clients: float) -> float:
 
 
 def _median_cost_us(served: Sequence[Mapping[Any, Any]]) -> float:
-    return float(pd.Series([row["server_cpu_us_per_tick"] for row in served], dtype=float).median())
+    return float(pd.Series([row["server_cpu_us_per_delivery"] for row in served], dtype=float).median())
 
 
 def _clients_per_ms(step: Mapping[Any, Any]) -> float:
@@ -259,6 +259,6 @@ def _bottleneck_of_step(worst: Mapping[Any, Any]) -> Bottleneck:
 
 def is_disturbed(row: Mapping[Any, Any]) -> bool:
     """Return whether something else used the processors: then a step may end otherwise at another try."""
-    used = row.get("others_cpu_ratio"), row.get("steal_ratio")
+    used = row.get("foreign_cpu_ratio"), row.get("stolen_cpu_ratio")
     limits = OTHERS_CPU_RATIO, STEAL_RATIO
     return any(share is not None and share > most for share, most in zip(used, limits, strict=True))

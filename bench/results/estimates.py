@@ -24,7 +24,7 @@ from clients.short_polling import stratified_phases
 
 def single_trials(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the trials that are no steps of a search."""
-    return trials[trials["step"] == 0]
+    return trials[trials["search_step"] == 0]
 
 
 def _valid(trials: pd.DataFrame, where: Mapping[str, Any]) -> "pd.Series[bool]":
@@ -175,5 +175,5 @@ def kept_quantiles(run: Run, row: Any) -> pd.Series | None:
 
 def wire_bytes_per_client_s(trials: pd.DataFrame) -> pd.Series:
     """Return wire bytes per client and second, both ways: measured, or by those per tick and the rate."""
-    by_ticks = (trials["wire_bytes_per_tick"] * trials["rate_hz"]).astype(float)
+    by_ticks = (trials["wire_bytes_per_delivery"] * trials["rate_hz"]).astype(float)
     return trials["wire_bytes_per_client_s"].fillna(by_ticks)

@@ -32,7 +32,7 @@ class Evidence:
 
     def __init__(self, trials: pd.DataFrame) -> None:
         """Take the trials of a run (``Run.trials``)."""
-        kept = trials[~trials["replaced"].astype(bool)]
+        kept = trials[~trials["retried"].astype(bool)]
         self._kept = kept.assign(**{name: _as_numbers(kept[name]) for name in FIGURE_COLUMNS})
         self.used: set[Any] = set()
 
@@ -47,7 +47,7 @@ class Evidence:
             NotMeasured: If there are none.
         """
         chosen = self._of(experiments, {**PLAIN, **where})
-        chosen = chosen[(chosen["verdict"] != "invalid") & (chosen["step"] == 0)]
+        chosen = chosen[(chosen["verdict"] != "invalid") & (chosen["search_step"] == 0)]
         if not len(chosen):
             raise NotMeasured(f"bench run {experiments[0]}")
         self.used |= set(chosen.index)
@@ -91,13 +91,13 @@ class Evidence:
     @functools.cached_property
     def _capacities(self) -> pd.DataFrame:
         steps = self._of(("clients", "library"), PLAIN)
-        return capacities(steps[steps["step"] > 0])
+        return capacities(steps[steps["search_step"] > 0])
 
     def passed_steps(self, **where: Any) -> pd.DataFrame:
         """Return the steps of searches in which the server coped; perhaps none."""
         steps = self._of(("clients", "library"), {**PLAIN, **where})
         chosen = steps[
-            (steps["step"] > 0)
+            (steps["search_step"] > 0)
             & (steps["verdict"] != "invalid")
             & (steps["late_ratio"].astype(float) <= ALLOWED_LATE_RATIO)
         ]
@@ -113,7 +113,7 @@ class Evidence:
 
     def _of(self, experiments: Iterable[str], where: Mapping[str, Any]) -> pd.DataFrame:
         wanted = set(experiments)
-        fits = self._kept["experiment"].map(lambda names: not wanted.isdisjoint(names.split())).astype(bool)
+        fits = self._kept["experiments"].map(lambda names: not wanted.isdisjoint(names.split())).astype(bool)
         for name, value in where.items():
             column = self._kept[name]
             if value is None:
@@ -135,7 +135,7 @@ def asked_once(trials: pd.DataFrame) -> pd.DataFrame:
     Raises:
         NotMeasured: If there are none.
     """
-    chosen = trials[trials["requests_per_tick"].astype(float).between(*ASKED_ONCE)]
+    chosen = trials[trials["requests_per_delivery"].astype(float).between(*ASKED_ONCE)]
     if not len(chosen):
         raise NotMeasured("bench run overhead", "in this run no tick is asked for by one request of its own")
     return chosen

@@ -83,15 +83,15 @@ def small(run: Run, keep_orders: Sequence[int]) -> dict[str, bytes]:
     quantiles = {}
     for row in run.rows:
         with contextlib.suppress(KeyError):
-            if not row["replaced"]:
-                quantiles[str(row["order"])] = run.latency_quantiles(row).to_numpy()
+            if not row["retried"]:
+                quantiles[str(row["trial_number"])] = run.latency_quantiles(row).to_numpy()
     table = pd.DataFrame({"quantile": QUANTILES_KEPT, **quantiles}).astype("float32")
     packed = io.BytesIO()
     table.to_parquet(packed, compression="zstd")
     kept = {
         deliveries_name(row): name
         for row in run.rows
-        if row["order"] in keep_orders and (name := run.deliveries_file(row)) is not None
+        if row["trial_number"] in keep_orders and (name := run.deliveries_file(row)) is not None
     }
     return {
         QUANTILES_PARQUET: packed.getvalue(),

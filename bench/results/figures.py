@@ -41,7 +41,7 @@ def delivery_counts(
         "expected": expected,
         "delivered": distinct,
         "missed": 0 if latest else expected - distinct,
-        "duplicated": len(own) - distinct,
+        "duplicates": len(own) - distinct,
         "out_of_order": int(np.count_nonzero(same_client & backwards)),
         "superseded": expected - distinct if latest else 0,
     }
@@ -124,27 +124,27 @@ def traffic_figures(before: Reading, after: Reading, payload_bytes: int) -> dict
         "empty_responses": after.empty_responses - before.empty_responses,
         "polls_skipped": after.polls_skipped - before.polls_skipped,
         "connections_opened": after.connections,
-        "connections_per_1000_ticks": float("nan"),
-        "payload_bytes_per_tick": payload_bytes,
+        "connections_per_1000_deliveries": float("nan"),
+        "payload_bytes_per_delivery": payload_bytes,
     }
     if not ticks:
         return figures
     figures |= {
-        "connections_per_1000_ticks": (after.connections - before.connections) / ticks * 1000,
-        "requests_per_tick": figures["requests"] / ticks,
-        "app_bytes_per_tick_up": (after.bytes_up - before.bytes_up) / ticks,
-        "app_bytes_per_tick_down": (after.bytes_down - before.bytes_down) / ticks,
+        "connections_per_1000_deliveries": (after.connections - before.connections) / ticks * 1000,
+        "requests_per_delivery": figures["requests"] / ticks,
+        "app_bytes_per_delivery_up": (after.bytes_up - before.bytes_up) / ticks,
+        "app_bytes_per_delivery_down": (after.bytes_down - before.bytes_down) / ticks,
     }
     if before.wire is not None and after.wire is not None:
         wire = WireCounts(*(b - a for a, b in zip(before.wire, after.wire, strict=True)))
-        app_up, app_down = figures["app_bytes_per_tick_up"], figures["app_bytes_per_tick_down"]
+        app_up, app_down = figures["app_bytes_per_delivery_up"], figures["app_bytes_per_delivery_down"]
         figures |= {
-            "tls_bytes_per_tick_up": wire.payload_bytes_up / ticks - app_up,
-            "tls_bytes_per_tick_down": wire.payload_bytes_down / ticks - app_down,
-            "wire_bytes_per_tick_up": (wire.payload_bytes_up + wire.header_bytes_up) / ticks,
-            "wire_bytes_per_tick_down": (wire.payload_bytes_down + wire.header_bytes_down) / ticks,
-            "packets_per_tick_up": wire.segments_up / ticks,
-            "packets_per_tick_down": wire.segments_down / ticks,
+            "tls_bytes_per_delivery_up": wire.payload_bytes_up / ticks - app_up,
+            "tls_bytes_per_delivery_down": wire.payload_bytes_down / ticks - app_down,
+            "wire_bytes_per_delivery_up": (wire.payload_bytes_up + wire.header_bytes_up) / ticks,
+            "wire_bytes_per_delivery_down": (wire.payload_bytes_down + wire.header_bytes_down) / ticks,
+            "packets_per_delivery_up": wire.segments_up / ticks,
+            "packets_per_delivery_down": wire.segments_down / ticks,
             "retransmits": wire.retransmits,
         }
     return figures

@@ -148,6 +148,7 @@ class Run:
 
         Raises:
             ResultsError: If they cannot be written; what was written before stays readable.
+            ValueError: If the row has a figure that is no column.
         """
         if deliveries is not None:
             table = pa.table(
@@ -163,10 +164,12 @@ class Run:
             )
             write_whole(self.folder / deliveries_name(row), buffer.getvalue())
         new = dict(row)
+        if unknown := sorted(set(new) - set(COLUMNS)):
+            raise ValueError(f"trials.csv has no column {', '.join(unknown)}; bench/columns.py has them all")
         for earlier in self.rows:
-            if (earlier["order"], earlier["step"]) == (row["order"], row["step"]):
+            if (earlier["trial_number"], earlier["search_step"]) == (row["trial_number"], row["search_step"]):
                 worse = VERDICTS.index(new["verdict"]) > VERDICTS.index(earlier["verdict"])
-                (new if worse else earlier)["replaced"] = True
+                (new if worse else earlier)["retried"] = True
         self.rows.append(new)
         self.write()
 
@@ -180,7 +183,9 @@ class Run:
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()
-        for row in sorted(self.rows, key=lambda row: (row["order"], row["step"], row["attempt"])):
+        for row in sorted(
+            self.rows, key=lambda row: (row["trial_number"], row["search_step"], row["attempt"])
+        ):
             writer.writerow({name: _cell(row.get(name)) for name in COLUMNS})
         trials = text.getvalue().encode()
         self.facts["trials"] = {"rows": len(self.rows), "sha256": trials_digest(trials)}
@@ -200,11 +205,13 @@ class Run:
             raise ResultsError(f"there is no run in {path}; `bench show` without a name shows the newest")
         facts = read_facts(files)
         rows = read_trials(files, facts, TABLE)
-        twice = pd.Series([(row["order"], row["step"], row["attempt"]) for row in rows]).duplicated()
+        twice = pd.Series(
+            [(row["trial_number"], row["search_step"], row["attempt"]) for row in rows]
+        ).duplicated()
         facts["transports"] = [current_name(name) for name in facts["transports"]]
         for row, again in zip(rows, twice, strict=True):
             row["transport"] = current_name(row["transport"])
-            attempt = f"order {row['order']}, step {row['step']}, attempt {row['attempt']}"
+            attempt = f"order {row['trial_number']}, step {row['search_step']}, attempt {row['attempt']}"
             where = f"{files.place(TRIALS_CSV)}: {attempt}"
             if again:
                 raise ResultsError(f"{where} stands there twice; restore the file as bench wrote it")
@@ -246,8 +253,8 @@ class Run:
         A trial that several experiments share belongs to each.
         """
         trials = self.trials
-        own = trials["experiment"].map(lambda names: experiment in names.split())
-        return trials[own & ~trials["replaced"].astype(bool)]
+        own = trials["experiments"].map(lambda names: experiment in names.split())
+        return trials[own & ~trials["retried"].astype(bool)]
 
     def deliveries_file(self, row: Mapping[str, Any]) -> str | None:
         """Return the name of the file of a trial's deliveries, or None if they were not kept.
@@ -268,7 +275,7 @@ class Run:
             return None
         delivered: float | None = row.get("delivered")
         unknown = delivered is None or math.isnan(delivered)
-        counted = None if unknown else int((delivered or 0) + (row.get("duplicated") or 0))
+        counted = None if unknown else int((delivered or 0) + (row.get("duplicates") or 0))
         return read_parquet(self.files, name, dict.fromkeys(DELIVERY_FIELDS, Kind.WHOLE), counted)
 
     def latency_quantiles(self, row: Mapping[str, Any]) -> pd.Series:
@@ -282,8 +289,8 @@ class Run:
         if deliveries is not None:
             latency_ms = (deliveries["arrived_ns"] - deliveries["due_ns"]) / 1e6
             return latency_ms.quantile(QUANTILES_KEPT)
-        name = str(row["order"])
-        if row["replaced"] or not self.files.has(QUANTILES_PARQUET):  # those of the attempt that stands
+        name = str(row["trial_number"])
+        if row["retried"] or not self.files.has(QUANTILES_PARQUET):  # those of the attempt that stands
             raise KeyError(name)
         kinds = {"quantile": Kind.NUMBER, name: Kind.NUMBER}
         kept = read_parquet(self.files, QUANTILES_PARQUET, kinds, len(QUANTILES_KEPT), optional=[name])
@@ -303,7 +310,7 @@ class Run:
 def deliveries_name(row: Mapping[str, Any]) -> str:
     """Return the name of the file, in its run, of a trial's deliveries (that may not have been kept)."""
     again = "" if row["attempt"] == 1 else f"_{row['attempt']}"
-    return f"deliveries/{row['order']:04d}_{row['transport']}{again}.parquet"
+    return f"deliveries/{row['trial_number']:04d}_{row['transport']}{again}.parquet"
 
 
 def reference_folder(results: Path) -> Path | None:

@@ -82,4 +82,4 @@ def _is_known(trials: pd.DataFrame, known: Mapping[str, set[str]]) -> bool:
 
 def _searched(trials: pd.DataFrame, name: str) -> "pd.Series[Any]":
     """Return which trials chose this field themselves: the steps of a search choose the clients."""
-    return (trials["step"] > 0) & (name == "clients")
+    return (trials["search_step"] > 0) & (name == "clients")

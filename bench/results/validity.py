@@ -131,18 +131,18 @@ def find_faults(row: Mapping[str, Any]) -> tuple[Fault, ...]:
     Of an older run, which lacks some figures, only what the others say.
     """
     found = {
-        Fault.WRONG_TICKS: any(row[name] for name in ("missed", "duplicated", "out_of_order")),
+        Fault.WRONG_TICKS: any(row[name] for name in ("missed", "duplicates", "out_of_order")),
         Fault.GENERATOR_CPU: _above(row["generator_cpu_ratio"], BUSY_GENERATOR_CPU_RATIO),
         Fault.GENERATOR_LAG: _above(row["generator_lag_p99_ms"], LATE_MS),
         Fault.REQUEST_LAG: _above(row["request_lag_p99_ms"], LATE_MS),
         Fault.SHARED_STAMPS: _above(row["stamp_shared_ratio"], SHARED_STAMPS_RATIO),
-        Fault.USER_STAMPS: row["stamps"] == "user",
+        Fault.USER_STAMPS: row["stamped_by"] == "user",
         Fault.NOT_DRAINED: row["drained"] is False,
         Fault.CPU_QUOTA: _above(row["throttled_periods"], 0),
         Fault.CONDITIONS: bool(row["conditions"]),
         Fault.CLOCK_STEP: _above(abs(row["clock_shift_ns"] or 0), CLOCK_STEP_NS),
-        Fault.STOLEN_CPU: _above(row["steal_ratio"], STEAL_RATIO),
-        Fault.FOREIGN_CPU: _above(row["others_cpu_ratio"], OTHERS_CPU_RATIO),
+        Fault.STOLEN_CPU: _above(row["stolen_cpu_ratio"], STEAL_RATIO),
+        Fault.FOREIGN_CPU: _above(row["foreign_cpu_ratio"], OTHERS_CPU_RATIO),
         Fault.PUBLISH_LAG: _above(row["publish_lag_p99_ms"], LATE_MS)
         and (row["server_cpu_ratio"] or 0.0) < IDLE_SERVER_CPU_RATIO,
     }

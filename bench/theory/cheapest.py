@@ -125,7 +125,9 @@ def cpu_costs(work: Work, *, hold_s: float, heartbeat_s: float) -> dict[str, Cos
 
     @functools.cache  # a map asks for each rate with many latencies, which cost it nothing
     def held(rate_hz: float) -> float:
-        asked = long_polling_ticks_per_answer(rate_hz, 0.0, hold_s=hold_s, plan="poisson").requests_per_tick
+        asked = long_polling_ticks_per_answer(
+            rate_hz, 0.0, hold_s=hold_s, plan="poisson"
+        ).requests_per_delivery
         return 1e6 * rate_hz * (work.answer_s + (asked - 1) * work.vain_hold_s)
 
     def polled(rate_hz: float, latency_s: float) -> float:

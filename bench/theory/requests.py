@@ -27,7 +27,7 @@ class TicksPerAnswer(NamedTuple):
         return float(self.ticks @ self.probability)
 
     @property
-    def requests_per_tick(self) -> float:
+    def requests_per_delivery(self) -> float:
         """Requests (and answers) per tick."""
         return 1 / self.mean
 

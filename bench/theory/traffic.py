@@ -229,7 +229,7 @@ def _asking_traffic(
     pure_acks_down: float,
 ) -> Traffic:
     """Return the traffic per tick of requests and answers; pure ACKs are given per answer of one segment."""
-    per_tick = answers.requests_per_tick
+    per_tick = answers.requests_per_delivery
 
     def average(values: NDArray[np.float64]) -> float:
         return per_tick * float(values @ answers.probability)

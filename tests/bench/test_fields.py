@@ -23,8 +23,8 @@ from bench.wording import number
 from tests.synthetic import synthetic_run, trial
 
 WORDS = {"verdict": "ok", "verdict_reason": "", "verdict_note": "", "bottleneck": "",
-         "connect_bottleneck": "", "stamps": "kernel", "event_loop": "uvloop",
-         "congestion_used": "cubic", "drained": True, "replaced": False}  # fmt: skip
+         "connect_bottleneck": "", "stamped_by": "kernel", "event_loop": "uvloop",
+         "congestion_used": "cubic", "drained": True, "retried": False}  # fmt: skip
 
 
 def run_of(experiment: str, profile: str = "standard", **overrides: list[Any]) -> Any:
@@ -35,13 +35,13 @@ def run_of(experiment: str, profile: str = "standard", **overrides: list[Any]) -
             continue
         scenario = planned.scenario
         figure = 10.0 + len(scenario.transport)
-        figures = {name: figure for name in FIGURE_COLUMNS} | WORDS | {"wire_bytes_per_tick_up": 0.0}
+        figures = {name: figure for name in FIGURE_COLUMNS} | WORDS | {"wire_bytes_per_delivery_up": 0.0}
         fields = {name: getattr(scenario, name) for name in FIELDS}
         fields["window_s"] = float(scenario.exact_window_s)
         rows.append(
             trial(experiment, scenario.transport, figures)
             | fields
-            | {"repeat": planned.repeat, "order": planned.order}
+            | {"repeat": planned.repeat, "trial_number": planned.order}
         )
     run = synthetic_run(*rows)
     run.facts = {"experiments": [experiment]}
@@ -120,7 +120,7 @@ def test_n_is_told_and_stands_in_a_column_where_rows_differ_in_it() -> None:
 
 def test_a_figure_of_which_some_trials_have_nothing_has_an_interval_too() -> None:
     rows = [
-        trial("freshness", "websocket", {"latency_p50_ms": 1.0, "requests_per_tick": found})
+        trial("freshness", "websocket", {"latency_p50_ms": 1.0, "requests_per_delivery": found})
         | {"repeat": repeat}
         for repeat, found in enumerate([0.0, 0.0, 0.3, 0.0, 0.1])
     ]
@@ -304,10 +304,10 @@ def test_a_sentence_says_that_nothing_in_it_was_repeated(experiment: str, profil
 
 def test_steps_of_searches_belong_to_every_number_of_clients() -> None:
     trials = trials_of("freshness", clients=[5, 7])
-    steps = trials.head(1).assign(step=1, clients=900)
+    steps = trials.head(1).assign(search_step=1, clients=900)
     found = list(combinations(pd.concat([trials, steps]), ["clients"]))
     assert [each.fields["clients"] for each in found] == [5, 7]
-    assert all((each.trials["step"] == 1).sum() == 1 for each in found)
+    assert all((each.trials["search_step"] == 1).sum() == 1 for each in found)
 
 
 def test_a_transport_that_does_not_know_a_field_is_in_every_sentence() -> None:

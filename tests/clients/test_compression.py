@@ -266,7 +266,7 @@ def test_a_trial_is_compressed(name, tls):
     )
     row = run_trial(scenario, seed=1).row
     assert (row["delivered"], row["missed"], row["connection_errors"]) == (row["expected"], 0, "")
-    assert row["app_bytes_per_tick_down"] < 2048
+    assert row["app_bytes_per_delivery_down"] < 2048
 
 
 @pytest.mark.parametrize("name", sorted(set(TRANSPORTS) - set(COMPRESSING)))

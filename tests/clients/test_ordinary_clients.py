@@ -45,10 +45,10 @@ def test_a_whole_trial(fields: dict[str, Any]) -> None:
     row, deliveries = trial.row, trial.deliveries
     assert deliveries is not None
     assert row["expected"] == row["delivered"] == 20 * CLIENTS
-    assert (row["missed"], row["duplicated"], row["out_of_order"]) == (0, 0, 0)
+    assert (row["missed"], row["duplicates"], row["out_of_order"]) == (0, 0, 0)
     assert row["drained"]
     assert row["connection_errors"] == ""
-    assert row["stamps"] == ("kernel" if KERNEL_STAMPS else "user")
+    assert row["stamped_by"] == ("kernel" if KERNEL_STAMPS else "user")
     assert (deliveries[:, ARRIVED_NS] >= deliveries[:, DUE_NS]).all()
     assert (deliveries[:, ARRIVED_NS] <= deliveries[:, HANDLED_NS]).all()
     for client in range(CLIENTS):

@@ -28,8 +28,8 @@ def judge_layers(evidence: Evidence) -> Judgement:
         trials[trials["payload_bytes"] == size].mean(numeric_only=True) for trials in (polls, pushes)
     )
     brackets = array_bytes(1, 0)
-    http = float(poll["framing_bytes_per_tick"]) - brackets
-    frame = float(push["framing_bytes_per_tick_down"]) - brackets
+    http = float(poll["framing_bytes_per_delivery"]) - brackets
+    frame = float(push["framing_bytes_per_delivery_down"]) - brackets
     if math.isnan(http) or math.isnan(frame):
         raise NotMeasured("bench run overhead", "this run lacks the bytes of polling or WebSocket")
     below = _below_http(evidence)
@@ -63,9 +63,9 @@ def _below_http(evidence: Evidence) -> float | None:
         return None
     ways = ("up", "down")
     per_tick = sum(
-        (own[f"wire_bytes_per_tick_{way}"] - own[f"app_bytes_per_tick_{way}"]).mean() for way in ways
+        (own[f"wire_bytes_per_delivery_{way}"] - own[f"app_bytes_per_delivery_{way}"]).mean() for way in ways
     )
-    below = float(per_tick / (2 * own["requests_per_tick"].mean()))
+    below = float(per_tick / (2 * own["requests_per_delivery"].mean()))
     return None if math.isnan(below) else below
 
 

@@ -44,12 +44,12 @@ def judge_bandwidth(evidence: Evidence) -> Judgement:
     polls, pushes = _trials(evidence, "short_polling", headers="browser"), _trials(evidence, "websocket")
     polling, push = _layers(asked_once(polls)), _layers(pushes)
     message_bytes = array_bytes(1, PAYLOAD_BYTES)
-    polling_app = polling("framing_bytes_per_tick") + PAYLOAD_BYTES
+    polling_app = polling("framing_bytes_per_delivery") + PAYLOAD_BYTES
     push_app = message_bytes + websocket_header_bytes(message_bytes)
     own_ack = 0 if polls["poll_interval_s"].min() > DELAYED_ACK_S else SEGMENT_HEADER_BYTES
-    polling_wire = polling_app + polling("tcp_ip_bytes_per_tick") + own_ack
-    push_wire = push_app + push("tcp_ip_bytes_per_tick")
-    headers = polling("framing_bytes_per_tick") - (message_bytes - PAYLOAD_BYTES)
+    polling_wire = polling_app + polling("tcp_ip_bytes_per_delivery") + own_ack
+    push_wire = push_app + push("tcp_ip_bytes_per_delivery")
+    headers = polling("framing_bytes_per_delivery") - (message_bytes - PAYLOAD_BYTES)
     ratio, wire_ratio = headers / websocket_header_bytes(message_bytes), polling_wire / push_wire
     ways = ((POLLING_HEADER_BYTES, FRAME_BYTES), (polling_app, push_app), (polling_wire, push_wire))
     rows = [

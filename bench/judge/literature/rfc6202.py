@@ -122,7 +122,7 @@ def _compared(evidence: Evidence) -> list[Compared]:
             alike = pd.DataFrame(trials[(trials[fields] == scenario).all(axis="columns")])
             pairs, same = over_libraries(alike, "latency_mean_ms", "long_polling", "websocket")
             held = alike[alike["transport"].map(lambda name: TRANSPORTS[name].protocol == "long_polling")]
-            asked = estimate(held, "requests_per_tick").estimate
+            asked = estimate(held, "requests_per_delivery").estimate
             if not pairs or not asked > 0:
                 continue
             ticks = float((held["expected"].astype(float) / held["clients"].astype(float)).sum())

@@ -16,7 +16,7 @@ EVERY_SIZE = "bench run overhead websocket --set payload_bytes=96,128,65536"
 def judge_framing(evidence: Evidence) -> Judgement:
     """Compare what is left of a tick's bytes without its message with the rule."""
     names = tuple(name for name, each in TRANSPORTS.items() if each.protocol == "websocket")
-    pushed = evidence.trials("overhead", transport=names).dropna(subset=["app_bytes_per_tick_down"])
+    pushed = evidence.trials("overhead", transport=names).dropna(subset=["app_bytes_per_delivery_down"])
     rows = []
     seen: set[int] = set()
     over: list[str] = []
@@ -26,7 +26,7 @@ def judge_framing(evidence: Evidence) -> Judgement:
     ):
         message_bytes = array_bytes(1, int(trial["payload_bytes"]))
         rule = websocket_header_bytes(message_bytes)
-        counted = float(trial["app_bytes_per_tick_down"]) - message_bytes
+        counted = float(trial["app_bytes_per_delivery_down"]) - message_bytes
         label = TRANSPORTS[trial["transport"]].label
         rows.append([label, f"{message_bytes:,}", number(counted), str(rule)])
         if abs(counted - rule) <= EXACT_BYTES:

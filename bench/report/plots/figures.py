@@ -76,7 +76,7 @@ FIGURES: dict[str, Sequence[Drawing]] = {
             partial(
                 run_figures.scaling,
                 "rate_hz",
-                ("requests_per_tick", "wire_bytes_per_client_s", "server_cpu_us_per_client_s"),
+                ("requests_per_delivery", "wire_bytes_per_client_s", "server_cpu_us_per_client_s"),
             ),
             ("rate_hz",),
         ),
@@ -96,7 +96,7 @@ FIGURES: dict[str, Sequence[Drawing]] = {
         Drawing(
             "scaling",
             "Latency and the server's work as clients are added.",
-            partial(run_figures.scaling, "clients", ("latency_p50_ms", "server_cpu_us_per_tick")),
+            partial(run_figures.scaling, "clients", ("latency_p50_ms", "server_cpu_us_per_delivery")),
             ("clients",),
         ),
     ),
@@ -104,7 +104,9 @@ FIGURES: dict[str, Sequence[Drawing]] = {
         Drawing("layers", "The bytes of one tick by layer, up and down.", run_figures.layers, LAYERS_OF),
     ),
     "handshake": (
-        Drawing("bytes", "Wire bytes per tick.", partial(run_figures.repeats, column="wire_bytes_per_tick")),
+        Drawing(
+            "bytes", "Wire bytes per tick.", partial(run_figures.repeats, column="wire_bytes_per_delivery")
+        ),
     ),
     "idle": (
         Drawing(
@@ -114,9 +116,13 @@ FIGURES: dict[str, Sequence[Drawing]] = {
         ),
     ),
     "compression": (
-        Drawing("bytes", "Wire bytes per tick.", partial(run_figures.repeats, column="wire_bytes_per_tick")),
         Drawing(
-            "cpu", "What it costs the server.", partial(run_figures.repeats, column="server_cpu_us_per_tick")
+            "bytes", "Wire bytes per tick.", partial(run_figures.repeats, column="wire_bytes_per_delivery")
+        ),
+        Drawing(
+            "cpu",
+            "What it costs the server.",
+            partial(run_figures.repeats, column="server_cpu_us_per_delivery"),
         ),
     ),
     "library": (
@@ -160,8 +166,8 @@ def one_combination(run: Run, experiment: str, apart: Sequence[str]) -> tuple[Ru
     first = next(combinations(trials, mixed), None) if mixed else None
     if first is None:
         return run, ""
-    kept = {(row["order"], row["step"]) for row in first.trials.to_dict("records")}
-    rows = [row for row in run.rows if (row["order"], row["step"]) in kept]
+    kept = {(row["trial_number"], row["search_step"]) for row in first.trials.to_dict("records")}
+    rows = [row for row in run.rows if (row["trial_number"], row["search_step"]) in kept]
     told = ", ".join(field_words(name, value, alone=True) for name, value in first.fields.items())
     return Run(run.folder, run.facts, rows), told
 

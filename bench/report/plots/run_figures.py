@@ -89,7 +89,7 @@ def age(run: Run, experiment: str = "freshness") -> Figure | None:
     for name, ax in zip(in_order(list(chosen)), panels[:, 0], strict=True):
         # Polling's first delivery may come an interval after the window's first tick was due.
         start_ns = int(chosen[name]["arrived_ns"].min())
-        mean_ms = estimate(trials, "aoi_mean_ms", transport=name).estimate
+        mean_ms = estimate(trials, "age_mean_ms", transport=name).estimate
         plot_age(chosen[name], name, start_ns=start_ns, seconds=seconds, mean_ms=mean_ms, ax=ax)
     share_labels(panels[:, 0], "How old is what a client holds?")
     return figure
@@ -225,14 +225,14 @@ def layers(run: Run, experiment: str = "overhead") -> Figure | None:
 def libraries(run: Run, experiment: str = "library") -> Figure | None:
     """Draw server CPU per delivery by library, where an experiment measured more than one."""
     trials = valid_trials(run, experiment)
-    points = estimates(trials, ["transport"], "server_cpu_us_per_tick")
+    points = estimates(trials, ["transport"], "server_cpu_us_per_delivery")
     return figure_of(plot_libraries(points)) if len(points) else None
 
 
 def capacity(run: Run, experiment: str) -> Figure | None:
     """Draw the capacities that were searched for, with their intervals."""
     trials = run.trials_of(experiment)
-    if not (trials["step"] > 0).any():
+    if not (trials["search_step"] > 0).any():
         return None
     return figure_of(plot_capacity(capacity_table(trials)))
 

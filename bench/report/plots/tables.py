@@ -49,13 +49,13 @@ def layer_table(trials: pd.DataFrame) -> pd.DataFrame:
     for (name, headers), group in trials.groupby(["transport", "headers"], sort=False):
         for direction in ("up", "down"):
             app, wire, tls = (
-                estimate(group, f"{layer}_bytes_per_tick_{direction}").estimate
-                if f"{layer}_bytes_per_tick_{direction}" in group
+                estimate(group, f"{layer}_bytes_per_delivery_{direction}").estimate
+                if f"{layer}_bytes_per_delivery_{direction}" in group
                 else 0.0
                 for layer in ("app", "wire", "tls")
             )
             tls = tls if np.isfinite(tls) else 0.0
-            payload = 0.0 if direction == "up" else estimate(group, "payload_bytes_per_tick").estimate
+            payload = 0.0 if direction == "up" else estimate(group, "payload_bytes_per_delivery").estimate
             rows.append(
                 {
                     "transport": name,

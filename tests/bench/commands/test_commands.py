@@ -102,7 +102,7 @@ def test_a_run_measures_writes_and_tells(bench: Bench, tmp_path: Path) -> None:
     assert run.facts["environment"]["libraries"]["websockets"]
     trials = run.trials
     assert (trials["delivered"] == trials["expected"]).all()
-    assert (trials[["missed", "duplicated", "out_of_order"]] == 0).all(axis=None)
+    assert (trials[["missed", "duplicates", "out_of_order"]] == 0).all(axis=None)
     assert (trials["verdict"] != "invalid").all()
     assert all(run.deliveries(row) is not None for row in run.rows)
     shown = bench("show")
@@ -120,7 +120,7 @@ def test_polling_waits_half_an_interval_longer_than_push(bench: Bench) -> None:
     push_ms = trials["websocket"]["latency_p50_ms"]
     assert trials["short_polling"]["latency_p50_ms"] == pytest.approx(200 + push_ms, rel=0.05)
     frame_bytes = 128 + 2 + 4  # the tick, brackets, a header of 4 B above 125 B (RFC 6455, 5.2)
-    assert trials["websocket"]["app_bytes_per_tick_down"] == pytest.approx(frame_bytes, rel=0.01)
+    assert trials["websocket"]["app_bytes_per_delivery_down"] == pytest.approx(frame_bytes, rel=0.01)
 
 
 def test_compare_tells_what_two_runs_have_in_common(bench: Bench, tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_ctrl_c_keeps_what_is_measured_and_resume_goes_on(bench: Bench, tmp_path
     resumed = bench("run", "--resume", folder.name)
     assert resumed.code in (0, 3)
     measured = Run.open(folder).rows
-    orders = {row["order"] for row in measured}  # a trial that was disturbed is there twice
+    orders = {row["trial_number"] for row in measured}  # a trial that was disturbed is there twice
     assert orders == set(range(1, len(orders) + 1))
     assert len(measured) > kept
 

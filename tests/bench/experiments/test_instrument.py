@@ -32,7 +32,7 @@ def fake_trials(verdict: str = "suspect") -> pd.DataFrame:
         {
             "transport": "websocket", "clients": 1000, "rate_hz": 10.0, "repeat": 1,
             "generator": generator, "verdict": told, "latency_p50_ms": kernel_ms,
-            "handled_p50_ms": handled_ms, "generator_cpu_us_per_tick": cpu_us,
+            "client_reported_p50_ms": handled_ms, "generator_cpu_us_per_delivery": cpu_us,
         }
         for (generator, told), (kernel_ms, handled_ms, cpu_us) in figures.items()
     )  # fmt: skip

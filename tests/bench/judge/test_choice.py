@@ -100,18 +100,18 @@ def measured(
     rows = []
     size = {"payload_bytes": payload_bytes}
     for name, cpu_us in (("websocket", 700.0), ("long_polling", 3500.0)):
-        figures = {"server_cpu_us_per_client_s": cpu_us, "server_cpu_us_per_tick": cpu_us / 50}
-        figures |= {"wire_bytes_per_tick_up": 52.0, "wire_bytes_per_tick_down": 10.0 * cpu_us}
-        figures |= {"requests_per_tick": 0.0, "server_cpu_ratio": 0.5}
+        figures = {"server_cpu_us_per_client_s": cpu_us, "server_cpu_us_per_delivery": cpu_us / 50}
+        figures |= {"wire_bytes_per_delivery_up": 52.0, "wire_bytes_per_delivery_down": 10.0 * cpu_us}
+        figures |= {"requests_per_delivery": 0.0, "server_cpu_ratio": 0.5}
         rows.append(trial("interval", name, figures, clients=100, rate_hz=50.0, **size))
         touch = {"heartbeat_s": idle_each_s} if name == "websocket" else {"hold_s": idle_each_s}
         in_touch = {"clients": 1000, "rate_hz": 0.0, "window_s": 10 * idle_each_s, **touch}
         rows.append(trial("idle", name, {"server_cpu_us_per_client_s": silent_us / idle_each_s}, **in_touch))
     for interval_s in (0.1, 0.5, 1.0):
         cpu_us = 100 / interval_s + 50 * 8
-        figures = {"server_cpu_us_per_client_s": cpu_us, "server_cpu_us_per_tick": cpu_us / 50}
-        figures |= {"requests_per_tick": 1 / interval_s / 50, "server_cpu_ratio": 0.5}
-        figures |= {"wire_bytes_per_tick_up": 52.0, "wire_bytes_per_tick_down": 10.0 * cpu_us}
+        figures = {"server_cpu_us_per_client_s": cpu_us, "server_cpu_us_per_delivery": cpu_us / 50}
+        figures |= {"requests_per_delivery": 1 / interval_s / 50, "server_cpu_ratio": 0.5}
+        figures |= {"wire_bytes_per_delivery_up": 52.0, "wire_bytes_per_delivery_down": 10.0 * cpu_us}
         asked = {"clients": 100, "rate_hz": 50.0, "poll_interval_s": interval_s, **size}
         rows.append(trial("interval", "short_polling", figures, **asked))
     return rows
@@ -133,9 +133,9 @@ def test_the_chart_of_cpu_is_made_of_measured_work() -> None:
 def slowed(heartbeat_s: float, hold_s: float) -> list[dict[str, Any]]:
     rows = []
     for row in measured():
-        if row["experiment"] != "idle":
+        if row["experiments"] != "idle":
             touch = {"websocket": {"heartbeat_s": heartbeat_s}, "long_polling": {"hold_s": hold_s}}
-            rows.append({**row, "experiment": "rate", **touch.get(row["transport"], {})})
+            rows.append({**row, "experiments": "rate", **touch.get(row["transport"], {})})
     return rows
 
 

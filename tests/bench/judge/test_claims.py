@@ -46,13 +46,13 @@ def entry(name: str, *rows: dict[str, Any]) -> Entry:
 
 def wire(up: float, down: float, **figures: float) -> dict[str, float]:
     return {
-        "wire_bytes_per_tick_up": up,
-        "wire_bytes_per_tick_down": down,
-        "app_bytes_per_tick_up": up,
-        "app_bytes_per_tick_down": down,
-        "tls_bytes_per_tick_up": 0.0,
-        "tls_bytes_per_tick_down": 0.0,
-        "payload_bytes_per_tick": 128.0,
+        "wire_bytes_per_delivery_up": up,
+        "wire_bytes_per_delivery_down": down,
+        "app_bytes_per_delivery_up": up,
+        "app_bytes_per_delivery_down": down,
+        "tls_bytes_per_delivery_up": 0.0,
+        "tls_bytes_per_delivery_down": 0.0,
+        "payload_bytes_per_delivery": 128.0,
         **figures,
     }
 
@@ -60,7 +60,7 @@ def wire(up: float, down: float, **figures: float) -> dict[str, float]:
 def connections(pushed: float, kept: float, single: float, missed: int = 0) -> list[dict[str, Any]]:
     polls = {"transport": "short_polling", "experiment": "handshake"}
     return [
-        trial("handshake", "websocket", {"connections_per_1000_ticks": pushed}),
+        trial("handshake", "websocket", {"connections_per_1000_deliveries": pushed}),
         trial(figures=polled(107, 327, kept), keep_alive=True, **polls),
         trial(figures=polled(307, 598, single, missed), keep_alive=False, **polls),
     ]
@@ -68,7 +68,12 @@ def connections(pushed: float, kept: float, single: float, missed: int = 0) -> l
 
 def polled(up: float, down: float, opened: float, missed: int = 0) -> dict[str, float]:
     return wire(
-        up, down, connections_per_1000_ticks=opened, requests_per_tick=1.0, expected=50, missed=missed
+        up,
+        down,
+        connections_per_1000_deliveries=opened,
+        requests_per_delivery=1.0,
+        expected=50,
+        missed=missed,
     )
 
 
@@ -83,14 +88,16 @@ def freshness(pushed_ms: float, held_ms: float, polled_ms: float, repeats: int =
 
 
 def bytes_of_overhead(
-    pushed: float, held: float, polled: float, requests_per_tick: float = 1.0
+    pushed: float, held: float, polled: float, requests_per_delivery: float = 1.0
 ) -> list[dict[str, Any]]:
     costs = {"websocket": pushed, "long_polling": held, "short_polling": polled}
     return [
         trial(
             "overhead",
             name,
-            wire(cost / 2, cost / 2, requests_per_tick=requests_per_tick, packets_per_tick_down=1.0),
+            wire(
+                cost / 2, cost / 2, requests_per_delivery=requests_per_delivery, packets_per_delivery_down=1.0
+            ),
             clients=1,
             headers="browser",
             rate_hz=50.0,
@@ -100,8 +107,10 @@ def bytes_of_overhead(
 
 
 def seldom(polled_bytes: float, polled_us: float, rate_hz: float = 50.0) -> list[dict[str, Any]]:
-    polls = wire(polled_bytes / 2, polled_bytes / 2, server_cpu_us_per_tick=polled_us, latency_p50_ms=500.0)
-    pushes = wire(52, 186, server_cpu_us_per_tick=12.0, latency_p50_ms=1.0)
+    polls = wire(
+        polled_bytes / 2, polled_bytes / 2, server_cpu_us_per_delivery=polled_us, latency_p50_ms=500.0
+    )
+    pushes = wire(52, 186, server_cpu_us_per_delivery=12.0, latency_p50_ms=1.0)
     return [
         trial("interval", "short_polling", polls, poll_interval_s=1.0, rate_hz=rate_hz),
         trial("interval", "websocket", pushes, rate_hz=rate_hz),
@@ -111,7 +120,7 @@ def seldom(polled_bytes: float, polled_us: float, rate_hz: float = 50.0) -> list
 def delivery_costs(held_us: float, held_httptools_us: float, pushed_us: float) -> list[dict[str, Any]]:
     costs = {"long_polling": held_us, "long_polling_httptools": held_httptools_us, "websocket": pushed_us}
     costs["websocket_aiohttp"] = pushed_us
-    return [trial("library", name, {"server_cpu_us_per_tick": cost}) for name, cost in costs.items()]
+    return [trial("library", name, {"server_cpu_us_per_delivery": cost}) for name, cost in costs.items()]
 
 
 def requests(pushed: float, held: float | None = 1.0, **fields: float) -> list[dict[str, Any]]:
@@ -125,7 +134,7 @@ def requests(pushed: float, held: float | None = 1.0, **fields: float) -> list[d
     for rate_hz in (1.0, 50.0):
         asked = {"websocket": pushed, "long_polling": held or 20 / rate_hz, "short_polling": 20 / rate_hz}
         for name, each in asked.items():
-            figures = {"requests_per_tick": each}
+            figures = {"requests_per_delivery": each}
             rows.append(trial("rate", name, figures, rate_hz=rate_hz, **own[name]))  # type: ignore[arg-type]
     return rows
 
@@ -133,13 +142,18 @@ def requests(pushed: float, held: float | None = 1.0, **fields: float) -> list[d
 def search(
     passed: int, failed: int, *, last: dict[str, Any] | None = None, **scenario: Any
 ) -> list[dict[str, Any]]:
-    figures = {"server_cpu_ratio": 0.9, "latency_p50_ms": 50.0, "bottleneck": "server_cpu", "order": 100}
+    figures = {
+        "server_cpu_ratio": 0.9,
+        "latency_p50_ms": 50.0,
+        "bottleneck": "server_cpu",
+        "trial_number": 100,
+    }
     ends = figures | (last or {})
     return [
         trial(
             "clients library",
             "websocket",
-            {**each, "late_ratio": late, "step": step},
+            {**each, "late_ratio": late, "search_step": step},
             clients=clients,
             **scenario,
         )
@@ -206,7 +220,11 @@ def of_reference() -> list[Entry]:
         ("polling-imitation", requests(0), FAILS),
         ("polling-imitation", requests(0, held=None), WITHIN_LIMITS),
         ("tcp", bytes_of_overhead(238, 905, 897), WITHIN_LIMITS),
-        ("tcp", [row | {"packets_per_tick_down": 0.0} for row in bytes_of_overhead(238, 905, 897)], FAILS),
+        (
+            "tcp",
+            [row | {"packets_per_delivery_down": 0.0} for row in bytes_of_overhead(238, 905, 897)],
+            FAILS,
+        ),
         ("server-created", freshness(1, 2, 250), FAILS),
         ("push", requests(0), HOLDS),
         ("push", requests(1), FAILS),
@@ -226,7 +244,7 @@ def test_sentences_are_computed() -> None:
         "without it 1,000; then each request cost 471 B more"
         in entry("handshake", *connections(0, 0, 1000)).sentence
     )
-    single = [row | {"requests_per_tick": 0.5} for row in connections(0, 0, 1000)]
+    single = [row | {"requests_per_delivery": 0.5} for row in connections(0, 0, 1000)]
     assert "each request cost 942 B more" in entry("handshake", *single).sentence
     assert "138 by short polling" not in entry("overhead", *bytes_of_overhead(238, 905, 897)).sentence
     assert re.search(r"serves 2,[1-4]\d\d WebSocket clients", entry("vertical", *search(2000, 2500)).sentence)
@@ -240,7 +258,7 @@ def test_sentences_tell_of_the_run_and_not_of_the_usual_design() -> None:
     assert "at 20 ticks a second within 250 ms" in found.sentence
     several = [
         *search(2000, 2500, rate_hz=20.0),
-        *({**row, "order": 101} for row in search(900, 1000, rate_hz=40.0)),
+        *({**row, "trial_number": 101} for row in search(900, 1000, rate_hz=40.0)),
     ]
     assert re.search(r"2,\d{3} WebSocket clients at 20 ticks", entry("vertical", *several).sentence)
     asked = entry("push", *requests(0, hold_s=7.0, poll_interval_s=0.25)).sentence
@@ -253,7 +271,7 @@ def test_sentences_tell_of_the_run_and_not_of_the_usual_design() -> None:
 
 
 def test_a_run_in_which_ticks_share_answers_says_nothing_of_a_request() -> None:
-    shared = bytes_of_overhead(238, 181, 179, requests_per_tick=0.2)
+    shared = bytes_of_overhead(238, 181, 179, requests_per_delivery=0.2)
     assert entry("overhead", *shared).verdict == OPEN
     assert "no tick is asked for by one request" in entry("overhead", *shared).sentence
 
@@ -294,7 +312,7 @@ def test_suspect_trials_are_marked_and_invalid_ones_left_out() -> None:
     rows = [row | {"verdict": "suspect"} for row in connections(0, 0, 1000)]
     assert entry("handshake", *rows).doubt == "2 of the 2 trials behind this are suspect"
     wrong = [row | {"verdict": "invalid"} for row in connections(300, 1000, 1000)]
-    replaced = [row | {"replaced": True} for row in connections(300, 1000, 1000)]
+    replaced = [row | {"retried": True} for row in connections(300, 1000, 1000)]
     found = entry("handshake", *connections(0, 0, 1000), *wrong, *replaced)
     assert (found.verdict, found.doubt) == (FAILS, "")
     assert entry("handshake", *wrong).verdict == OPEN
@@ -310,19 +328,19 @@ def test_several_scenarios_are_not_averaged() -> None:
 def test_any_part_of_a_run_is_judged_without_an_error(run: Path | None, verdict: str) -> None:
     rows = EVERYTHING if run is None else Run.open(run).rows
     rows = [row | {"verdict": verdict} for row in rows]
-    names = sorted({name for row in rows for name in row["experiment"].split()})
+    names = sorted({name for row in rows for name in row["experiments"].split()})
     parts = [set(), *({name} for name in names if verdict == "ok")]
     if run is None:
         parts += [set(names) - {name} for name in names]
     for left_out in parts:
-        part = synthetic_run(*(row for row in rows if row["experiment"].split()[0] not in left_out))
+        part = synthetic_run(*(row for row in rows if row["experiments"].split()[0] not in left_out))
         assert len(ledger(part)) == len(IDENTIFIERS)
         evidence = Evidence(part.trials)
         assert all(publication.judged_by(evidence).ours for publication in PUBLICATIONS)
 
 
 def test_figures_that_are_missing_are_no_error() -> None:
-    figures = set(FIGURE_COLUMNS) - {"verdict", "replaced"}
+    figures = set(FIGURE_COLUMNS) - {"verdict", "retried"}
     bare = [row | dict.fromkeys(figures, None) for row in EVERYTHING]
     assert len(ledger(synthetic_run(*bare))) == len(IDENTIFIERS)
     evidence = Evidence(synthetic_run(*bare).trials)

@@ -35,7 +35,7 @@ def compare(a: Run, b: Run) -> list[Comparison]:
 
 def level(scenario: Scenario, figure: str) -> float:
     """The true figure of a scenario, the same in all runs unless a test changes it."""
-    if figure == "requests_per_tick":
+    if figure == "requests_per_delivery":
         return 0.0 if scenario.transport == "websocket" else 1.0
     return 1.0 + list(TRANSPORTS).index(scenario.transport)
 
@@ -56,15 +56,15 @@ def fake_run(
     for each in PLANNED:
         if each.repeat > repeats:
             continue
-        exact = "requests_per_tick"
+        exact = "requests_per_delivery"
         figures = {
             figure: level(each.scenario, figure)
             * change(each.scenario, figure)
             * (1.0 if figure == exact else speed * drift[each.repeat - 1] * math.exp(noise * rng.normal()))
             for figure in FIGURES
         }
-        head = {"experiment": " ".join(each.experiments), "repeat": each.repeat, "order": each.order}
-        verdict = {"verdict": "ok", "replaced": False, "step": 0, "attempt": 1}
+        head = {"experiments": " ".join(each.experiments), "repeat": each.repeat, "trial_number": each.order}
+        verdict = {"verdict": "ok", "retried": False, "search_step": 0, "attempt": 1}
         rows.append({**vars(each.scenario), **figures, **head, **verdict})
     facts = {
         "environment": {"cpu": "one", "cores": 2},
@@ -103,7 +103,7 @@ def slower_by(factor: float) -> Callable[[Scenario, str], float]:
 
     def slower(scenario: Scenario, figure: str) -> float:
         slow = scenario.transport == "long_polling" and scenario.clients == 1000
-        return factor if slow and figure == "server_cpu_us_per_tick" else 1.0
+        return factor if slow and figure == "server_cpu_us_per_delivery" else 1.0
 
     return slower
 
@@ -111,7 +111,7 @@ def slower_by(factor: float) -> Callable[[Scenario, str], float]:
 def of_the_slower(comparisons: list[Comparison]) -> Comparison:
     (this,) = (
         each for each in comparisons
-        if each.figure == "server_cpu_us_per_tick" and each.against is None
+        if each.figure == "server_cpu_us_per_delivery" and each.against is None
         and each.scenario["transport"] == "long_polling" and each.scenario["generator"] == "swarm"
     )  # fmt: skip
     return this
@@ -146,9 +146,9 @@ def test_a_change_too_small_to_matter_is_slight_however_sure() -> None:
 def test_one_part_in_a_million_is_no_difference() -> None:
     a, b = fake_run(1), fake_run(1)
     for row in b.rows:
-        if row["requests_per_tick"]:
-            row["requests_per_tick"] *= 1 + 2e-6
-    polls = [each for each in compare(a, b) if each.figure == "requests_per_tick" and each.a.estimate > 0]
+        if row["requests_per_delivery"]:
+            row["requests_per_delivery"] *= 1 + 2e-6
+    polls = [each for each in compare(a, b) if each.figure == "requests_per_delivery" and each.a.estimate > 0]
     tested = [each for each in polls if not math.isnan(each.p)]
     assert tested
     assert {each.verdict for each in tested} == {"alike"}
@@ -167,16 +167,18 @@ def test_what_a_poll_waits_for_is_never_divided_by_what_a_machine_takes() -> Non
     comparisons = compare(fake_run(1), fake_run(2))
     divided = {(each.scenario["transport"], each.figure) for each in comparisons if each.against}
     assert ("long_polling", "latency_p50_ms") in divided
-    assert ("short_polling", "server_cpu_us_per_tick") in divided
+    assert ("short_polling", "server_cpu_us_per_delivery") in divided
     assert not {pair for pair in divided if pair[0] == "websocket"}
     assert ("short_polling", "latency_p50_ms") not in divided
 
 
 def test_identical_counts_are_equal_and_other_counts_differ() -> None:
     same = compare(fake_run(1), fake_run(2))
-    assert {verdict.verdict for verdict in same if verdict.figure == "requests_per_tick"} == {"equal"}
-    more = compare(fake_run(1), fake_run(2, lambda _, figure: 1.25 if figure == "requests_per_tick" else 1.0))
-    polls = [each for each in more if each.figure == "requests_per_tick" and each.a.estimate > 0]
+    assert {verdict.verdict for verdict in same if verdict.figure == "requests_per_delivery"} == {"equal"}
+    more = compare(
+        fake_run(1), fake_run(2, lambda _, figure: 1.25 if figure == "requests_per_delivery" else 1.0)
+    )
+    polls = [each for each in more if each.figure == "requests_per_delivery" and each.a.estimate > 0]
     polls = [each for each in polls if not math.isnan(each.ratio.low)]  # measured more than once
     assert {each.verdict for each in polls} == {"differs"}
     assert polls[0].ratio == pytest.approx((1.25, 1.25, 1.25), rel=1e-5)
@@ -198,10 +200,8 @@ def test_invalid_trials_are_never_used_and_suspect_ones_marked() -> None:
 
 def test_of_a_trial_that_was_measured_again_only_the_last_attempt_counts() -> None:
     again = fake_run(1)
-    spoilt = [
-        {**row, "replaced": True, "verdict": "suspect", "latency_p50_ms": 1e9} for row in again.rows[:5]
-    ]
-    again.rows = [*spoilt, *({**row, "replaced": False} for row in again.rows)]
+    spoilt = [{**row, "retried": True, "verdict": "suspect", "latency_p50_ms": 1e9} for row in again.rows[:5]]
+    again.rows = [*spoilt, *({**row, "retried": False} for row in again.rows)]
     assert {each.verdict for each in compare(fake_run(1), again)} <= {"alike", "equal"}
     assert not any(each.suspect for each in compare(fake_run(1), again))
 
@@ -364,15 +364,15 @@ def test_comparisons_are_json_without_nan() -> None:
 
 def searched_run(capacity: int, *, at_least: bool = False) -> Run:
     """Make a run with one search, of a server that bears so many clients, or at least so many."""
-    head = {**vars(Scenario("websocket")), "experiment": "clients library", "repeat": 1, "order": 1}
-    head |= {"verdict": "ok", "replaced": False, "attempt": 1}
+    head = {**vars(Scenario("websocket")), "experiments": "clients library", "repeat": 1, "trial_number": 1}
+    head |= {"verdict": "ok", "retried": False, "attempt": 1}
     head |= {"latency_mean_ms": 10.0, "server_cpu_ratio": 0.5}
     tried = [round(capacity * share) for share in (0.3, 2.0, 0.8, 1.2, 0.9, 1.1)]
     rows = [
         {
-            **head, "step": step, "clients": count, "late_ratio": 0.5 if count > capacity else 0.0,
-            "server_cpu_us_per_tick": 1e4 / count, "bottleneck": "generator_cpu" if at_least else "",
-            "others_cpu_ratio": 0.0, "steal_ratio": 0.0,
+            **head, "search_step": step, "clients": count, "late_ratio": 0.5 if count > capacity else 0.0,
+            "server_cpu_us_per_delivery": 1e4 / count, "bottleneck": "generator_cpu" if at_least else "",
+            "foreign_cpu_ratio": 0.0, "stolen_cpu_ratio": 0.0,
         }
         for step, count in enumerate(tried, 1)
     ]  # fmt: skip

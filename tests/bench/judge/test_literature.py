@@ -30,7 +30,7 @@ def overhead(
     framing: float,
     asked: float = 0,
     packets: int = 1,
-    requests_per_tick: float = 1.0,
+    requests_per_delivery: float = 1.0,
     **scenario: Any,
 ) -> dict[str, Any]:
     """A trial of the experiment overhead: so many bytes of framing down, and of asking up."""
@@ -39,14 +39,14 @@ def overhead(
         "overhead",
         transport,
         {
-            "payload_bytes_per_tick": float(payload_bytes),
-            "app_bytes_per_tick_up": float(asked),
-            "app_bytes_per_tick_down": down,
-            "tls_bytes_per_tick_up": 0.0,
-            "tls_bytes_per_tick_down": 0.0,
-            "wire_bytes_per_tick_up": asked + 52.0 * packets,
-            "wire_bytes_per_tick_down": down + 52.0 * packets,
-            "requests_per_tick": requests_per_tick,
+            "payload_bytes_per_delivery": float(payload_bytes),
+            "app_bytes_per_delivery_up": float(asked),
+            "app_bytes_per_delivery_down": down,
+            "tls_bytes_per_delivery_up": 0.0,
+            "tls_bytes_per_delivery_down": 0.0,
+            "wire_bytes_per_delivery_up": asked + 52.0 * packets,
+            "wire_bytes_per_delivery_down": down + 52.0 * packets,
+            "requests_per_delivery": requests_per_delivery,
             "server_cpu_us_per_client_s": 100.0,
         },
         **{
@@ -171,8 +171,8 @@ def test_a_poll_whose_answer_has_an_ack_of_its_own_is_not_given_another() -> Non
 
 
 def test_polls_that_share_a_tick_or_fetch_several_say_nothing_of_a_request() -> None:
-    for requests_per_tick in (0.2, 5.0):
-        shared = overhead("short_polling", 128, 150, 520, requests_per_tick=requests_per_tick)
+    for requests_per_delivery in (0.2, 5.0):
+        shared = overhead("short_polling", 128, 150, 520, requests_per_delivery=requests_per_delivery)
         for name in ("quantum-leap", "layers"):
             assert judged(name, shared, overhead("websocket", 128, 6)).verdict == NOT_JUDGED
 
@@ -181,13 +181,13 @@ def test_polls_that_share_a_tick_or_fetch_several_say_nothing_of_a_request() -> 
 
 
 def rate(
-    transport: str, rate_hz: float, mean_ms: float, requests_per_tick: float = 0.0, ticks: int = 50
+    transport: str, rate_hz: float, mean_ms: float, requests_per_delivery: float = 0.0, ticks: int = 50
 ) -> dict[str, Any]:
     figures = {
         "latency_mean_ms": mean_ms,
         "latency_max_ms": 3 * mean_ms,
         "expected": ticks * 10,
-        "requests_per_tick": requests_per_tick,
+        "requests_per_delivery": requests_per_delivery,
         "server_cpu_us_per_client_s": 10.0,
     }
     return trial("rate", transport, figures, clients=10, rate_hz=rate_hz)
@@ -202,7 +202,7 @@ def test_transits_of_long_polling(mean_ms: float, verdict: str) -> None:
 def test_transits_are_judged_over_all_trials() -> None:
     """One of five trials may be anything: 1.26 to 3.67."""
     rows = [
-        {**rate(name, 50, mean_ms, requests), "experiment": "freshness", "repeat": repeat}
+        {**rate(name, 50, mean_ms, requests), "experiments": "freshness", "repeat": repeat}
         for repeat, held_ms in enumerate((1.26, 1.8, 2.2, 2.6, 3.67), 1)
         for name, mean_ms, requests in (("websocket", 1.0, 0.0), ("long_polling", held_ms, 1.0))
     ]
@@ -259,11 +259,11 @@ def test_layers_are_compared_with_his() -> None:
         "handshake",
         "short_polling",
         {
-            "app_bytes_per_tick_up": 55.0,
-            "app_bytes_per_tick_down": 275.0,
-            "wire_bytes_per_tick_up": 55.0 + 74,
-            "wire_bytes_per_tick_down": 275.0 + 74,
-            "requests_per_tick": 1.0,
+            "app_bytes_per_delivery_up": 55.0,
+            "app_bytes_per_delivery_down": 275.0,
+            "wire_bytes_per_delivery_up": 55.0 + 74,
+            "wire_bytes_per_delivery_down": 275.0 + 74,
+            "requests_per_delivery": 1.0,
         },
         tls=True,
         keep_alive=True,
@@ -294,7 +294,7 @@ def test_suspect_trials_are_marked_and_invalid_and_replaced_ones_left_out() -> N
     exact, wrong = frames(128)[0], frames(128, more=9)[0]
     suspect = judged("framing", exact | {"verdict": "suspect"})
     assert suspect.doubt == "1 of the 1 trials behind this are suspect"
-    assert not judged("framing", exact, wrong | {"verdict": "invalid"}, wrong | {"replaced": True}).doubt
+    assert not judged("framing", exact, wrong | {"verdict": "invalid"}, wrong | {"retried": True}).doubt
     assert judged("framing", exact, wrong | {"verdict": "invalid"}).verdict == WITHIN_LIMITS
     assert judged("framing", wrong | {"verdict": "invalid"}).verdict == NOT_JUDGED
 

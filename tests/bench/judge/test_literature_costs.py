@@ -17,12 +17,12 @@ def load(transport: str, cpu_us_per_tick: float, ticks: float = 0, **scenario: A
     """A trial under load: the server's CPU of a delivery, and the ticks of an answer."""
     scenario = {"clients": 500, "rate_hz": 10.0, **scenario}
     figures = {
-        "server_cpu_us_per_tick": cpu_us_per_tick,
+        "server_cpu_us_per_delivery": cpu_us_per_tick,
         "server_cpu_us_per_client_s": cpu_us_per_tick * scenario["rate_hz"],
-        "requests_per_tick": 1 / ticks if ticks else 0.0,
+        "requests_per_delivery": 1 / ticks if ticks else 0.0,
         "server_cpu_ratio": scenario.pop("server_cpu_ratio", 0.5),
     }
-    return trial(scenario.pop("experiment", "library"), transport, figures, **scenario)
+    return trial(scenario.pop("experiments", "library"), transport, figures, **scenario)
 
 
 # Bozdag, Mesbah and van Deursen
@@ -89,7 +89,7 @@ def test_servers_that_have_little_to_do_are_not_in_the_cost_of_a_poll() -> None:
 
 def test_a_cost_that_is_no_line_says_how_far_it_is_off() -> None:
     rows = polls(300, 4)
-    rows[1]["server_cpu_us_per_tick"] *= 1.4
+    rows[1]["server_cpu_us_per_delivery"] *= 1.4
     cost = costs_of(*rows)
     assert cost.lowest_ratio < 0.9
     assert cost.highest_ratio > 1.05
@@ -114,8 +114,8 @@ def test_the_crossover_is_told_at_the_rate_of_the_run() -> None:
         in (judged("live-open-data", *rows).ours)
     )
     steps = [
-        load("websocket", 16, experiment="clients", rate_hz=20.0, clients=clients)
-        | {"step": step, "late_ratio": late, "bottleneck": "server_cpu", "order": 77}
+        load("websocket", 16, experiments="clients", rate_hz=20.0, clients=clients)
+        | {"search_step": step, "late_ratio": late, "bottleneck": "server_cpu", "trial_number": 77}
         for step, (clients, late) in enumerate([(2000, 0.0), (2500, 0.5)], 1)
     ]
     found = judged("live-open-data", *rows, *steps)

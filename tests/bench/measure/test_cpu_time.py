@@ -27,8 +27,8 @@ def cost_us(column: str, window_s: float, **fields: object) -> float:
 @pytest.mark.parametrize("transport", ["websocket", "long_polling"])
 def test_short_and_long_windows_give_one_cost_of_a_delivery(transport: str) -> None:
     load = {"transport": transport, "clients": 1000, "rate_hz": 4.0, "hold_s": 30.0}
-    short_us = cost_us("server_cpu_us_per_tick", 0.5, **load)  # two ticks
-    long_us = cost_us("server_cpu_us_per_tick", 2.5, **load)
+    short_us = cost_us("server_cpu_us_per_delivery", 0.5, **load)  # two ticks
+    long_us = cost_us("server_cpu_us_per_delivery", 2.5, **load)
     assert 0.7 < short_us / long_us < 1.4
 
 

@@ -62,10 +62,13 @@ def test_noise_is_measured_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_noise_is_told_by_figure_in_a_sentence() -> None:
     console = Console(record=True, width=120)
-    ratios = {"latency_p50_ms": Interval(1.02, 0.9, 1.15), "server_cpu_us_per_tick": Interval(1.2, 1.1, 1.3)}
+    ratios = {
+        "latency_p50_ms": Interval(1.02, 0.9, 1.15),
+        "server_cpu_us_per_delivery": Interval(1.2, 1.1, 1.3),
+    }
     detectable = {
         "latency_p50_ms": Interval(1.22, 1.15, 1.41),
-        "server_cpu_us_per_tick": Interval(1.1, 1.07, 1.19),
+        "server_cpu_us_per_delivery": Interval(1.1, 1.07, 1.19),
     }
     print_noise(Noise(5, ratios, detectable, ["a reason"]), console)
     text = " ".join(console.export_text().split())

@@ -152,9 +152,9 @@ def test_the_window_begins_after_connecting_and_warming_up() -> None:
 
 def test_too_few_ticks_carry_no_cpu_time_per_delivery() -> None:
     row, _, _ = FakeWorld().run(Scenario("websocket", clients=3, rate_hz=10, window_s=0.9, warmup_s=0.5))
-    assert math.isnan(row["server_cpu_us_per_tick"])
+    assert math.isnan(row["server_cpu_us_per_delivery"])
     row, _, _ = FakeWorld().run(SCENARIO)
-    assert row["server_cpu_us_per_tick"] == pytest.approx(S / 10 / 1e3 / 30, rel=0.01)
+    assert row["server_cpu_us_per_delivery"] == pytest.approx(S / 10 / 1e3 / 30, rel=0.01)
 
 
 def test_a_lost_tick_makes_the_trial_invalid() -> None:
@@ -178,7 +178,7 @@ def test_a_clock_that_was_set_makes_the_trial_invalid() -> None:
 
 def test_one_stamp_of_user_space_makes_the_trial_suspect() -> None:
     row, _, _ = FakeWorld(user_reads=1).run(SCENARIO)
-    assert row["stamps"] == "user"
+    assert row["stamped_by"] == "user"
     assert row["verdict"] == "suspect"
     assert "user space" in validity_sentence(row)
 
@@ -207,10 +207,11 @@ def test_the_window_is_chosen_by_due_ns(plan: str) -> None:
 
 GOOD = {
     "generator": "swarm",
-    "expected": 10, "missed": 0, "duplicated": 0, "out_of_order": 0, "clock_shift_ns": 0, "stamps": "kernel",
+    "expected": 10, "missed": 0, "duplicates": 0, "out_of_order": 0, "clock_shift_ns": 0,
+    "stamped_by": "kernel",
     "generator_cpu_ratio": 0.1, "server_cpu_ratio": 0.1, "stamp_shared_ratio": 0.0, "drained": True,
     "generator_lag_p99_ms": 1.0, "request_lag_p99_ms": math.nan, "publish_lag_p99_ms": 1.0,
-    "steal_ratio": 0.0, "others_cpu_ratio": 0.0,
+    "stolen_cpu_ratio": 0.0, "foreign_cpu_ratio": 0.0,
     "cpu_quota_cores": math.nan, "throttled_periods": 0, "conditions": "",
 }  # fmt: skip
 
@@ -220,7 +221,7 @@ GOOD = {
     [
         ({}, "ok", "", False),
         ({"missed": 1}, "invalid", "1 missed", False),
-        ({"duplicated": 2}, "invalid", "2 duplicated", False),
+        ({"duplicates": 2}, "invalid", "2 duplicates", False),
         ({"out_of_order": 3}, "invalid", "3 out of order", False),
         ({"clock_shift_ns": -60_000}, "invalid", "clock", True),
         ({"generator_cpu_ratio": 0.85}, "suspect", "load generator used 85%", False),
@@ -228,17 +229,17 @@ GOOD = {
         ({"request_lag_p99_ms": 50.0}, "suspect", "sent requests 50 ms late", True),
         ({"request_lag_p99_ms": 50.0, "generator": "asyncio"}, "suspect", "50 ms late", False),
         ({"stamp_shared_ratio": 0.02}, "suspect", "upper bounds", True),
-        ({"stamps": "user"}, "suspect", "user space", False),
+        ({"stamped_by": "user"}, "suspect", "user space", False),
         ({"drained": False}, "suspect", "last tick", True),
-        ({"steal_ratio": 0.2}, "suspect", "hypervisor took 20%", True),
-        ({"others_cpu_ratio": 0.3}, "suspect", "other processes took 30%", True),
+        ({"stolen_cpu_ratio": 0.2}, "suspect", "hypervisor took 20%", True),
+        ({"foreign_cpu_ratio": 0.3}, "suspect", "other processes took 30%", True),
         ({"publish_lag_p99_ms": 40.0}, "suspect", "published 40 ms late", True),
         ({"cpu_quota_cores": 1.5, "throttled_periods": 4}, "suspect", "quota of 1.5 cores", False),
         ({"conditions": "nice=10 tracemalloc"}, "suspect", "niceness 10", False),
         ({"conditions": "nice=10 tracemalloc"}, "suspect", "tracemalloc recorded", False),
         ({"conditions": "one_core"}, "suspect", "shared one core", False),
         ({"publish_lag_p99_ms": 40.0, "server_cpu_ratio": 0.7}, "ok", "", False),
-        ({"missed": 1, "steal_ratio": 0.2}, "invalid", "hypervisor", False),
+        ({"missed": 1, "stolen_cpu_ratio": 0.2}, "invalid", "hypervisor", False),
     ],
 )
 def test_verdicts(change: dict[str, Any], verdict: str, word: str, may_pass: bool) -> None:

@@ -34,7 +34,7 @@ def of_five(*medians_ms: float, **figures: Any) -> list[dict[str, Any]]:
 
 
 def told_of(run: Run) -> list[str]:
-    run.facts["experiments"] = list(dict.fromkeys(row["experiment"] for row in run.rows))
+    run.facts["experiments"] = list(dict.fromkeys(row["experiments"] for row in run.rows))
     return doubt_sentences(run, run.facts["experiments"])
 
 
@@ -50,9 +50,9 @@ def step(**fields: Any) -> dict[str, Any]:
         "late_ratio": 0.0,
         "latency_mean_ms": 9.0,
         "server_cpu_ratio": 0.5,
-        "server_cpu_us_per_tick": 5.0,
+        "server_cpu_us_per_delivery": 5.0,
     }
-    return trial("clients", "websocket", {**figures, **ORDINARY} | fields) | {"order": 7} | fields
+    return trial("clients", "websocket", {**figures, **ORDINARY} | fields) | {"trial_number": 7} | fields
 
 
 def test_an_outlier_is_named_though_its_verdict_is_ok() -> None:
@@ -106,7 +106,7 @@ def test_a_suspect_trial_is_told_once_and_is_no_outlier_as_well() -> None:
 
 
 def test_a_capacity_on_a_suspect_step_is_doubted_and_marked() -> None:
-    rows = [step(step=1, clients=900, **LATE), step(step=2, clients=1_100, late_ratio=0.5)]
+    rows = [step(search_step=1, clients=900, **LATE), step(search_step=2, clients=1_100, late_ratio=0.5)]
     run = synthetic_run(*rows)
     table, _ = experiment_table(EXPERIMENTS["clients"], run.trials_of("clients"))
     cells = [words(cell) for column in table.columns for cell in column.cells]

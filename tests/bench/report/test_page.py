@@ -118,7 +118,7 @@ def test_invalid_trials_are_told_and_the_page_stands(tmp_path: Path, monkeypatch
         "verdict": "invalid",
         "verdict_reason": "failed",
         "verdict_note": "3 ticks <missed>",
-        "replaced": False,
+        "retried": False,
     }
     words = text(read(page(run)))
     assert "is invalid: 3 ticks <missed>" in words
@@ -131,7 +131,7 @@ def test_a_run_of_nothing_but_invalid_trials_has_a_page(tmp_path: Path) -> None:
         run.add(
             fake_row(
                 order,
-                step=0,
+                search_step=0,
                 verdict="invalid",
                 verdict_reason="failed",
                 verdict_note="the server died",
@@ -157,7 +157,7 @@ def test_no_network_is_needed_to_make_it(tmp_path: Path, monkeypatch: pytest.Mon
         raise AssertionError("a page needs no socket")
 
     run = small_run(tmp_path)
-    run.add(fake_row(1, step=0), fake_deliveries())
+    run.add(fake_row(1, search_step=0), fake_deliveries())
     monkeypatch.setattr(socket, "socket", refuse)
     path = write_page(Run.open(run.folder))
     assert path == run.folder / "report.html"

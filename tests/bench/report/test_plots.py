@@ -155,7 +155,7 @@ PLOTS: dict[str, Callable[..., Axes]] = {
         frontier_points(), model=pd.DataFrame({"cost": [6900, 9000], "latency_ms": [1000, 70]}), **to
     ),
     "rate": lambda **to: plot_scaling(
-        estimates("rate_hz", [0.5, 5, 50, 500]), "rate_hz", "requests_per_tick", **to
+        estimates("rate_hz", [0.5, 5, 50, 500]), "rate_hz", "requests_per_delivery", **to
     ),
     "clients": lambda **to: plot_scaling(
         estimates("clients", [10, 30, 100, 300, 1000, 3000]), "clients", "latency_p50_ms", **to
@@ -313,7 +313,7 @@ def test_conversations_stand_side_by_side() -> None:
     ("column", "said"),
     [
         ("server_rss_mb", "server rss (MB)"),
-        ("app_bytes_per_tick_down", "app bytes per tick down (B)"),
+        ("app_bytes_per_delivery_down", "app bytes per delivery down (B)"),
         ("server_cpu_ratio", "server cpu (ratio)"),
         ("retransmits", "retransmits (count)"),
     ],
@@ -339,8 +339,8 @@ def test_labels_are_spread_in_order_and_apart(heights: list[float], size: float)
 
 def test_the_reference_run_is_drawn_without_text_on_text() -> None:
     run = Run.open(REFERENCE)
-    shared = next(row for row in run.rows if row["experiment"] == "freshness interval")
-    shared |= {"verdict": "suspect", "replaced": False}
+    shared = next(row for row in run.rows if row["experiments"] == "freshness interval")
+    shared |= {"verdict": "suspect", "retried": False}
     for experiment in ("freshness", "interval"):
         for drawing in FIGURES[experiment]:
             figure = draw(drawing, run, experiment)
@@ -375,7 +375,12 @@ def test_the_age_figure_says_the_tables_mean() -> None:
 
 def test_a_figure_that_can_show_one_scenario_only_says_which() -> None:
     def row(hold_s: float, requests: float) -> dict[str, Any]:
-        figures = {"requests_per_tick": requests, "verdict": "ok", "verdict_reason": "", "verdict_note": ""}
+        figures = {
+            "requests_per_delivery": requests,
+            "verdict": "ok",
+            "verdict_reason": "",
+            "verdict_note": "",
+        }
         return trial("rate", "long_polling", figures, rate_hz=requests, hold_s=hold_s)
 
     run = synthetic_run(*(row(hold_s, requests) for hold_s in (1.0, 5.0) for requests in (1.0, 2.0)))

@@ -119,7 +119,12 @@ def test_a_step_on_disturbed_processors_is_tried_again_whether_it_passed_or_fail
 
     def trial(scenario: Scenario, **options: Any) -> Trial:
         row, _, _ = server_that_bears(10**6)(scenario, **options)
-        row |= {"late_ratio": late, "steal_ratio": stolen, "verdict": "suspect", "clients": scenario.clients}
+        row |= {
+            "late_ratio": late,
+            "stolen_cpu_ratio": stolen,
+            "verdict": "suspect",
+            "clients": scenario.clients,
+        }
         return Trial(row, None, may_pass=True)
 
     step = next(iter(execute(run, plan(), trial=trial)))
@@ -127,7 +132,7 @@ def test_a_step_on_disturbed_processors_is_tried_again_whether_it_passed_or_fail
     next(steps)
     next(steps)
     assert step.row is None
-    assert [row["step"] for row in run.rows] == [1] * tries
+    assert [row["search_step"] for row in run.rows] == [1] * tries
 
 
 # In a run
@@ -151,9 +156,9 @@ def server_that_bears(capacity: int, calls: list[int] | None = None, stop_after:
         row = {
             "transport": scenario.transport, "clients": scenario.clients, "rate_hz": scenario.rate_hz,
             "latency_limit_ms": 100.0, "late_ratio": 0.4 if late else 0.0, "server_cpu_ratio": 0.5,
-            "latency_mean_ms": 50 * scenario.clients / capacity, "server_cpu_us_per_tick": 10.0,
+            "latency_mean_ms": 50 * scenario.clients / capacity, "server_cpu_us_per_delivery": 10.0,
             "verdict": "suspect" if late else "ok", "verdict_reason": "not_drained" if late else "",
-            "bottleneck": "", "others_cpu_ratio": 0.0, "steal_ratio": 0.0,
+            "bottleneck": "", "foreign_cpu_ratio": 0.0, "stolen_cpu_ratio": 0.0,
         }  # fmt: skip
         return Trial(row, None)
 
@@ -164,8 +169,8 @@ def test_a_search_is_rows_of_one_order_and_gives_one_capacity(tmp_path: Path) ->
     run = Run.create(tmp_path, FACTS)
     list(execute(run, plan(), trial=server_that_bears(2_500)))
     trials = Run.open(run.folder).trials
-    assert trials["step"].tolist() == list(range(1, len(trials) + 1))
-    assert set(trials["order"]) == {1}
+    assert trials["search_step"].tolist() == list(range(1, len(trials) + 1))
+    assert set(trials["trial_number"]) == {1}
     (found,) = capacities(trials).to_dict("records")
     assert found["capacity_clients_low"] < 2_500 < found["capacity_clients_high"]
     assert found["capacity_clients"] == pytest.approx(2_500, rel=0.15)
@@ -201,18 +206,18 @@ def test_a_server_that_lets_nobody_in_has_failed_that_step(tmp_path: Path) -> No
         ({"bottleneck": ""}, "server_cpu_in_bursts"),
         ({"bottleneck": "", "generator_cpu_ratio": 0.85}, "generator_cpu"),
         ({"bottleneck": "", "poll_interval_s": 0.09}, "unknown"),
-        ({"bottleneck": "server_cpu", "others_cpu_ratio": 0.5}, "server_cpu_disturbed"),
+        ({"bottleneck": "server_cpu", "foreign_cpu_ratio": 0.5}, "server_cpu_disturbed"),
         ({"bottleneck": "", "server_cpu_ratio": math.nan}, "connecting"),
     ],
 )
 def test_the_bottleneck_of_a_search_is_named(worst: dict[str, Any], code: str) -> None:
     step = {
-        "order": 1, "latency_limit_ms": 100.0, "latency_mean_ms": 10.0, "server_cpu_ratio": 0.5,
-        "verdict": "ok", "others_cpu_ratio": 0.0, "steal_ratio": 0.0,
+        "trial_number": 1, "latency_limit_ms": 100.0, "latency_mean_ms": 10.0, "server_cpu_ratio": 0.5,
+        "verdict": "ok", "foreign_cpu_ratio": 0.0, "stolen_cpu_ratio": 0.0,
     }  # fmt: skip
     rows = [
-        {**step, "step": 1, "clients": 100, "late_ratio": 0.0},
-        {**step, "step": 2, "clients": 120, "late_ratio": 0.3, **worst},
+        {**step, "search_step": 1, "clients": 100, "late_ratio": 0.0},
+        {**step, "search_step": 2, "clients": 120, "late_ratio": 0.3, **worst},
     ]
     (found,) = capacities(pd.DataFrame(rows, columns=COLUMNS)).to_dict("records")
     assert found["bottleneck"] == code
@@ -287,7 +292,13 @@ def test_a_capacity_that_was_searched_for_in_every_block_is_averaged_over_them()
 
 
 def test_a_search_whose_only_step_failed_has_nothing_to_tell() -> None:
-    step = {"order": 1, "step": 1, "clients": 1, "verdict": "invalid", "latency_limit_ms": 100.0}
+    step = {
+        "trial_number": 1,
+        "search_step": 1,
+        "clients": 1,
+        "verdict": "invalid",
+        "latency_limit_ms": 100.0,
+    }
     (found,) = capacities(pd.DataFrame([step], columns=COLUMNS)).to_dict("records")
     assert found["capacity_clients"] == found["capacity_clients_low"] == 0
     assert math.isnan(found["clients_per_ms"])

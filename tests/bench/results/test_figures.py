@@ -40,7 +40,7 @@ def test_all_delivered() -> None:
     deliveries = rows((0, 1, 0, 1), (0, 2, 100, 101), (0, 3, 200, 201), (0, 4, 300, 301), (0, 5, 400, 401))
     counts = delivery_counts(deliveries, WINDOW, clients=1, contract="every")
     assert counts == {
-        "expected": 3, "delivered": 3, "missed": 0, "duplicated": 0, "out_of_order": 0, "superseded": 0,
+        "expected": 3, "delivered": 3, "missed": 0, "duplicates": 0, "out_of_order": 0, "superseded": 0,
     }  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def test_doubled_and_disordered_ticks_are_counted() -> None:
         (0, 2, 100, 101), (0, 4, 300, 301), (0, 3, 200, 302), (0, 3, 200, 303), (1, 2, 100, 104)
     )
     counts = delivery_counts(deliveries, WINDOW, clients=1, contract="every")
-    assert (counts["duplicated"], counts["out_of_order"]) == (1, 1)
+    assert (counts["duplicates"], counts["out_of_order"]) == (1, 1)
 
 
 def test_under_latest_what_is_skipped_is_superseded() -> None:
@@ -69,7 +69,7 @@ def test_counts_agree_with_a_naive_count(arrivals: list[tuple[int, int]]) -> Non
     counts = delivery_counts(deliveries, WINDOW, clients=3, contract="every")
     own = [(c, seq) for c, seq in arrivals if 2 <= seq <= 4]
     assert counts["delivered"] == len(set(own))
-    assert counts["duplicated"] == len(own) - len(set(own))
+    assert counts["duplicates"] == len(own) - len(set(own))
     assert counts["missed"] == 9 - len(set(own))
     backwards = 0
     for client in range(3):
@@ -144,19 +144,19 @@ def test_traffic_is_divided_by_the_ticks_between_the_readings() -> None:
         delivered=110, requests=30, bytes_up=700, bytes_down=3000, wire=[300, 2200, 572, 624, 11, 12, 3]
     )
     figures = traffic_figures(before, after, payload_bytes=96)
-    assert figures["requests_per_tick"] == 2
-    assert figures["app_bytes_per_tick_up"] == 20
-    assert figures["app_bytes_per_tick_down"] == 200
-    assert figures["wire_bytes_per_tick_up"] == (200 + 520) / 10
-    assert figures["wire_bytes_per_tick_down"] == (2000 + 520) / 10
-    assert figures["packets_per_tick_up"] == 1
+    assert figures["requests_per_delivery"] == 2
+    assert figures["app_bytes_per_delivery_up"] == 20
+    assert figures["app_bytes_per_delivery_down"] == 200
+    assert figures["wire_bytes_per_delivery_up"] == (200 + 520) / 10
+    assert figures["wire_bytes_per_delivery_down"] == (2000 + 520) / 10
+    assert figures["packets_per_delivery_up"] == 1
     assert figures["retransmits"] == 3
 
 
 def test_without_ticks_nothing_is_divided() -> None:
     figures = traffic_figures(reading(), reading(requests=5, empty_responses=5), payload_bytes=96)
     assert figures["empty_responses"] == 5
-    assert "requests_per_tick" not in figures
+    assert "requests_per_delivery" not in figures
 
 
 # Intervals
@@ -218,11 +218,11 @@ def test_layers_add_up_to_the_wire() -> None:
     after = reading(delivered=10, bytes_up=500, bytes_down=2_000, connections=10,
                     wire=[720, 2_220, 520, 1_040, 10, 20, 0])  # fmt: skip
     figures = traffic_figures(before, after, payload_bytes=128)
-    assert figures["tls_bytes_per_tick_up"] == figures["tls_bytes_per_tick_down"] == 22
-    assert figures["connections_per_1000_ticks"] == 1_000
+    assert figures["tls_bytes_per_delivery_up"] == figures["tls_bytes_per_delivery_down"] == 22
+    assert figures["connections_per_1000_deliveries"] == 1_000
     for way, headers in (("up", 52), ("down", 104)):
-        layers = figures[f"app_bytes_per_tick_{way}"] + figures[f"tls_bytes_per_tick_{way}"] + headers
-        assert figures[f"wire_bytes_per_tick_{way}"] == layers
+        layers = figures[f"app_bytes_per_delivery_{way}"] + figures[f"tls_bytes_per_delivery_{way}"] + headers
+        assert figures[f"wire_bytes_per_delivery_{way}"] == layers
 
 
 def test_the_first_answer_is_per_client() -> None:

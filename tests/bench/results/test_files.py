@@ -22,7 +22,7 @@ from bench.results.export import export_folder, export_zip
 from bench.results.files import LARGEST_FILE_BYTES, ResultsError
 from bench.results.run import Run, find_run
 from tests.bench.results.test_run import FACTS, fake_deliveries, fake_row
-from tests.older_runs import make_older
+from tests.older_runs import make_older, names_before
 
 MUTATIONS = 20
 
@@ -32,7 +32,7 @@ def run(tmp_path: Path) -> Run:
     """A small run, with some trials that have deliveries."""
     run = Run.create(tmp_path / "results", {**FACTS, "environment": {"cpu": "a", "cores": 2}})
     for order in (1, 2, 3):
-        run.add(fake_row(order, clients=1, seed=order, delivered=50, duplicated=0), fake_deliveries(50))
+        run.add(fake_row(order, clients=1, seed=order, delivered=50, duplicates=0), fake_deliveries(50))
     return run
 
 
@@ -94,7 +94,10 @@ CHANGES: dict[str, tuple[Callable[[str], Any], str]] = {
         lambda text: text.replace("latency_p50_ms", "latency"),
         "lost the column latency_p50_ms",
     ),
-    "a column twice": (lambda text: text.replace("step,", "order,"), "line 1 names order twice"),
+    "a column twice": (
+        lambda text: text.replace("search_step,", "trial_number,"),
+        "line 1 names trial_number twice",
+    ),
     "a lost cell": (lambda text: text.replace("freshness,", "", 1), "has 87 cells, not 88"),
     "a figure changed": (lambda text: text.replace(",3,", ",4,", 1), "was changed after it was measured"),
     "an unknown verdict": (lambda text: text.replace(",ok,", ",fine,"), "digest"),
@@ -240,7 +243,7 @@ def test_an_older_run_lacks_none_of_the_columns_that_tell_what_a_row_is(run: Run
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
-        writer.writerows(row | {column: ""} for row in rows)
+        writer.writerows(row | {names_before(3).get(column, column): ""} for row in rows)
     assert f"line 2: {column} is empty" in told_by(run.folder)
 
 

@@ -75,7 +75,7 @@ def begun_before(folder: Path) -> Run:
     run = Run.create(
         folder, {**FACTS, "profile": "standard", "experiments": ["library"], "transports": [FORMER]}
     )
-    run.add(fake_row(1, transport=FORMER, experiment="library", delivered=500), fake_deliveries())
+    run.add(fake_row(1, transport=FORMER, experiments="library", delivered=500), fake_deliveries())
     assert (run.folder / "deliveries" / f"0001_{FORMER}.parquet").exists()
     return run
 
@@ -110,7 +110,7 @@ def test_a_run_goes_on_under_the_names_of_today(tmp_path: Path) -> None:
     run.write()
     again = Run.open(run.folder)
     assert plan_again(again) == planned
-    again.add(fake_row(2, transport=NAME, experiment="library", delivered=500), fake_deliveries())
+    again.add(fake_row(2, transport=NAME, experiments="library", delivered=500), fake_deliveries())
     both = Run.open(run.folder)
     assert all(both.deliveries(row) is not None for row in both.rows)
 
@@ -119,7 +119,7 @@ def test_a_run_is_shown_compared_and_plotted_as_if_it_were_of_today(
     tmp_path: Path, bench: Callable[..., Done]
 ) -> None:
     run = Run.open(ROOT / "results" / REFERENCE)
-    run.rows = [row for row in run.rows if "library" in row["experiment"].split()]
+    run.rows = [row for row in run.rows if "library" in row["experiments"].split()]
     run.facts["experiments"] = ["library"]
     run.facts.pop("digests", None)
     assert {row["transport"] for row in run.rows} >= set(FORMER_NAMES.values())

@@ -37,8 +37,8 @@ def fake_deliveries(count: int = 500) -> np.ndarray[Any, Any]:
 def fake_row(order: int, **fields: Any) -> dict[str, Any]:
     return {
         **dataclasses.asdict(Scenario("websocket")),
-        "experiment": "freshness", "order": order, "repeat": 1, "step": 0, "attempt": 1,
-        "replaced": False, "verdict": "ok", "latency_p50_ms": 3.0,
+        "experiments": "freshness", "trial_number": order, "repeat": 1, "search_step": 0, "attempt": 1,
+        "retried": False, "verdict": "ok", "latency_p50_ms": 3.0,
         "latency_p99_ms": float("nan"), **fields,
     }  # fmt: skip
 
@@ -67,15 +67,15 @@ def test_rows_are_in_the_order_of_the_run_and_written_after_each(tmp_path: Path)
     run = Run.create(tmp_path, FACTS)
     for order in (1, 2, 3):
         run.add(fake_row(order))
-        assert pd.read_csv(run.folder / "trials.csv")["order"].tolist() == list(range(1, order + 1))
+        assert pd.read_csv(run.folder / "trials.csv")["trial_number"].tolist() == list(range(1, order + 1))
 
 
 def test_a_shared_trial_belongs_to_each_of_its_experiments(tmp_path: Path) -> None:
     run = Run.create(tmp_path, FACTS)
-    run.add(fake_row(1, experiment="freshness interval"))
-    run.add(fake_row(2, experiment="interval"))
-    assert run.trials_of("freshness")["order"].tolist() == [1]
-    assert run.trials_of("interval")["order"].tolist() == [1, 2]
+    run.add(fake_row(1, experiments="freshness interval"))
+    run.add(fake_row(2, experiments="interval"))
+    assert run.trials_of("freshness")["trial_number"].tolist() == [1]
+    assert run.trials_of("interval")["trial_number"].tolist() == [1, 2]
 
 
 def test_a_half_written_file_is_never_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ def test_a_half_written_file_is_never_a_result(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(ResultsError, match="No space left"):
         run.add(fake_row(2))
     monkeypatch.undo()
-    assert [row["order"] for row in Run.open(run.folder).rows] == [1]
+    assert [row["trial_number"] for row in Run.open(run.folder).rows] == [1]
     assert not [path for path in run.folder.rglob("*") if path.name.startswith(".")]
 
 
@@ -156,7 +156,7 @@ def fake_trial(scenario: Any, **_: Any) -> Trial:
 def test_execute_runs_everything_in_order_and_tells_of_blocks(tmp_path: Path) -> None:
     run = Run.create(tmp_path, FACTS)
     steps = list(execute(run, PLANNED, trial=fake_trial))
-    assert [row["order"] for row in Run.open(run.folder).rows] == [each.order for each in PLANNED]
+    assert [row["trial_number"] for row in Run.open(run.folder).rows] == [each.order for each in PLANNED]
     assert sum(step.block_done for step in steps) == 5
     lefts = [step.left_s for step in steps]
     assert lefts == sorted(lefts, reverse=True)
@@ -178,7 +178,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
     again = Run.open(run.folder)
     assert len(again.rows) == 3
     list(execute(again, PLANNED, trial=fake_trial))
-    assert [row["order"] for row in Run.open(run.folder).rows] == [each.order for each in PLANNED]
+    assert [row["trial_number"] for row in Run.open(run.folder).rows] == [each.order for each in PLANNED]
 
 
 def test_a_failed_trial_is_kept_as_invalid_and_the_run_goes_on(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_failed_trial_is_kept_as_invalid_and_the_run_goes_on(tmp_path: Path) -
 
     list(execute(run, PLANNED, trial=sometimes))
     trials = Run.open(run.folder).trials
-    assert set(trials["order"]) == {each.order for each in PLANNED}
+    assert set(trials["trial_number"]) == {each.order for each in PLANNED}
     assert set(trials.loc[trials["transport"] == "websocket", "verdict"]) == {"invalid"}
     assert set(trials.loc[trials["transport"] == "long_polling", "verdict"]) == {"ok"}
 
@@ -205,7 +205,7 @@ def test_a_fault_that_may_pass_gets_one_more_try_and_both_are_kept(tmp_path: Pat
         row, deliveries, _ = fake_trial(scenario)
         if tries.count(scenario.transport) == 1:
             return Trial(
-                {**row, "verdict": "suspect", "verdict_reason": "stolen_cpu", "steal_ratio": 0.1},
+                {**row, "verdict": "suspect", "verdict_reason": "stolen_cpu", "stolen_cpu_ratio": 0.1},
                 deliveries,
                 may_pass=True,
             )
@@ -214,7 +214,7 @@ def test_a_fault_that_may_pass_gets_one_more_try_and_both_are_kept(tmp_path: Pat
     list(execute(run, PLANNED, trial=unlucky_at_first))
     again = Run.open(run.folder)
     assert len(again.trials) == len(PLANNED) + 2
-    replaced = again.trials[again.trials["replaced"].astype(bool)]
+    replaced = again.trials[again.trials["retried"].astype(bool)]
     assert set(replaced["verdict"]) == {"suspect"}
     assert set(replaced["attempt"]) == {1}
     assert len(again.trials_of("freshness")) == len(PLANNED)
@@ -228,13 +228,13 @@ def test_a_fault_that_stays_is_not_tried_for_ever(tmp_path: Path) -> None:
     def unlucky(scenario: Any, **options: Any) -> Trial:
         row, deliveries, _ = fake_trial(scenario)
         return Trial(
-            {**row, "verdict": "suspect", "verdict_reason": "stolen_cpu", "steal_ratio": 0.1},
+            {**row, "verdict": "suspect", "verdict_reason": "stolen_cpu", "stolen_cpu_ratio": 0.1},
             deliveries,
             may_pass=True,
         )
 
     list(execute(run, PLANNED[:1], trial=unlucky))
-    assert [(row["attempt"], row["replaced"]) for row in run.rows] == [(1, True), (2, False)]
+    assert [(row["attempt"], row["retried"]) for row in run.rows] == [(1, True), (2, False)]
 
 
 def test_a_run_of_the_schema_before_is_read(tmp_path: Path) -> None:
@@ -287,14 +287,14 @@ def test_a_read_only_folder_is_one_sentence(tiny_disk: Path) -> None:
 def test_what_is_suspect_by_design_is_marked_but_not_doubted(tmp_path: Path) -> None:
     run = Run.create(tmp_path, FACTS)
     late = {"verdict": "suspect", "verdict_reason": "generator_cpu", "generator_cpu_ratio": 0.99}
-    run.add(fake_row(1, experiment="instrument", generator="asyncio", **late))
-    run.add(fake_row(2, experiment="instrument", generator="swarm", **late))
-    run.add(fake_row(3, experiment="freshness", generator="asyncio", **late))
-    run.add(fake_row(4, experiment="instrument freshness", generator="asyncio", **late))
+    run.add(fake_row(1, experiments="instrument", generator="asyncio", **late))
+    run.add(fake_row(2, experiments="instrument", generator="swarm", **late))
+    run.add(fake_row(3, experiments="freshness", generator="asyncio", **late))
+    run.add(fake_row(4, experiments="instrument freshness", generator="asyncio", **late))
     run.add(
         fake_row(
             5,
-            experiment="instrument",
+            experiments="instrument",
             generator="asyncio",
             verdict="invalid",
             verdict_reason="failed",
@@ -305,18 +305,18 @@ def test_what_is_suspect_by_design_is_marked_but_not_doubted(tmp_path: Path) -> 
         "verdict": "suspect",
         "verdict_reason": "generator_lag stolen_cpu",
         "generator_lag_p99_ms": 50.0,
-        "steal_ratio": 0.09,
+        "stolen_cpu_ratio": 0.09,
     }
-    run.add(fake_row(6, experiment="instrument", generator="asyncio", **stolen))
-    assert [row["order"] for row in doubts(run, ["instrument", "freshness"])] == [2, 3, 4, 5, 6]
-    assert [row["order"] for row in doubts(run, ["freshness"])] == [3, 4]
+    run.add(fake_row(6, experiments="instrument", generator="asyncio", **stolen))
+    assert [row["trial_number"] for row in doubts(run, ["instrument", "freshness"])] == [2, 3, 4, 5, 6]
+    assert [row["trial_number"] for row in doubts(run, ["freshness"])] == [3, 4]
 
 
 def test_the_better_of_two_attempts_stands(tmp_path: Path) -> None:
     run = Run.create(tmp_path, FACTS)
     run.add(fake_row(1, verdict="suspect"))
     run.add(fake_row(1, attempt=2, verdict="invalid"))
-    assert [row["verdict"] for row in run.rows if not row["replaced"]] == ["suspect"]
+    assert [row["verdict"] for row in run.rows if not row["retried"]] == ["suspect"]
 
 
 def test_under_latest_a_single_trial_has_no_latency_either(tmp_path: Path) -> None:

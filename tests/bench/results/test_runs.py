@@ -61,7 +61,7 @@ def test_export_writes_a_zip_here_and_replaces_nothing_unasked(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run = Run.create(tmp_path / "results", FACTS)
-    run.add(fake_row(1, delivered=500, duplicated=0), fake_deliveries())
+    run.add(fake_row(1, delivered=500, duplicates=0), fake_deliveries())
     shutil.copytree(run.folder, tmp_path / "results" / "reference")
     name = run.folder.name
     before = (tmp_path / "results" / "reference" / "run.json").read_bytes()
@@ -176,7 +176,7 @@ def test_an_older_run_without_digests_goes_on(tmp_path: Path) -> None:
 
 def test_an_experiment_that_the_program_does_not_have_is_said(tmp_path: Path) -> None:
     run = Run.create(tmp_path, {**FACTS, "experiments": ["astrology"]})
-    run.add(fake_row(1, experiment="astrology", verdict="suspect", verdict_reason="not_drained"))
+    run.add(fake_row(1, experiments="astrology", verdict="suspect", verdict_reason="not_drained"))
     console = Console(record=True, width=110)
     print_run(Run.open(run.folder), console)
     assert "astrology: this program has no such experiment" in console.export_text()
@@ -265,13 +265,13 @@ def test_the_lines_of_the_readme_choose_trials_of_one_kind(
     for fields in (
         {},
         {"transport": "long_polling", "latency_p50_ms": 5.0},
-        {"experiment": "interval", "latency_p50_ms": 900.0},
-        {"experiment": "interval freshness"},
+        {"experiments": "interval", "latency_p50_ms": 900.0},
+        {"experiments": "interval freshness"},
         {"verdict": "invalid", "latency_p50_ms": 900.0},
-        {"verdict": "suspect", "replaced": True, "latency_p50_ms": 900.0},
-        {"step": 1, "latency_p50_ms": 900.0},
+        {"verdict": "suspect", "retried": True, "latency_p50_ms": 900.0},
+        {"search_step": 1, "latency_p50_ms": 900.0},
     ):
-        run.add(fake_row(len(run.rows) + 1, server_cpu_us_per_tick=10.0, **fields))
+        run.add(fake_row(len(run.rows) + 1, server_cpu_us_per_delivery=10.0, **fields))
     run.folder.rename(tmp_path / "results" / "reference")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}

@@ -15,11 +15,11 @@ from tests.bench.results.test_run import FACTS, fake_row
 from tests.older_runs import make_older
 
 ROW = {
-    "expected": 10, "missed": 1, "duplicated": 0, "out_of_order": 2, "clock_shift_ns": -60_000,
+    "expected": 10, "missed": 1, "duplicates": 0, "out_of_order": 2, "clock_shift_ns": -60_000,
     "generator_cpu_ratio": 0.9, "generator_lag_p99_ms": 30.0, "request_lag_p99_ms": 40.0,
     "stamp_shared_ratio": 0.02, "throttled_periods": 4, "cpu_quota_cores": 0.5,
     "conditions": "nice=10 traced",
-    "steal_ratio": 0.2, "others_cpu_ratio": 0.3, "publish_lag_p99_ms": 50.0,
+    "stolen_cpu_ratio": 0.2, "foreign_cpu_ratio": 0.3, "publish_lag_p99_ms": 50.0,
     "verdict_note": "",
 }  # fmt: skip
 
@@ -52,7 +52,12 @@ def test_faults_are_told_in_order_with_their_figures() -> None:
 
 def test_a_run_of_before_the_codes_keeps_its_sentences_and_gets_codes(tmp_path: Path) -> None:
     run = Run.create(tmp_path, FACTS)
-    late = {"generator_cpu_ratio": 0.95, "generator_lag_p99_ms": 30.0, "steal_ratio": 0.01, "drained": True}
+    late = {
+        "generator_cpu_ratio": 0.95,
+        "generator_lag_p99_ms": 30.0,
+        "stolen_cpu_ratio": 0.01,
+        "drained": True,
+    }
     sentence = "the load generator was late, as it was said then"
     run.add(fake_row(7, verdict="suspect", verdict_note=sentence, bottleneck="generator_cpu", **late))
     make_older(run, 3)

@@ -34,12 +34,12 @@ DIGITS_BYTES = 4
 """By so much a message may be longer or shorter: cursors, ports and lengths have more or fewer digits."""
 PLAIN = {
     "verdict": "ok",
-    "replaced": False,
+    "retried": False,
     "generator": "swarm",
     "plan": "steady",
     "contract": "every",
-    "stamps": "kernel",
-    "step": 0,
+    "stamped_by": "kernel",
+    "search_step": 0,
 }
 UNUSUAL = ("bottleneck", "tls", "compression", "rtt_ms", "loss_ratio", "loss", "heartbeat_s")
 """Columns that must say nothing, where a run has them: these tests are about a plain link."""
@@ -72,7 +72,9 @@ def plain_rows(protocol: str, keep: Callable[[dict[str, Any]], bool] = lambda ro
         and row["rate_hz"] * cycle_s(row) * row["payload_bytes"] < MAX_BATCH_BYTES / 2
         and keep(row)
     ]
-    return [pytest.param(row, id=f"{row['order']}-{row['transport']}-{row['rate_hz']:g}Hz") for row in rows]
+    return [
+        pytest.param(row, id=f"{row['trial_number']}-{row['transport']}-{row['rate_hz']:g}Hz") for row in rows
+    ]
 
 
 def cycle_s(row: dict[str, Any]) -> float:
@@ -116,7 +118,7 @@ def test_latency_of_short_polling(row: dict[str, Any]) -> None:
 @pytest.mark.parametrize("row", [*SHORT_POLLING, *LONG_POLLING, *WEBSOCKET])
 def test_age_of_steady_ticks_is_their_latency_and_half_a_period(row: dict[str, Any]) -> None:
     """Little's law (bench/theory/age.py): whatever the transport, and however slow the machine was."""
-    assert row["aoi_mean_ms"] == pytest.approx(
+    assert row["age_mean_ms"] == pytest.approx(
         row["latency_mean_ms"] + source_age_ms(row["rate_hz"]), rel=COUNT_TOLERANCE
     )
 
@@ -133,7 +135,7 @@ def test_requests_per_tick(row: dict[str, Any]) -> None:
         gap_s = 2 * row["latency_max_ms"] / 1e3
         answers = long_polling_ticks_per_answer(row["rate_hz"], gap_s, hold_s=row["hold_s"])
         tolerance = COUNT_TOLERANCE
-    assert row["requests_per_tick"] == pytest.approx(answers.requests_per_tick, rel=tolerance)
+    assert row["requests_per_delivery"] == pytest.approx(answers.requests_per_delivery, rel=tolerance)
 
 
 # Bytes and packets
@@ -141,8 +143,8 @@ def test_requests_per_tick(row: dict[str, Any]) -> None:
 
 def head_bytes(row: dict[str, Any]) -> float:
     """Return the length of the heads of answers: what is left of an answer without its array of ticks."""
-    ticks = round(1 / row["requests_per_tick"], 3)
-    return float(row["app_bytes_per_tick_down"] * ticks - ticks * (row["payload_bytes"] + 1) - 1)
+    ticks = round(1 / row["requests_per_delivery"], 3)
+    return float(row["app_bytes_per_delivery_down"] * ticks - ticks * (row["payload_bytes"] + 1) - 1)
 
 
 def asking_traffic(row: dict[str, Any]) -> Traffic:
@@ -169,7 +171,7 @@ def is_near_the_delayed_ack(row: dict[str, Any]) -> bool:
 FREQUENT_ENOUGH = [
     parameter
     for parameter in (*SHORT_POLLING, *LONG_POLLING)
-    if parameter.values[0]["requests_per_tick"] <= 1 + COUNT_TOLERANCE
+    if parameter.values[0]["requests_per_delivery"] <= 1 + COUNT_TOLERANCE
 ]
 """Trials without empty answers."""
 
@@ -177,8 +179,8 @@ FREQUENT_ENOUGH = [
 @pytest.mark.parametrize("row", FREQUENT_ENOUGH)
 def test_bytes_of_requests_and_heads(row: dict[str, Any]) -> None:
     model = asking_traffic(row)
-    request_bytes = row["app_bytes_per_tick_up"] / row["requests_per_tick"]
-    assert request_bytes == pytest.approx(model.app_bytes_up / row["requests_per_tick"], abs=DIGITS_BYTES)
+    request_bytes = row["app_bytes_per_delivery_up"] / row["requests_per_delivery"]
+    assert request_bytes == pytest.approx(model.app_bytes_up / row["requests_per_delivery"], abs=DIGITS_BYTES)
     same = [other.values[0] for other in FREQUENT_ENOUGH]
     usual_bytes = np.median([head_bytes(other) for other in same if other["transport"] == row["transport"]])
     assert head_bytes(row) == pytest.approx(usual_bytes, abs=DIGITS_BYTES)
@@ -189,9 +191,9 @@ def test_packets_of_asking(row: dict[str, Any]) -> None:
     if is_near_the_delayed_ack(row):
         pytest.skip("whether the kernel sends a pure ACK is open")
     model = asking_traffic(row)
-    assert row["packets_per_tick_down"] == pytest.approx(model.packets_down.low, rel=MEAN_TOLERANCE)
+    assert row["packets_per_delivery_down"] == pytest.approx(model.packets_down.low, rel=MEAN_TOLERANCE)
     low, high = model.packets_up
-    assert low * (1 - COUNT_TOLERANCE) <= row["packets_per_tick_up"] <= high * (1 + COUNT_TOLERANCE)
+    assert low * (1 - COUNT_TOLERANCE) <= row["packets_per_delivery_up"] <= high * (1 + COUNT_TOLERANCE)
 
 
 @pytest.mark.parametrize("row", WEBSOCKET)
@@ -199,10 +201,10 @@ def test_bytes_and_packets_of_websocket(row: dict[str, Any]) -> None:
     model = push_traffic(row["payload_bytes"])
     tolerance = max(COUNT_TOLERANCE, TICKS_UNDER_WAY / (row["rate_hz"] * row["window_s"]))
     if reads_one_by_one(row):
-        assert row["app_bytes_per_tick_down"] == pytest.approx(model.app_bytes_down, rel=1e-4)
-        assert row["packets_per_tick_down"] == pytest.approx(model.packets_down.low, rel=tolerance)
-        assert row["packets_per_tick_up"] >= model.packets_up.low * (1 - tolerance)
-    assert row["packets_per_tick_up"] <= model.packets_up.high * (1 + tolerance)
+        assert row["app_bytes_per_delivery_down"] == pytest.approx(model.app_bytes_down, rel=1e-4)
+        assert row["packets_per_delivery_down"] == pytest.approx(model.packets_down.low, rel=tolerance)
+        assert row["packets_per_delivery_up"] >= model.packets_up.low * (1 - tolerance)
+    assert row["packets_per_delivery_up"] <= model.packets_up.high * (1 + tolerance)
 
 
 # Here and now

@@ -71,7 +71,7 @@ def assert_answers(outcome: Outcome, model: TicksPerAnswer) -> None:
     answers = np.array(outcome.ticks_per_answer)
     assert answers.mean() == pytest.approx(model.mean, rel=MEAN_TOLERANCE)
     assert (answers == 0).mean() == pytest.approx(model.empty_ratio, abs=0.01)
-    assert outcome.requests / answers.sum() == pytest.approx(model.requests_per_tick, rel=MEAN_TOLERANCE)
+    assert outcome.requests / answers.sum() == pytest.approx(model.requests_per_delivery, rel=MEAN_TOLERANCE)
     for ticks, probability in zip(model.ticks, model.probability, strict=True):
         assert (answers == ticks).mean() == pytest.approx(probability, abs=0.02)
 
@@ -258,7 +258,7 @@ def test_a_period_of_whole_holds_has_no_request_more(rate_hz: float, hold_s: flo
     """The next request takes some time to come, however little, so the last hold outlasts the period."""
     for gap_s in (0.0, 1e-12, 1e-6):
         answers = long_polling_ticks_per_answer(rate_hz, gap_s, hold_s=hold_s)
-        assert answers.requests_per_tick == pytest.approx(requests)
+        assert answers.requests_per_delivery == pytest.approx(requests)
 
 
 @pytest.mark.parametrize("gap_s", [0.0, 2**-12])

@@ -137,7 +137,7 @@ def test_payload_is_never_lost_in_the_averages(rate_hz: float, cycle_s: float, p
     assert answers.mean == pytest.approx(rate_hz * cycle_s)
     traffic = polling_traffic(rate_hz, cycle_s, plan=plan, **ASKING)
     frames = HEAD_BYTES + 2 - (1 - answers.empty_ratio)
-    assert traffic.app_bytes_down == pytest.approx(129 + frames * answers.requests_per_tick)
+    assert traffic.app_bytes_down == pytest.approx(129 + frames * answers.requests_per_delivery)
     assert traffic.packets_up.low <= traffic.packets_up.high * (1 + 1e-9)
 
 
