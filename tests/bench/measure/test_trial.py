@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.columns import COLUMNS
 from bench.measure.processes import TrialFailed, Usage
 from bench.measure.trial import choose_window, run_trial
 from bench.results.validity import Bottleneck, assess
@@ -126,12 +127,14 @@ def test_a_whole_trial() -> None:
     row, deliveries, _ = world.run(SCENARIO)
     assert (row["expected"], row["delivered"], row["missed"]) == (30, 30, 0)
     assert row["latency_p50_ms"] == pytest.approx(7)
+    assert row["client_reported_p50_ms"] == pytest.approx(8)
     assert row["generator_lag_p99_ms"] == pytest.approx(1)
     assert row["server_cpu_ratio"] == pytest.approx(0.1, rel=0.01)
     assert row["loop_lag_p99_ms"] == pytest.approx(0.0005)
     assert row["verdict"] in ("ok", "suspect")  # suspect of the real machine: its cores may be taken
     assert deliveries.shape == (30, 6)
     assert sorted(world.stopped) == ["server", "swarm"]
+    assert not set(row) - set(COLUMNS)  # each has a place in trials.csv
 
 
 def test_the_window_begins_after_connecting_and_warming_up() -> None:
