@@ -29,6 +29,7 @@ from bench.results.deliveries import (
     NS_PER_MS,
     Deliveries,
     WindowTicks,
+    expected_deliveries,
     in_window,
 )
 from bench.results.figures import rows_played
@@ -206,13 +207,14 @@ def run_trial(
     connect_cpu_ratio = (full.cpu_ns - empty.cpu_ns) / max(full.at_ns - empty.at_ns, 1)
     before, after = report.before, report.after
     generator_cpu_ratio = (after.cpu_ns - before.cpu_ns) / max(after.at_ns - before.at_ns, 1)
+    expected = expected_deliveries(window, scenario.clients)
     row: dict[str, Any] = {
         **dataclasses.asdict(scenario),
         **({} if recording is None else rows_played(recording, window)),
         "seed": seed,
         "window_s": float(scenario.exact_window_s),
-        **figures.delivery_counts(deliveries, window, scenario.clients, scenario.contract),
-        **(_lateness(deliveries, window, scenario) if scenario.contract == "every" else {}),
+        **figures.delivery_counts(deliveries, window, expected, scenario.contract),
+        **(_lateness(deliveries, window, expected, scenario) if scenario.contract == "every" else {}),
         "age_mean_ms": figures.age_of_information_ms(deliveries, window),
         "stamp_shared_ratio": figures.stamp_shared_ratio(deliveries, window),
         **figures.traffic_figures(before, after, scenario.payload_bytes),
@@ -269,8 +271,10 @@ def _conditions(of_server: Iterable[str], of_swarm: Iterable[str], cores: Cores)
     return list(dict.fromkeys([*of_server, *of_swarm, *shared]))
 
 
-def _lateness(deliveries: Deliveries, window: WindowTicks, scenario: Scenario) -> dict[str, float]:
-    late = figures.late_ratio(deliveries, window, scenario.clients, scenario.latency_limit_ms)
+def _lateness(
+    deliveries: Deliveries, window: WindowTicks, expected: int, scenario: Scenario
+) -> dict[str, float]:
+    late = figures.late_ratio(deliveries, window, expected, scenario.latency_limit_ms)
     return {**figures.latency_figures(deliveries, window), "late_ratio": late}
 
 

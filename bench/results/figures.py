@@ -24,14 +24,13 @@ QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 
 
 def delivery_counts(
-    deliveries: Deliveries, window: WindowTicks, clients: int, contract: str
+    deliveries: Deliveries, window: WindowTicks, expected: int, contract: str
 ) -> dict[str, int]:
     """Count what came of the ticks of the window: expected = delivered + missed (+ superseded).
 
     A tick is out of order if its client had got a later one before.
     """
     own = in_window(deliveries, window)
-    expected = window.ticks * clients
     distinct = len(np.unique(own[:, [CLIENT, SEQ]], axis=0)) if len(own) else 0
     by_client = own[np.argsort(own[:, CLIENT], kind="stable")]
     same_client = by_client[1:, CLIENT] == by_client[:-1, CLIENT]
@@ -98,9 +97,8 @@ def age_of_information_ms(deliveries: Deliveries, window: WindowTicks) -> float:
     return float(areas.sum() / (ends - begins).sum() / NS_PER_MS)
 
 
-def late_ratio(deliveries: Deliveries, window: WindowTicks, clients: int, limit_ms: float) -> float:
+def late_ratio(deliveries: Deliveries, window: WindowTicks, expected: int, limit_ms: float) -> float:
     """Return the share of the expected deliveries that came later than ``limit_ms``, or not at all."""
-    expected = window.ticks * clients
     own = in_window(deliveries, window)
     on_time = np.count_nonzero(own[:, ARRIVED_NS] - own[:, DUE_NS] <= limit_ms * NS_PER_MS)
     return max(1.0 - float(on_time) / expected, 0.0) if expected else float("nan")
