@@ -25,11 +25,10 @@ class TrialFailed(Exception):
 
 
 class Usage(NamedTuple):
-    """What a process has used by an instant of the bench clock: CPU time of all its threads, and memory."""
+    """What a process has used by an instant of the bench clock: CPU time of all its threads."""
 
     at_ns: int
     cpu_ns: int
-    rss_bytes: int
 
 
 CPU_CLOCK = "kernel" if sys.platform == "linux" else "psutil"
@@ -132,8 +131,7 @@ class Process:
         """
         if self.is_running():
             with contextlib.suppress(OSError, psutil.Error):
-                rss_bytes = psutil.Process(self.pid).memory_info().rss
-                return Usage(now_ns(), _cpu_ns(self.pid), rss_bytes)
+                return Usage(now_ns(), _cpu_ns(self.pid))
         raise TrialFailed(f"the {self.name} died ({self.how_it_ended()})")
 
     def is_running(self) -> bool:

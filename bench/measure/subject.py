@@ -10,7 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench.measure.processes import START_TIMEOUT_S, Process, TrialFailed
+from bench.results.observation import ServerState
 from servers.options import ServerOptions
+
+STATE_TIMEOUT_S = 30.0
 
 
 class Server(Process):
@@ -34,16 +37,30 @@ class Server(Process):
             handlers.append(urllib.request.HTTPSHandler(context=trust))
         self._opener = urllib.request.build_opener(*handlers)
 
-    def health(self, *, lags_after: int | None = None, timeout_s: float = 30.0) -> dict[str, Any]:
-        """Ask the server how it is.
+    def state(self, first_seq: int, last_seq: int) -> ServerState:
+        """Ask the server for its memory, and for the lags of these ticks, by standard input and output.
 
         Raises:
             TrialFailed: If it does not answer.
         """
-        query = "" if lags_after is None else f"?lags_after={lags_after}"
+        self.write_line(json.dumps({"first_seq": first_seq, "last_seq": last_seq}).encode())
+        line = self.read_line(STATE_TIMEOUT_S)
         try:
-            url = f"{self.url.removesuffix(self.path)}/health{query}"
-            with self._opener.open(url, timeout=timeout_s) as answer:
+            answer = json.loads(line)
+            if answer["event"] == "error":
+                raise TrialFailed(f"the server: {answer['error']}")
+            return ServerState(answer["rss_bytes"], answer["publish_lags_ns"], answer["loop_lags_ns"])
+        except (ValueError, KeyError, TypeError):
+            raise TrialFailed(f"the server said something unexpected: {line[:200]!r}") from None
+
+    def health(self, *, timeout_s: float = 30.0) -> dict[str, Any]:
+        """Ask the server how it is, by HTTP as people do; never while it is measured.
+
+        Raises:
+            TrialFailed: If it does not answer.
+        """
+        try:
+            with self._opener.open(f"{self.url.removesuffix(self.path)}/health", timeout=timeout_s) as answer:
                 health: dict[str, Any] = json.load(answer)
                 return health
         except (OSError, ValueError) as error:

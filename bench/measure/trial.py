@@ -47,6 +47,8 @@ CONNECT_PATIENCE_S_PER_CLIENT = 0.02
 CPU_LEAD_NS = 5_000_000
 """CPU time is read so long before a tick is due: the one before is served by then, if the server has time."""
 FEWEST_CPU_TICKS = 10
+NO_TICKS = 1, 0
+"""The first and the last of no ticks."""
 
 
 class Trial(NamedTuple):
@@ -138,7 +140,7 @@ def run_trial(
         )
         server = stack.enter_context(start_server(transport.server, options))
 
-        empty = server.usage()
+        empty_rss_bytes, empty = server.state(*NO_TICKS).rss_bytes, server.usage()
         swarm.send(
             Order(
                 client=transport.client,
@@ -187,7 +189,7 @@ def run_trial(
         at_end, cores_used = server.usage(), core_times(cores).since(cores_at_start)
         throttled = throttling(quota).since(throttling_at_start)
         _sleep_until(window.end_ns, clock, sleep)
-        lags = server.health(lags_after=window.first_seq - 1)
+        state = server.state(window.first_seq, window.last_seq)
         report = swarm.receive(timeout_s=(drain_until_ns - clock()) / 1e9 + 60)
         assert isinstance(report, Report)
         if not server.is_running():
@@ -231,10 +233,10 @@ def run_trial(
         "server_cpu_us_per_client_s": server_cpu_s * 1e6 / seconds / scenario.clients,
         "server_cpu_ratio": server_cpu_s / seconds,
         "server_cpu_clock": CPU_CLOCK,
-        "server_rss_mb": at_end.rss_bytes / 1e6,
-        "server_rss_kb_per_client": (at_end.rss_bytes - empty.rss_bytes) / 1e3 / scenario.clients,
-        "publish_lag_p99_ms": figures.lag_p99_ms(np.array(lags["publish_lags_ns"][: window.ticks])),
-        "loop_lag_p99_ms": figures.lag_p99_ms(np.array(lags["loop_lags_ns"][: window.ticks])),
+        "server_rss_mb": state.rss_bytes / 1e6,
+        "server_rss_kb_per_client": (state.rss_bytes - empty_rss_bytes) / 1e3 / scenario.clients,
+        "publish_lag_p99_ms": figures.lag_p99_ms(np.array(state.publish_lags_ns)),
+        "loop_lag_p99_ms": figures.lag_p99_ms(np.array(state.loop_lags_ns)),
         "generator_cpu_ratio": generator_cpu_ratio,
         "generator_cpu_us_per_delivery": (after.cpu_ns - before.cpu_ns)
         / 1e3

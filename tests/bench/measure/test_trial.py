@@ -12,6 +12,7 @@ import pytest
 from bench.columns import COLUMNS
 from bench.measure.processes import TrialFailed, Usage
 from bench.measure.trial import choose_window, run_trial
+from bench.results.observation import ServerState
 from bench.results.validity import Bottleneck, assess
 from bench.scenario import Scenario
 from bench.wording import validity_sentence
@@ -37,6 +38,7 @@ class FakeWorld:
         self.clock_shift_ns, self.user_reads = clock_shift_ns, user_reads
         self.told: list[Message] = []
         self.usage_at_ns: list[int] = []
+        self.asked: list[tuple[int, int, int]] = []
         self.stopped: list[str] = []
 
     def clock(self) -> int:
@@ -64,10 +66,12 @@ class FakeWorld:
 
     def usage(self) -> Usage:
         self.usage_at_ns.append(self.now_ns)
-        return Usage(self.now_ns, (self.now_ns - START_NS) // 10, 10**7)
+        return Usage(self.now_ns, (self.now_ns - START_NS) // 10)
 
-    def health(self, lags_after: int | None = None) -> dict[str, Any]:
-        return {"publish_lags_ns": [1000] * 50, "loop_lags_ns": [500] * 50}
+    def state(self, first_seq: int, last_seq: int) -> ServerState:
+        self.asked.append((self.now_ns, first_seq, last_seq))
+        ticks = last_seq - first_seq + 1
+        return ServerState(10**7, [1000] * ticks, [500] * ticks)
 
     def is_running(self) -> bool:
         return True
@@ -151,6 +155,17 @@ def test_the_window_begins_after_connecting_and_warming_up() -> None:
     first_ns, second_ns = world.usage_at_ns[2:]
     assert begins_ns - S // 100 < first_ns < begins_ns
     assert abs(second_ns - first_ns - S) < S // 1000
+
+
+def test_the_server_is_asked_nothing_within_the_window() -> None:
+    world = FakeWorld()
+    world.run(SCENARIO)
+    window = world.told[1]
+    assert isinstance(window, Window)
+    (_, *no_ticks), (asked_ns, first_seq, last_seq) = world.asked
+    assert no_ticks == [1, 0]
+    assert asked_ns >= window.end_ns
+    assert (last_seq - first_seq, last_seq) == (9, window.last_seq)
 
 
 def test_too_few_ticks_carry_no_cpu_time_per_delivery() -> None:
