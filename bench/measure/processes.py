@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from typing import NamedTuple
 
 import psutil
 
 from bench.measure.environment import process_environment, python_command
+from bench.measure.place import ANYWHERE, Place
+from bench.results.observation import Usage
 from servers.wire import now_ns
 
 START_TIMEOUT_S = 30.0
@@ -22,13 +23,6 @@ STOP_TIMEOUT_S = 10.0
 
 class TrialFailed(Exception):
     """A process died, refused or did not answer in time; the text is a sentence."""
-
-
-class Usage(NamedTuple):
-    """What a process has used by an instant of the bench clock: CPU time of all its threads."""
-
-    at_ns: int
-    cpu_ns: int
 
 
 CPU_CLOCK = "kernel" if sys.platform == "linux" else "psutil"
@@ -50,16 +44,20 @@ def _cpu_ns(pid: int) -> int:
 class Process:
     """A Python module run as a process, its output read line by line with a time limit."""
 
-    def __init__(self, name: str, module: str, *arguments: str) -> None:
-        self.name = name
-        self._process = subprocess.Popen(
-            python_command(module, *arguments),
-            env=process_environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is the harness's to handle
-        )
+    def __init__(self, name: str, module: str, *arguments: str, place: Place = ANYWHERE) -> None:
+        self.name, self.place = name, place
+        command = [*place.prefix, *python_command(module, *arguments)]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                env=process_environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is the harness's to handle
+            )
+        except OSError as error:
+            raise TrialFailed(f"the {name} cannot be started by {command[0]}: {error.strerror}") from None
         self._lines: queue.Queue[bytes] = queue.Queue()
         self._complaints: list[bytes] = []
         self._readers = [
@@ -111,7 +109,7 @@ class Process:
         try:
             self._process.stdin.write(line + b"\n")
             self._process.stdin.flush()
-        except OSError:
+        except (OSError, ValueError):  # ValueError: it was stopped by us
             raise TrialFailed(f"the {self.name} died ({self.how_it_ended()})") from None
 
     def how_it_ended(self) -> str:
@@ -134,6 +132,11 @@ class Process:
                 return Usage(now_ns(), _cpu_ns(self.pid))
         raise TrialFailed(f"the {self.name} died ({self.how_it_ended()})")
 
+    def check(self) -> None:
+        """Raise TrialFailed if the process has died."""
+        if not self.is_running():
+            raise TrialFailed(f"the {self.name} died ({self.how_it_ended()})")
+
     def is_running(self) -> bool:
         """Return whether the process lives."""
         return self._process.poll() is None
@@ -153,8 +156,11 @@ class Process:
 
     def kill(self) -> int:
         """Kill the process, if it still runs, and return its exit code."""
+        assert self._process.stdin is not None
         self._process.kill()
         code = self._process.wait()
+        with contextlib.suppress(OSError):  # what it was told last went nowhere
+            self._process.stdin.close()
         for reader in self._readers:
             reader.join(STOP_TIMEOUT_S)
         return code

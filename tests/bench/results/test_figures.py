@@ -14,11 +14,13 @@ from bench.results.figures import (
     age_of_information_ms,
     delivery_counts,
     first_answer_figures,
+    foreign_cpu_ratio,
     late_ratio,
     latency_figures,
     traffic_figures,
     traffic_per_second,
 )
+from bench.results.observation import CoreTimes, Snapshot, Usage
 from bench.results.statistics import interval, percentile, ticks_needed
 from clients.load.orders import Reading
 
@@ -216,6 +218,29 @@ def test_traffic_per_second_does_not_need_ticks() -> None:
         "wire_bytes_per_client_s_down": pytest.approx((400 + 208) / 10),
     }
     assert traffic_per_second(reading(), reading(at_ns=10**9), clients=1) == {"requests_per_client_s": 0}
+
+
+# What others took
+
+
+def snapshot(busy_s: float, **cpu_s: float) -> Snapshot:
+    """Return a snapshot of two cores, an hour of which has passed on each at least."""
+    ours = {name: Usage(0, round(spent_s * 1e9)) for name, spent_s in cpu_s.items()}
+    return Snapshot(ours, CoreTimes(7_200 + 2 * busy_s, busy_s, 0.0), 0)
+
+
+def test_foreign_is_what_is_busy_beyond_ours() -> None:
+    start = snapshot(0, subject=5, load=3, harness=60)
+    end = snapshot(10, subject=9, load=4, harness=61)
+    assert foreign_cpu_ratio(start, end) == pytest.approx((10 - 4 - 1 - 1) / 20)
+
+
+def test_more_than_is_busy_is_not_less_than_nothing_foreign() -> None:
+    assert foreign_cpu_ratio(snapshot(0, subject=0), snapshot(1, subject=1.01)) == 0.0
+
+
+def test_time_that_did_not_pass_is_not_foreign() -> None:
+    assert foreign_cpu_ratio(snapshot(1, load=1), snapshot(1, load=1)) == 0.0
 
 
 def test_layers_add_up_to_the_wire() -> None:
