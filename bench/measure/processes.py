@@ -4,6 +4,7 @@ It ends by itself when its standard input ends, so even ``kill -9`` of the harne
 """
 
 import contextlib
+import os
 import queue
 import subprocess
 import sys
@@ -39,6 +40,11 @@ def _cpu_ns(pid: int) -> int:
         return time.clock_gettime_ns((~pid << 3) | 2)
     times = psutil.Process(pid).cpu_times()
     return round((times.user + times.system) * 1e9)
+
+
+def harness_usage() -> Usage:
+    """Read what this process itself has used."""
+    return Usage(now_ns(), _cpu_ns(os.getpid()))
 
 
 class Process:

@@ -18,12 +18,12 @@ from bench.measure.certificate import make_certificate
 from bench.measure.load import Load, SwarmProcess, running_swarm
 from bench.measure.machine import listen_overflows, take_snapshot
 from bench.measure.place import Places, usable_cores
-from bench.measure.processes import CPU_CLOCK, TrialFailed
+from bench.measure.processes import CPU_CLOCK, TrialFailed, harness_usage
 from bench.measure.quota import Quota, read_quota
 from bench.measure.subject import Server, Subject, running_server
 from bench.results.deliveries import Deliveries, WindowTicks, in_window
 from bench.results.figures import FEWEST_CPU_TICKS, figures
-from bench.results.observation import LOAD, SUBJECT, Observation, Snapshot
+from bench.results.observation import HARNESS, LOAD, SUBJECT, Observation, Snapshot
 from bench.results.validity import assess
 from bench.scenario import Scenario
 from bench.theory.replay import ROUNDING_S
@@ -254,7 +254,7 @@ def take_snapshots(
 
     So between the two lie exactly the window's ticks and polls.
     """
-    ours = {SUBJECT: subject.usage, LOAD: load.usage}
+    ours = {SUBJECT: subject.usage, LOAD: load.usage, HARNESS: harness_usage}
     cores = (subject.place.core, load.place.core)
     wait_until(window.start_ns - CPU_LEAD_NS)
     start = take_snapshot(ours, cores, quota)

@@ -322,7 +322,8 @@ def machine_figures(observation: Observation) -> dict[str, Any]:
 def foreign_cpu_ratio(start: Snapshot, end: Snapshot) -> float:
     """Return the share of the cores' time that processes took which are not ours.
 
-    The kernel counts the cores in steps of 10 ms.
+    The kernel counts the cores in steps of 10 ms. What ours did on other cores than these is subtracted too:
+    subject and load are pinned to them, and the harness does next to nothing meanwhile.
     """
     own_cpu_ns = sum(end.ours[name].cpu_ns - start.ours[name].cpu_ns for name in start.ours)
     cores = end.cores.since(start.cores)

@@ -16,7 +16,7 @@ from bench.results.deliveries import Deliveries, WindowTicks
 from bench.scenario import Scenario
 from clients.load.orders import Connected, Report
 
-SUBJECT, LOAD = "subject", "load"
+SUBJECT, LOAD, HARNESS = "subject", "load", "harness"
 """The processes of a trial, by their parts in it."""
 
 
@@ -42,7 +42,7 @@ class CoreTimes(NamedTuple):
 class Snapshot(NamedTuple):
     """The machine at one instant: its cores, how often a quota has stopped us, and all processes of ours.
 
-    ``ours`` has what each process of the trial has used.
+    ``ours`` has what each process of the trial has used, also those that are neither subject nor load.
     """
 
     ours: Mapping[str, Usage]

@@ -176,6 +176,13 @@ def test_figures_follow_from_the_observation_alone() -> None:
         observation.seed = 2  # type: ignore[misc]
 
 
+def test_no_process_of_ours_is_foreign() -> None:
+    observation, _, _ = observe_fakes(SCENARIO)
+    for moment in (observation.start, observation.end):
+        assert set(moment.ours) == {"subject", "load", "harness"}
+        assert moment.ours["harness"].cpu_ns > 0
+
+
 def test_too_few_ticks_carry_no_cpu_time_per_delivery() -> None:
     row = trial_of(Scenario("websocket", clients=3, rate_hz=10, window_s=0.9, warmup_s=0.5)).row
     assert math.isnan(row["server_cpu_us_per_delivery"])
