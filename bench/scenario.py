@@ -120,6 +120,10 @@ class Scenario:
                 f"generator is {self.generator!r}; choose {' or '.join(GENERATORS)}",
             ),
             (
+                self.generator == "asyncio" and not TRANSPORTS[self.transport].client_class.ordinary,
+                f"generator asyncio has no clients for {self.transport}; use the swarm",
+            ),
+            (
                 self.generator == "asyncio" and (self.tls or self.compression),
                 "generator asyncio has neither tls nor compression; use the swarm",
             ),
@@ -194,19 +198,20 @@ class Scenario:
         )
 
     def _fit_transport(self) -> None:
-        known = TRANSPORTS[self.transport].client_class.settings
+        transport = TRANSPORTS[self.transport]
         defaults: dict[str, Any] = {"hold_s": DEFAULT_HOLD_S, "keep_alive": True}
         if self.poll_pause_s is None:
             defaults["poll_interval_s"] = DEFAULT_POLL_INTERVAL_S
         for name in ("poll_interval_s", "poll_pause_s", "hold_s", "keep_alive"):
-            if name not in known:
+            if name not in transport.client_class.settings:
                 self._set(name, None)
             elif getattr(self, name) is None:
                 self._set(name, defaults.get(name))
         if self.poll_pause_s is not None:
             self._set("poll_interval_s", None)
-        if TRANSPORTS[self.transport].family != "push":
-            self._set("heartbeat_s", None)
+        for name, fact in (("heartbeat_s", "heartbeats"), ("mss", "over_tcp"), ("congestion", "over_tcp")):
+            if not getattr(transport, fact):
+                self._set(name, None)
 
     def _fit_plan(self) -> None:
         if self.plan != "replay":
