@@ -145,16 +145,16 @@ def finding(trials: pd.DataFrame) -> str:
     """Say how many clients each server serves in time, and the ratio of push to held requests."""
     found = capacities(trials)
     told = []
-    protocols = found["transport"].map(lambda name: TRANSPORTS[name].protocol)
+    labels = found["transport"].map(lambda name: TRANSPORTS[TRANSPORTS[name].protocol].label)
     intervals_s = found["poll_interval_s"].astype(float).fillna(0.0)
-    for (protocol, limit_ms, interval_s), own in found.groupby([protocols, "latency_limit_ms", intervals_s]):
+    alphabetical = labels.str.casefold()
+    for (_, limit_ms, interval_s), own in found.groupby([alphabetical, "latency_limit_ms", intervals_s]):
         asking = f" each {interval_s:g} s" if interval_s else ""
         servers = [
             f"{capacity_words(estimate(each, 'capacity_clients'))} with {TRANSPORTS[str(name)].library}"
             for name, each in own.groupby("transport", sort=False)
         ]
-        label = TRANSPORTS[str(protocol)].label
-        told.append(f"by {label}{asking}, within {limit_ms:g} ms, {', '.join(servers)}")
+        told.append(f"by {labels[own.index[0]]}{asking}, within {limit_ms:g} ms, {', '.join(servers)}")
     if not told:
         return ""
     sentence = f"Clients that one process serves: {'; '.join(told)}."

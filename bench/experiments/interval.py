@@ -47,11 +47,12 @@ def finding(trials: pd.DataFrame) -> str:
         for family in ("pull", "push")
     )
     told = [
-        _polling_words(polls, "Polling" if len(asking) == 1 else f"Polling by {TRANSPORTS[name].label}")
+        _polling_words(polls, "polling" if len(asking) == 1 else f"polling by {TRANSPORTS[name].label}")
         for name, polls in asking.items()
     ]
     told += [_push_words(pushes, TRANSPORTS[name].label) for name, pushes in pushing.items()] if told else []
-    return f"{'; '.join(told)}." if told else ""
+    sentence = "; ".join(told)
+    return f"{sentence[0].upper()}{sentence[1:]}." if told else ""
 
 
 def _polling_words(polls: pd.DataFrame, polling: str) -> str:
