@@ -230,11 +230,14 @@ def test_a_fake_has_its_twins_rows_in_a_table(name: str, reference_with_fakes: R
 def test_a_sentence_names_a_fake_with_its_twins_figures(
     name: str, reference_with_fakes: Run, fakes: None
 ) -> None:
-    said = " ".join(findings(EXPERIMENTS[name], reference_with_fakes.trials_of(name)))
+    trials = reference_with_fakes.trials_of(name)
+    said = " ".join(findings(EXPERIMENTS[name], trials))
     for twin, fake in FAKES.items():
         own, copy = (figures_after(TRANSPORTS[each].label, said) for each in (twin, fake))
         assert copy == own
         assert (fake in said) == (TRANSPORTS[twin].label in said)
+        if set(trials["transport"]) <= set(main_names()):  # else a twin is named with its variants, too
+            assert said.count(fake) == said.count(TRANSPORTS[twin].label)
 
 
 def figures_after(label: str, said: str) -> set[str]:
@@ -255,12 +258,15 @@ def test_a_fake_has_a_marker_of_its_own(fakes: None) -> None:
     assert len({look(name)["marker"] for name in main_names()}) == len(main_names())
 
 
-def test_a_fake_contends_in_the_decision_map(reference_with_fakes: Run, fakes: None) -> None:
-    evidence = Evidence(reference_with_fakes.trials)
-    for chart in (wire_chart(evidence), cpu_chart(evidence)):
-        costs = chart.map()
+def test_a_fake_contends_in_the_decision_map(reference: Run, reference_with_fakes: Run, fakes: None) -> None:
+    for chart in (wire_chart, cpu_chart):
+        with_fakes, without = (chart(Evidence(run.trials)) for run in (reference_with_fakes, reference))
+        costs = with_fakes.map()
         for twin, fake in FAKES.items():
             assert costs[fake].equals(costs[twin])
+        places = ["rate_hz", "latency_s", "transport"]  # a run that knows no fake has its points all the same
+        assert len(without.points)
+        assert with_fakes.points[places].equals(without.points[places])
 
 
 def test_a_fake_is_compared_as_its_twin_is(reference_with_fakes: Run, fakes: None) -> None:
