@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.theory.replay import LONGEST_WINDOW_S, check_gaps, check_rate, most_within
-from bench.transports import TRANSPORTS
+from bench.transports import TRANSPORTS, names_of
 from clients.headers import HEADER_SETS
 from servers.base import DEFAULT_HOLD_S, MAX_HOLD_S
 from servers.options import MAX_SPEED, MIN_SPEED, SHORTEST_S, ServerOptions, read_number
@@ -129,7 +129,7 @@ class Scenario:
             ),
             (
                 self.compression and not TRANSPORTS[self.transport].compresses,
-                f"{self.transport} does not compress; use {TRANSPORTS[self.transport].protocol}",
+                f"{self.transport} does not compress; use {' or '.join(names_of(compresses=True))}",
             ),
             (
                 self.headers not in HEADER_SETS,
