@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.theory.replay import LONGEST_WINDOW_S, check_gaps, check_rate, most_within
-from bench.transports import TRANSPORTS
+from bench.transports import TRANSPORTS, names_of
 from clients.headers import HEADER_SETS
 from servers.base import DEFAULT_HOLD_S, MAX_HOLD_S
 from servers.options import MAX_SPEED, MIN_SPEED, SHORTEST_S, ServerOptions, read_number
@@ -120,12 +120,16 @@ class Scenario:
                 f"generator is {self.generator!r}; choose {' or '.join(GENERATORS)}",
             ),
             (
+                self.generator == "asyncio" and not TRANSPORTS[self.transport].client_class.ordinary,
+                f"generator asyncio has no clients for {self.transport}; use the swarm",
+            ),
+            (
                 self.generator == "asyncio" and (self.tls or self.compression),
                 "generator asyncio has neither tls nor compression; use the swarm",
             ),
             (
                 self.compression and not TRANSPORTS[self.transport].compresses,
-                f"{self.transport} does not compress; use {TRANSPORTS[self.transport].protocol}",
+                f"{self.transport} does not compress; use {' or '.join(names_of(compresses=True))}",
             ),
             (
                 self.headers not in HEADER_SETS,
@@ -194,19 +198,20 @@ class Scenario:
         )
 
     def _fit_transport(self) -> None:
-        known = TRANSPORTS[self.transport].client_class.settings
+        transport = TRANSPORTS[self.transport]
         defaults: dict[str, Any] = {"hold_s": DEFAULT_HOLD_S, "keep_alive": True}
         if self.poll_pause_s is None:
             defaults["poll_interval_s"] = DEFAULT_POLL_INTERVAL_S
         for name in ("poll_interval_s", "poll_pause_s", "hold_s", "keep_alive"):
-            if name not in known:
+            if name not in transport.client_class.settings:
                 self._set(name, None)
             elif getattr(self, name) is None:
                 self._set(name, defaults.get(name))
         if self.poll_pause_s is not None:
             self._set("poll_interval_s", None)
-        if TRANSPORTS[self.transport].family != "push":
-            self._set("heartbeat_s", None)
+        for name, fact in (("heartbeat_s", "heartbeats"), ("mss", "over_tcp"), ("congestion", "over_tcp")):
+            if not getattr(transport, fact):
+                self._set(name, None)
 
     def _fit_plan(self) -> None:
         if self.plan != "replay":
