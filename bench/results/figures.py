@@ -50,7 +50,7 @@ def delivery_counts(
 def latency_figures(deliveries: Deliveries, window: WindowTicks) -> dict[str, float]:
     """Delivery latency in ms: kernel arrival − due, over the ticks of the window and all clients.
 
-    ``handled_…`` is to the moment at which the client's code had the tick: what an ordinary load generator,
+    ``client_reported_…`` is to the moment at which the client's code had the tick: what an ordinary load generator,
     which has no kernel stamps, would report as the latency.
     """
     own = in_window(deliveries, window)
@@ -61,7 +61,7 @@ def latency_figures(deliveries: Deliveries, window: WindowTicks) -> dict[str, fl
     }
     handled_ms = (own[:, HANDLED_NS] - own[:, DUE_NS]) / NS_PER_MS
     for name in ("p50", "p99"):
-        figures[f"handled_{name}_ms"] = percentile(handled_ms, QUANTILES[name], window.ticks)
+        figures[f"client_reported_{name}_ms"] = percentile(handled_ms, QUANTILES[name], window.ticks)
     figures["latency_max_ms"] = float(latency_ms.max()) if len(own) else float("nan")
     figures["latency_mean_ms"] = float(latency_ms.mean()) if len(own) else float("nan")
     return figures
