@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.experiments.catalogue import EXPERIMENTS
+from bench.fields import Kind
 from bench.measure.place import Cores, choose_cores
 from bench.measure.processes import TrialFailed
 from bench.measure.trial import Trial, run_trial
@@ -159,12 +160,11 @@ def plan_again(run: Run) -> list[Planned]:
 
 def _is_of_field(name: str, value: Any) -> bool:
     """Return whether a value is of the type of a scenario's field; a whole number will do for a number."""
-    annotation = str(FIELDS[name].type)
-    if value is None or isinstance(value, bool):
-        return ("None" if value is None else "bool") in annotation
-    if isinstance(value, int):
-        return "int" in annotation or "float" in annotation
-    return type(value).__name__ in annotation
+    field = FIELDS[name]
+    if value is None:
+        return field.may_be_none
+    kinds = {bool: [Kind.FLAG], int: [Kind.WHOLE, Kind.NUMBER], float: [Kind.NUMBER], str: [Kind.WORD]}
+    return field.kind in kinds.get(type(value), [])
 
 
 def planned_s(planned: Iterable[Planned]) -> float:

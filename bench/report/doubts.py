@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.columns import HEADINGS, WORD_COLUMNS, field_words, is_set
+from bench.columns.catalogue import WORD_COLUMNS
+from bench.columns.cells import is_set
+from bench.columns.words import field_words, heading_words
 from bench.experiments.base import Row
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.results.run import Run
@@ -120,8 +122,7 @@ def _outlier_sentences(found: Iterator[Outlier]) -> list[str]:
     told = []
     for own in by_trial.values():
         figures = ", ".join(
-            f"{HEADINGS.get(each.column, each.column).replace(chr(10), ' ')} {number(each.figure)} "
-            f"(median of all {number(each.median)})"
+            f"{heading_words(each.column)} {number(each.figure)} (median of all {number(each.median)})"
             for each in own
         )
         told.append(f"! {_trial_words(own[0].row)} is far from the others of its scenario: {figures}")

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 from rich.console import Console
 
-from bench.columns import SEARCHED, field_words, is_set
+from bench.columns.cells import is_set
+from bench.columns.fields import SEARCHED
+from bench.columns.words import field_words
 from bench.experiments.base import Experiment
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.report.doubts import belongs, doubt_sentences

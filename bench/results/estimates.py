@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.columns import WORD_COLUMNS, is_set, sortable
+from bench.columns.catalogue import WORD_COLUMNS
+from bench.columns.cells import is_set, sortable
 from bench.results.deliveries import WindowTicks
 from bench.results.run import Run
 from bench.results.statistics import (

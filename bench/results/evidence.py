@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.columns import FIGURE_COLUMNS, NO_PART_OF_SCENARIO, PLAIN, SCENARIO_COLUMNS
+from bench.columns.catalogue import FIGURE_COLUMNS
+from bench.columns.fields import OF_A_FIGURE, PLAIN
 from bench.results.capacity import ALLOWED_LATE_RATIO, capacities
 from bench.results.estimates import estimate
 from bench.results.statistics import Interval
@@ -60,8 +61,7 @@ class Evidence:
             NotMeasured: If the run does not have it, or has several such scenarios.
         """
         chosen = self.trials(experiment, **where)
-        scenario = [name for name in SCENARIO_COLUMNS if name not in NO_PART_OF_SCENARIO]
-        varied = [name for name in scenario if chosen[name].nunique(dropna=False) > 1]
+        varied = [name for name in OF_A_FIGURE if chosen[name].nunique(dropna=False) > 1]
         if varied:
             raise NotMeasured(
                 f"bench run {experiment}",

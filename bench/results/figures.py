@@ -50,8 +50,8 @@ def delivery_counts(
 def latency_figures(deliveries: Deliveries, window: WindowTicks) -> dict[str, float]:
     """Delivery latency in ms: kernel arrival − due, over the ticks of the window and all clients.
 
-    ``client_reported_…`` is to the moment at which the client's code had the tick: what an ordinary load generator,
-    which has no kernel stamps, would report as the latency.
+    ``client_reported_…`` is to the moment at which the client's code had the tick: what an ordinary load
+    generator, which has no kernel stamps, would report as the latency.
     """
     own = in_window(deliveries, window)
     latency_ms = (own[:, ARRIVED_NS] - own[:, DUE_NS]) / NS_PER_MS

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bench.columns import AXES, SHOWN_LAST, sortable
+from bench.columns.cells import sortable
+from bench.columns.fields import AXES, SHOWN_LAST
 
 
 class Combination(NamedTuple):

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from bench.columns import SEARCHED, field_words
+from bench.columns.fields import SEARCHED
+from bench.columns.words import field_words
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.judge.choice import cpu_chart, wire_chart
 from bench.report.plots import run_figures

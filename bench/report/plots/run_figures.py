@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.columns import field_words, is_set
+from bench.columns.cells import is_set
+from bench.columns.words import field_words
 from bench.experiments.base import poll_cycle_s
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.judge.choice import Chart

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bench.columns import COLUMNS
+from bench.columns.catalogue import COLUMNS
 from bench.experiments import clients
 from bench.measure.processes import TrialFailed
 from bench.measure.schedule import Planned, execute

@@ -1,0 +1,27 @@
+"""All columns by name: those of trials.csv in its order, those that are derived, and former names."""
+
+from bench.columns.deliveries import CONNECTIONS, COUNTS, TIMES, TRAFFIC
+from bench.columns.derived import DERIVED, OF_SEVERAL_TRIALS
+from bench.columns.machine import INSTRUMENT, SERVER
+from bench.columns.trial import AFTER_FIELDS, BEFORE_FIELDS, JUDGED, REPLAYED
+from bench.fields import Column, Kind
+from bench.scenario import FIELDS
+
+SCHEMA_VERSION = 5
+WHOLE_SINCE_SCHEMA = 3
+"""Runs of older schemas may lack figures; newer ones have every column but those that came later."""
+RENAMED_SINCE_SCHEMA = 5
+"""The schema from which on columns have the names of today."""
+
+_OF_SCENARIO = (*BEFORE_FIELDS, *FIELDS.values(), *AFTER_FIELDS)
+_FIGURES = (*JUDGED, *REPLAYED, *TIMES, *COUNTS, *TRAFFIC, *CONNECTIONS, *SERVER, *INSTRUMENT)
+IN_FILE: dict[str, Column] = {column.name: column for column in (*_OF_SCENARIO, *_FIGURES)}
+"""The columns of trials.csv."""
+ALL_COLUMNS = IN_FILE | {column.name: column for column in (*DERIVED, *OF_SEVERAL_TRIALS)}
+
+COLUMNS = list(IN_FILE)
+FIGURE_COLUMNS = [column.name for column in _FIGURES]
+WORD_COLUMNS = [column.name for column in _FIGURES if column.kind is Kind.WORD]
+"""Figures that are words or codes."""
+FORMER_NAMES = {column.formerly: name for name, column in IN_FILE.items() if column.formerly}
+"""What columns were called up to schema 4, and what they are called now."""
