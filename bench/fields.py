@@ -1,7 +1,7 @@
 """What a column of trials.csv says of itself; and the fields of scenarios, which say it where they stand.
 
 A fact stands once: that of a field here, that of a figure in bench/columns/. Help, headings, axes,
-comparison and the reading of older runs all read it there.
+comparison, the reading of older runs and the glossary (results/README.md) all read it there.
 """
 
 import dataclasses
@@ -67,6 +67,7 @@ class Column:
         meaning: In one sentence.
         kind: What its cells hold.
         heading: What stands above it in a table, perhaps in several lines; by default its name.
+        measured_in: Its unit, where the name does not say it.
         label: What an axis says; by default the words of its name, and the unit.
         better: Which way it is better.
         since: The schema that it came with.
@@ -80,6 +81,7 @@ class Column:
     meaning: str
     kind: Kind = Kind.NUMBER
     heading: str = ""
+    measured_in: str = ""
     label: str = ""
     better: Better = Better.NEITHER
     since: int = 1
@@ -95,7 +97,9 @@ class Column:
 
     @property
     def unit(self) -> str:
-        """Its unit, by its name: of ``bytes_per_client_s`` it is B; empty for words."""
+        """Its unit: by its name, if nothing else is said (``bytes_per_client_s`` are B); none for words."""
+        if self.measured_in:
+            return self.measured_in
         if not self.is_number:
             return ""
         words = self.name.partition("_per_")[0].split("_")
@@ -202,7 +206,9 @@ class ScenarioFields:
     recording: str | None = described(
         None, "CSV of time, symbol, price for the plan replay.", phrase="recording {}"
     )
-    speed: float | None = described(None, "Replay so many times as fast.", phrase="{} times as fast")
+    speed: float | None = described(
+        None, "Replay so many times as fast.", phrase="{} times as fast", measured_in="ratio"
+    )
     time_unit: str | None = described(
         None, "Unit of the recording's times where their size does not tell it: s, ms, us, ns.", since=4
     )
@@ -304,7 +310,10 @@ class ScenarioFields:
         before=False,
     )
     mss: int | None = described(
-        1460, "TCP's largest segment in bytes; none leaves it to the system.", phrase="segments of {} B"
+        1460,
+        "TCP's largest segment in bytes; none leaves it to the system.",
+        phrase="segments of {} B",
+        measured_in="B",
     )
     congestion: str | None = described(
         "cubic", "TCP's congestion control; none leaves it to the system.", role=Role.CONDITION

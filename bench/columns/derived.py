@@ -36,7 +36,7 @@ def _tcp_ip_bytes(way: str) -> Callable[[Any], Any]:
 
 DERIVED = (
     both_ways("app_bytes_per_delivery", "HTTP or WebSocket frames, both ways."),
-    both_ways("tls_bytes_per_delivery", "What TLS adds to them, both ways."),
+    both_ways("tls_bytes_per_delivery", "Bytes that TLS adds, both ways."),
     both_ways(
         "wire_bytes_per_delivery",
         "Bytes on the wire, both ways.",

@@ -28,7 +28,7 @@ SERVER = (
     ),
     Column(
         name="server_cpu_clock",
-        meaning="Who counted it: the kernel, or the server itself.",
+        meaning="Who counted the server's processor time: the kernel, or the server itself.",
         kind=Kind.WORD,
         since=4,
         before="server",
@@ -41,7 +41,7 @@ SERVER = (
     ),
     Column(
         name="server_rss_kb_per_client",
-        meaning="By how much it has grown for each client.",
+        meaning="By how much the server's memory has grown for each client.",
         heading="server\nmemory kB\nper client",
         better=LOWER,
     ),
@@ -62,7 +62,7 @@ INSTRUMENT = (
     Column(name="generator_rss_mb", meaning="Resident memory of the load generator.", better=LOWER),
     Column(
         name="generator_rss_kb_per_client",
-        meaning="By how much it has grown for each client.",
+        meaning="By how much the load generator's memory has grown for each client.",
         heading="swarm\nmemory kB\nper client",
         better=LOWER,
     ),
@@ -95,7 +95,12 @@ INSTRUMENT = (
         formerly="others_cpu_ratio",
     ),
     Column(name="cpu_quota_cores", meaning="Cores that the machine's CPU quota allows.", since=4),
-    Column(name="throttled_periods", meaning="Periods in which it stopped processes.", better=LOWER, since=4),
+    Column(
+        name="throttled_periods",
+        meaning="Periods in which the quota stopped processes.",
+        better=LOWER,
+        since=4,
+    ),
     Column(
         name="conditions",
         meaning="Codes of what was unusual in the processes (servers/conditions.py).",

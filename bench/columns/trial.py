@@ -19,17 +19,17 @@ BEFORE_FIELDS = (
 )
 """They stand before the scenario's fields."""
 AFTER_FIELDS = (
-    Column(name="repeat", meaning="The block that the trial is of, from 1.", kind=Kind.WHOLE, filled=True),
+    Column(name="repeat", meaning="The block of the run, from 1.", kind=Kind.WHOLE, filled=True),
     Column(
         name="trial_number",
-        meaning="Its place in the plan of the run, from 1; the steps of a search share one.",
+        meaning="Place in the plan of the run, from 1; the steps of a search share one.",
         kind=Kind.WHOLE,
         formerly="order",
         filled=True,
     ),
     Column(
         name="search_step",
-        meaning="Which step of a search for capacity it is, from 1; 0: of none.",
+        meaning="Which step of a search for capacity, from 1; 0: of none.",
         kind=Kind.WHOLE,
         since=3,
         before=0,
@@ -85,6 +85,10 @@ JUDGED = (
 )
 REPLAYED = (
     Column(name="recording_rows", meaning="Rows of the recording that was replayed.", since=4),
-    Column(name="recording_first_row", meaning="The first of its rows that the window played.", since=4),
-    Column(name="recording_last_row", meaning="The last of its rows that the window played.", since=4),
+    Column(
+        name="recording_first_row", meaning="The first row of the recording that the window played.", since=4
+    ),
+    Column(
+        name="recording_last_row", meaning="The last row of the recording that the window played.", since=4
+    ),
 )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.columns.catalogue import WORD_COLUMNS
+from bench.columns.catalogue import WORD_COLUMNS, check_column
 from bench.columns.cells import is_set, sortable
 from bench.results.deliveries import WindowTicks
 from bench.results.run import Run
@@ -32,6 +32,7 @@ def _valid(trials: pd.DataFrame, where: Mapping[str, Any]) -> "pd.Series[bool]":
     """Return which trials may be averaged and match."""
     fits = trials["verdict"] != "invalid"
     for name, value in where.items():
+        check_column(name, trials)
         fits &= trials[name] == value
     return fits
 
@@ -46,7 +47,11 @@ def estimate(trials: pd.DataFrame, column: str, **where: Any) -> Interval:
         trials: Trials of an experiment.
         column: The figure.
         where: Values of scenario columns to match.
+
+    Raises:
+        UnknownColumn: If there is no such column.
     """
+    check_column(column, trials)
     fits = _valid(trials, where)
     figures = [float(figure) for figure in trials.loc[fits, column] if figure is not None]
     if f"{column}_high" in trials and fits.any():
@@ -64,7 +69,11 @@ def ratio(trials: pd.DataFrame, column: str, above: Mapping[str, Any], below: Ma
         trials: Trials of an experiment.
         column: The figure.
         above, below: Values of scenario columns that choose the scenario above and below the line.
+
+    Raises:
+        UnknownColumn: If there is no such column.
     """
+    check_column(column, trials)
     a, b = (
         [float(figure) for figure in trials.loc[_valid(trials, where), column] if figure is not None]
         for where in (below, above)
@@ -156,13 +165,18 @@ def main_trials(run: Run, experiment: str) -> pd.DataFrame:
 
 
 def estimates(trials: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
-    """Return a figure per group with its 95 % interval: the columns ``by``, estimate, low and high."""
+    """Return a figure per group with its 95 % interval: the columns ``by``, estimate, low and high.
+
+    Raises:
+        UnknownColumn: If there is no such column.
+    """
+    for name in (*by, column):
+        check_column(name, trials)
     rows = []
-    if column in trials:
-        for key, group in trials.groupby(list(by), dropna=False, sort=False):
-            found = estimate(group, column)
-            if np.isfinite(found.estimate):
-                rows.append({**dict(zip(by, key, strict=True)), **found._asdict()})
+    for key, group in trials.groupby(list(by), dropna=False, sort=False):
+        found = estimate(group, column)
+        if np.isfinite(found.estimate):
+            rows.append({**dict(zip(by, key, strict=True)), **found._asdict()})
     return pd.DataFrame(rows, columns=[*by, "estimate", "low", "high"])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.columns.catalogue import FIGURE_COLUMNS
+from bench.columns.catalogue import FIGURE_COLUMNS, check_column
 from bench.columns.fields import OF_A_FIGURE, PLAIN
 from bench.results.capacity import ALLOWED_LATE_RATIO, capacities
 from bench.results.estimates import estimate
@@ -59,7 +59,9 @@ class Evidence:
 
         Raises:
             NotMeasured: If the run does not have it, or has several such scenarios.
+            UnknownColumn: If there is no such column.
         """
+        check_column(column, self._kept)
         chosen = self.trials(experiment, **where)
         varied = [name for name in OF_A_FIGURE if chosen[name].nunique(dropna=False) > 1]
         if varied:
@@ -74,6 +76,7 @@ class Evidence:
 
     def values(self, experiment: str, field: str, **where: Any) -> list[Any]:
         """Return the distinct values of a scenario field in matching trials, in ascending order."""
+        check_column(field, self._kept)
         return sorted(self.trials(experiment, **where)[field].dropna().unique())
 
     def searched(self) -> pd.DataFrame:
@@ -115,6 +118,7 @@ class Evidence:
         wanted = set(experiments)
         fits = self._kept["experiments"].map(lambda names: not wanted.isdisjoint(names.split())).astype(bool)
         for name, value in where.items():
+            check_column(name, self._kept)
             column = self._kept[name]
             if value is None:
                 fits &= column.isna()
