@@ -75,11 +75,12 @@ from bench.report.plots.latency import plot_age
 from bench.report.plots.run_figures import share_labels
 from bench.report.plots.sequence import plot_sequence
 from bench.results.capacity import ALLOWED_LATE_RATIO
-from bench.results.estimates import estimate, estimates, kept_quantiles, ratio, single_trials
+from bench.results.estimates import estimate, estimates, kept_quantiles, ratio
 from bench.results.evidence import Evidence
 from bench.results.run import Run, find_run, with_derived
 from bench.results.statistics import interval as confidence_interval
 from bench.results.statistics import ticks_needed
+from bench.results.trials import single_trials
 from bench.results.validity import Bottleneck, faults_of
 from bench.scenario import Scenario
 from bench.theory.age import source_age_ms

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from bench.experiments.base import Design, Experiment, Row, for_each_row, is_plain, poll_cycle_s
-from bench.results.estimates import estimate, single_trials
+from bench.results.estimates import estimate
+from bench.results.trials import single_trials
 from bench.scenario import Profile
 from bench.theory.break_even import heartbeat_bytes_per_s
 from bench.theory.traffic import (

@@ -25,6 +25,7 @@ from bench.results.statistics import (
     interval,
     ratio_interval,
 )
+from bench.results.trials import is_averageable, is_step, is_suspect
 from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS
 
@@ -213,7 +214,7 @@ def _asked(run_a: Run, run_b: Run) -> list[_Asked]:
 
 
 def _is_searched(own: tuple[Rows, Rows]) -> bool:
-    return any(row["search_step"] for rows in own for row in rows)
+    return any(is_step(row) for rows in own for row in rows)
 
 
 def _compared_capacities(run_a: Run, run_b: Run) -> list[Comparison]:
@@ -278,7 +279,7 @@ def _scenarios(run: Run) -> dict[Key, Rows]:
     """Return the valid trials of each scenario; one that was measured again counts once."""
     found: dict[Key, Rows] = {}
     for row in _rows(run):
-        if row["verdict"] != "invalid" and row["transport"] in TRANSPORTS:
+        if is_averageable(row) and row["transport"] in TRANSPORTS:
             key = tuple((name, none_if_nan(row[name])) for name in ("transport", *FIELDS))
             found.setdefault(key, []).append(row)
     order = list(TRANSPORTS)
@@ -345,7 +346,7 @@ def _blocks(rows: Rows, figure: str) -> Blocks:
 
 
 def _doubted(*runs: Rows) -> bool:
-    return any(row["verdict"] == "suspect" for rows in runs for row in rows)
+    return any(is_suspect(row) for rows in runs for row in rows)
 
 
 def none_if_nan(value: Any) -> Any:

@@ -20,6 +20,7 @@ from bench.measure.trial import Trial, run_trial
 from bench.results.capacity import Search, Tried, is_disturbed, next_clients, tried
 from bench.results.files import RUN_JSON, ResultsError
 from bench.results.run import Run
+from bench.results.trials import stands
 from bench.results.validity import INVALID, Fault
 from bench.scenario import FIELDS, PROFILES, Scenario
 from bench.transports import TRANSPORTS
@@ -224,7 +225,7 @@ def _is_done(run: Run, each: Planned, done: set[int]) -> bool:
 
 def _steps(run: Run, each: Planned) -> list[Tried]:
     """Return the steps of a search that have been taken."""
-    return [tried(row) for row in run.rows if row["trial_number"] == each.order and not row["retried"]]
+    return [tried(row) for row in run.rows if row["trial_number"] == each.order and stands(row)]
 
 
 def _measure(run: Run, each: Planned, step: int, cores: Cores, trial: Callable[..., Trial]) -> None:

@@ -18,23 +18,19 @@ from bench.results.statistics import (
     ratio_interval,
     resampled_interval,
 )
+from bench.results.trials import averageable, single_trials
 from bench.scenario import FIELDS
 from bench.transports import MAIN, TRANSPORTS
 from clients.short_polling import stratified_phases
 
 
-def single_trials(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials that are no steps of a search."""
-    return trials[trials["search_step"] == 0]
-
-
-def _valid(trials: pd.DataFrame, where: Mapping[str, Any]) -> "pd.Series[bool]":
-    """Return which trials may be averaged and match."""
-    fits = trials["verdict"] != "invalid"
+def _matching(trials: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the trials that may be averaged and match."""
+    chosen = averageable(trials)
     for name, value in where.items():
         check_column(name, trials)
-        fits &= trials[name] == value
-    return fits
+        chosen = chosen[chosen[name] == value]
+    return chosen
 
 
 def estimate(trials: pd.DataFrame, column: str, **where: Any) -> Interval:
@@ -52,10 +48,9 @@ def estimate(trials: pd.DataFrame, column: str, **where: Any) -> Interval:
         UnknownColumn: If there is no such column.
     """
     check_column(column, trials)
-    fits = _valid(trials, where)
-    figures = [float(figure) for figure in trials.loc[fits, column] if figure is not None]
-    if f"{column}_high" in trials and fits.any():
-        chosen = trials[fits]
+    chosen = _matching(trials, where)
+    figures = [float(figure) for figure in chosen[column] if figure is not None]
+    if f"{column}_high" in trials and len(chosen):
         own = Interval(*chosen[[column, f"{column}_low", f"{column}_high"]].astype(float).median())
         if len(chosen) == 1 or (chosen[f"{column}_high"] == math.inf).any():
             return own._replace(high=float(chosen[f"{column}_high"].max()))
@@ -75,7 +70,7 @@ def ratio(trials: pd.DataFrame, column: str, above: Mapping[str, Any], below: Ma
     """
     check_column(column, trials)
     a, b = (
-        [float(figure) for figure in trials.loc[_valid(trials, where), column] if figure is not None]
+        [float(figure) for figure in _matching(trials, where)[column] if figure is not None]
         for where in (below, above)
     )
     return ratio_interval(a, b)
@@ -112,7 +107,7 @@ def summarise(trials: pd.DataFrame, columns: Iterable[str], run: Run | None = No
     for key, group in trials.groupby(["transport", *FIELDS], dropna=False, sort=False):
         row: dict[str, Any] = dict(zip(["transport", *FIELDS], key, strict=True))
         row |= {column: _reduce(group, column) for column in columns}
-        valid = group[group["verdict"] != "invalid"]
+        valid = averageable(group)
         row["within"] = []
         if run is not None and len(valid) == 1:
             found = {
@@ -153,8 +148,7 @@ def within_trial(run: Run, trial: Any, column: str) -> Interval:
 
 def valid_trials(run: Run, experiment: str) -> pd.DataFrame:
     """Return the trials that figures are drawn from: not invalid, not replaced, no steps of a search."""
-    trials = single_trials(run.trials_of(experiment))
-    return trials[trials["verdict"] != "invalid"]
+    return averageable(single_trials(run.trials_of(experiment)))
 
 
 def main_trials(run: Run, experiment: str) -> pd.DataFrame:

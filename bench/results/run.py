@@ -37,6 +37,7 @@ from bench.results.files import (
     write_whole,
 )
 from bench.results.reading import read_facts, read_parquet, read_trials, started, trials_digest
+from bench.results.trials import standing_trials, stands, trials_of
 from bench.results.validity import INVALID, OK, VERDICTS, Bottleneck, Fault, find_faults
 from bench.transports import TRANSPORTS
 from clients.load.generator import DELIVERY_FIELDS
@@ -208,9 +209,7 @@ class Run:
 
         A trial that several experiments share belongs to each.
         """
-        trials = self.trials
-        own = trials["experiments"].map(lambda names: experiment in names.split())
-        return trials[own & ~trials["retried"].astype(bool)]
+        return standing_trials(trials_of(self.trials, [experiment]))
 
     def deliveries_file(self, row: Mapping[str, Any]) -> str | None:
         """Return the name of the file of a trial's deliveries, or None if they were not kept.
@@ -246,7 +245,7 @@ class Run:
             latency_ms = (deliveries["arrived_ns"] - deliveries["due_ns"]) / 1e6
             return latency_ms.quantile(QUANTILES_KEPT)
         name = str(row["trial_number"])
-        if row["retried"] or not self.files.has(QUANTILES_PARQUET):  # those of the attempt that stands
+        if not stands(row) or not self.files.has(QUANTILES_PARQUET):  # those of the attempt that stands
             raise KeyError(name)
         kinds = {"quantile": Kind.NUMBER, name: Kind.NUMBER}
         kept = read_parquet(self.files, QUANTILES_PARQUET, kinds, len(QUANTILES_KEPT), optional=[name])

@@ -30,6 +30,7 @@ from bench.results.estimates import (
 from bench.results.evidence import Evidence, NotMeasured
 from bench.results.run import Run
 from bench.results.scenarios import varied_axes
+from bench.results.trials import search_steps
 from bench.theory.distribution import Link
 from bench.theory.latency import short_polling_latency
 from bench.transports import TRANSPORTS
@@ -233,7 +234,7 @@ def libraries(run: Run, experiment: str = "library") -> Figure | None:
 def capacity(run: Run, experiment: str) -> Figure | None:
     """Draw the capacities that were searched for, with their intervals."""
     trials = run.trials_of(experiment)
-    if not (trials["search_step"] > 0).any():
+    if not len(search_steps(trials)):
         return None
     return figure_of(plot_capacity(capacity_table(trials)))
 

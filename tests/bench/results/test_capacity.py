@@ -17,9 +17,10 @@ from bench.measure.schedule import Planned, execute
 from bench.measure.trial import Trial
 from bench.report.doubts import doubts
 from bench.results.capacity import Search, Tried, capacities, fit, next_clients, ratio_of, tried
-from bench.results.estimates import estimate, single_trials
+from bench.results.estimates import estimate
 from bench.results.run import Run
 from bench.results.statistics import Interval
+from bench.results.trials import single_trials
 from bench.scenario import Scenario
 
 FACTS: dict[str, Any] = {
