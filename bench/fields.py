@@ -55,7 +55,7 @@ class Obeyed(enum.Enum):
 
     BY_ALL = "all"
     BY_CLIENTS = "those whose client names it in its settings"
-    BY_PUSH = "push"
+    WITH_HEARTBEATS = "those that have heartbeats"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -270,7 +270,7 @@ class ScenarioFields:
         phrase="ping each {} s",
         unset="no pings",
         heading="heartbeat\ns",
-        obeyed=Obeyed.BY_PUSH,
+        obeyed=Obeyed.WITH_HEARTBEATS,
         told=Told.IN_TABLES,
     )
     headers: str = described(

@@ -307,9 +307,13 @@ FIELDS = fields_of(Scenario)
 
 def obeys(transport: str, field: Field) -> bool:
     """Return whether a transport of the registry obeys a field of scenarios."""
-    if field.obeyed is Obeyed.BY_CLIENTS:
-        return field.name in TRANSPORTS[transport].client_class.settings
-    return field.obeyed is not Obeyed.BY_PUSH or TRANSPORTS[transport].family == "push"
+    match field.obeyed:
+        case Obeyed.BY_ALL:
+            return True
+        case Obeyed.BY_CLIENTS:
+            return field.name in TRANSPORTS[transport].client_class.settings
+        case Obeyed.WITH_HEARTBEATS:
+            return TRANSPORTS[transport].family == "push"
 
 
 LONGEST_TEXT = 4096
