@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from bench.columns.catalogue import ALL_COLUMNS, FORMER_NAMES, IN_FILE, UnknownColumn
+from bench.columns.catalogue import (
+    ALL_COLUMNS,
+    FORMER_NAMES,
+    IN_FILE,
+    RENAMED_SINCE_SCHEMA,
+    SCHEMA_VERSION,
+    UnknownColumn,
+)
 from bench.columns.derived import DERIVED
 from bench.fields import Kind, described, fields_of
 from bench.report.glossary import PLACE, glossary
@@ -33,6 +40,11 @@ def test_every_column_is_in_it_once_and_has_a_meaning() -> None:
 
 def test_no_column_has_the_former_name_of_another_but_for_reasons_that_were_sentences() -> None:
     assert set(FORMER_NAMES) & set(ALL_COLUMNS) == {"verdict_reason"}
+
+
+def test_no_column_comes_with_a_schema_that_is_not_yet() -> None:
+    assert max(column.since for column in ALL_COLUMNS.values()) <= SCHEMA_VERSION
+    assert RENAMED_SINCE_SCHEMA <= SCHEMA_VERSION
 
 
 def test_derived_columns_are_of_no_file_and_have_their_function() -> None:
@@ -81,7 +93,7 @@ ASK: list[Callable[[str], Any]] = [
             "^server_cpu_us_per_tick is called server_cpu_us_per_delivery since schema 5$",
         ),
         ("order", "^order is called trial_number since schema 5$"),
-        ("latency_p5_ms", "^there is no column latency_p5_ms; did you mean latency_p50_ms[?]$"),
+        ("conect_all_s", "^there is no column conect_all_s; did you mean connect_all_s[?]$"),
         ("warmth", "^there is no column warmth; results/README.md lists all columns$"),
         ("capacity_client", "^there is no column capacity_client; results/README.md lists all columns$"),
     ],
