@@ -22,7 +22,9 @@ DEFAULTS = {name: field.default for name, field in FIELDS.items()}
 PLAIN = {name: field.default for name, field in FIELDS.items() if field.plain}
 """What claims and published figures are of, unless they ask for otherwise: a run with ``--set`` has more."""
 OF_THE_TRANSPORT = [
-    name for name, field in FIELDS.items() if field.obeyed is not Obeyed.BY_ALL or field.rounded
+    name
+    for name, field in FIELDS.items()
+    if field.obeyed in (Obeyed.BY_CLIENTS, Obeyed.WITH_HEARTBEATS) or field.rounded
 ]
 """Scenarios that differ only in these belong together: some transports know them not; polls round windows."""
 
