@@ -1,6 +1,7 @@
 """Serve the live ticker over one transport: ``python -m servers websocket --port 8000``.
 
-Prints one JSON line (url, pid …) when ready; stops at Ctrl-C or SIGTERM, answering whoever waits.
+Prints one JSON line (url, pid …) when ready; stops at Ctrl-C or SIGTERM, answering whoever waits. With
+--stop-with-stdin it stops when standard input ends, and until then answers what is asked there.
 """
 
 if __name__ == "__main__":
@@ -26,6 +27,7 @@ from servers.conditions import conditions
 from servers.door import clients_that_fit, raise_descriptor_limit
 from servers.feed import Feed
 from servers.options import ServerOptions, add_options
+from servers.questions import Questions
 from servers.variants import current_name
 from servers.wire import now_ns
 from servers.workloads.market import random_walk
@@ -69,8 +71,8 @@ def build_feed(options: ServerOptions) -> tuple[Feed, int]:
 
 
 @contextlib.asynccontextmanager
-async def serving(transport: str, options: ServerOptions) -> AsyncIterator[dict[str, Any]]:
-    """Serve a transport while the context is open; yields the line that says where and how."""
+async def serving(transport: str, options: ServerOptions) -> AsyncIterator[tuple[dict[str, Any], Feed]]:
+    """Serve a transport while the context is open; yields the line that says where and how, and the feed."""
     serve = load_serve(transport)
     feed, start_ns = build_feed(options)
     with listen(options) as listener:
@@ -80,7 +82,7 @@ async def serving(transport: str, options: ServerOptions) -> AsyncIterator[dict[
         try:
             async with serve(feed, listener, options):
                 try:
-                    yield {
+                    ready = {
                         "event": "ready",
                         "transport": transport,
                         "url": f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{PATH}",
@@ -92,6 +94,7 @@ async def serving(transport: str, options: ServerOptions) -> AsyncIterator[dict[
                         "congestion": congestion_in_force(listener),
                         "conditions": conditions(),
                     }
+                    yield ready, feed
                 finally:
                     feed.close()
         finally:
@@ -100,8 +103,8 @@ async def serving(transport: str, options: ServerOptions) -> AsyncIterator[dict[
                 await publishing
 
 
-def _listen_for_the_end(stop_with_stdin: bool) -> asyncio.Event:
-    """Return what will be set by Ctrl-C, SIGTERM or, if asked for, the end of standard input.
+def _listen_for_the_end() -> asyncio.Event:
+    """Return what will be set by Ctrl-C or SIGTERM.
 
     Where SIGINT came in ignored it stays so: a shell starts the background jobs of a script like that, and
     Ctrl-C is for what is in the foreground.
@@ -111,20 +114,32 @@ def _listen_for_the_end(stop_with_stdin: bool) -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:
             loop.add_signal_handler(number, stopped.set)
-    if stop_with_stdin:
-
-        def read_stdin() -> None:
-            if not os.read(sys.stdin.fileno(), 4096):
-                stopped.set()
-
-        loop.add_reader(sys.stdin.fileno(), read_stdin)
     return stopped
 
 
+def _answer_until_stdin_ends(feed: Feed, stopped: asyncio.Event) -> None:
+    """Answer what is asked on standard input (servers/questions.py); stop when it ends, or nobody listens."""
+    questions = Questions(sys.stdin.fileno(), feed)
+
+    def read_stdin() -> None:
+        answers = questions.read()
+        try:
+            sys.stdout.buffer.writelines(answers or [])
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            answers = None
+        if answers is None:
+            stopped.set()
+
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), read_stdin)
+
+
 async def _run(transport: str, options: ServerOptions) -> None:
-    stopped = _listen_for_the_end(options.stop_with_stdin)
-    async with serving(transport, options) as ready:
+    stopped = _listen_for_the_end()
+    async with serving(transport, options) as (ready, feed):
         print(json.dumps(ready), flush=True)  # whoever reads it may stop us at once
+        if options.stop_with_stdin:
+            _answer_until_stdin_ends(feed, stopped)
         await stopped.wait()
 
 

@@ -119,11 +119,8 @@ def _is_seq(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 18
 
 
-def health(transport: str, feed: Feed, clients: int, lags_after: str | None) -> bytes:
-    """Encode the answer of ``GET /health``: what the server knows of itself, at ``now_ns``.
-
-    With ``?lags_after=SEQ`` it includes the lags of each later tick, see Feed.lags_after.
-    """
+def health(transport: str, feed: Feed, clients: int) -> bytes:
+    """Encode the answer of ``GET /health``, for people: what the server knows of itself, at ``now_ns``."""
     answer: dict[str, Any] = {
         "transport": transport,
         "clients": clients,
@@ -133,8 +130,6 @@ def health(transport: str, feed: Feed, clients: int, lags_after: str | None) -> 
         "cpu_ns": time.process_time_ns(),
         "rss_bytes": psutil.Process().memory_info().rss,
     }
-    if lags_after is not None and _is_seq(lags_after):
-        answer["publish_lags_ns"], answer["loop_lags_ns"] = feed.lags_after(int(lags_after))
     return json.dumps(answer).encode()
 
 

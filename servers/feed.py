@@ -126,14 +126,15 @@ class Feed:
             self._wake()
         return count
 
-    def lags_after(self, seq: int) -> tuple[list[int], list[int]]:
-        """Return, for each tick after ``seq`` (of the last 100,000), two lags in ns.
+    def lags_between(self, first_seq: int, last_seq: int) -> tuple[list[int], list[int]]:
+        """Return, for each of these ticks (of the last 100,000 that were published), two lags in ns.
 
         Published − due; and how long the event loop took to turn to it, a part of the former.
         """
-        count = max(min(self.newest_seq - seq, len(self._lags_ns)), 0)
-        first = len(self._lags_ns) - count
-        return list(islice(self._lags_ns, first, None)), list(islice(self._loop_lags_ns, first, None))
+        oldest_seq = self.newest_seq - len(self._lags_ns) + 1
+        first = max(first_seq - oldest_seq, 0)
+        end = max(last_seq + 1 - oldest_seq, first)
+        return list(islice(self._lags_ns, first, end)), list(islice(self._loop_lags_ns, first, end))
 
     # Reading
 

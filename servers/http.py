@@ -88,7 +88,7 @@ async def serve_http(
             return _error(405, f"{request.method} is not answered here; use GET", close=False, allow="GET")
 
     async def answer_health(request: web.Request) -> web.Response:
-        body = health(transport, feed, len(server.connections), request.query.get("lags_after"))
+        body = health(transport, feed, len(server.connections))
         return _json(body)
 
     app = web.Application(middlewares=[refuse_politely])

@@ -68,9 +68,9 @@ def plain_answer(
     """
     try:
         check_hosts(hosts)
-        path, query = read_target(target)
+        path, _ = read_target(target)
         if path == HEALTH_PATH:
-            return PlainAnswer(HTTPStatus.OK, health(transport, feed, clients, query.get("lags_after")))
+            return PlainAnswer(HTTPStatus.OK, health(transport, feed, clients))
         if path != PATH:
             sentence = f"there is no {path}; ask for {PATH} or {HEALTH_PATH}"
             return PlainAnswer(HTTPStatus.NOT_FOUND, _error(sentence))

@@ -19,7 +19,7 @@ import psutil
 
 from bench.measure import machine
 from bench.measure.environment import process_environment, python_command
-from bench.measure.place import choose_cores, usable_cores
+from bench.measure.place import choose_places, usable_cores
 from bench.measure.processes import TrialFailed
 from bench.measure.quota import read_quota
 from bench.measure.trial import run_trial
@@ -104,7 +104,7 @@ def measure_noise(pairs: int = PAIRS, told: Callable[[int, int], None] = lambda 
         # A B, B A, A B …: so that a steady drift of the machine hits both alike
         pair, second = divmod(trial, 2)
         side = second ^ (pair % 2)
-        row = run_trial(NOISE_SCENARIO, seed=pair, cores=choose_cores()).row
+        row = run_trial(NOISE_SCENARIO, seed=pair, places=choose_places()).row
         if row["verdict"] == INVALID:
             raise TrialFailed(validity_sentence(row))
         if row["verdict"] == SUSPECT:
@@ -250,13 +250,13 @@ def _inherited() -> Finding:
 
 
 def _cores() -> Finding:
-    cores = choose_cores()
-    if cores.server is None:
+    places = choose_places()
+    if places.subject.core is None:
         advice = (
             "server and swarm take turns: latencies include waiting for each other; use two cores or more"
         )
         return Finding("cores", LIMITED, "one, or not to be chosen here", advice)
-    found = f"{usable_cores()}: server on {cores.server}, swarm on {cores.swarm}"
+    found = f"{usable_cores()}: server on {places.subject.core}, swarm on {places.load.core}"
     return Finding("cores", GOOD, found)
 
 

@@ -1,4 +1,4 @@
-"""What machine this is, and where on it the two processes of a trial run."""
+"""What machine this is, and what is done on it while a trial runs."""
 
 import contextlib
 import importlib.metadata
@@ -6,14 +6,15 @@ import os
 import platform
 import subprocess
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psutil
 
 from bench.measure.place import usable_cores
-from bench.measure.quota import read_quota
+from bench.measure.quota import Quota, read_quota, throttling
+from bench.results.observation import CoreTimes, Snapshot, Usage
 from clients.sockets.stamped_socket import KERNEL_STAMPS
 
 LIBRARIES = ("aiohttp", "websockets", "uvloop", "httptools", "msgspec", "numpy", "pandas", "pyarrow")
@@ -45,18 +46,6 @@ def describe() -> dict[str, Any]:
     }
 
 
-class CoreTimes(NamedTuple):
-    """Seconds since boot, summed over some cores: in all, with work of this machine, and stolen from it."""
-
-    total_s: float
-    busy_s: float
-    stolen_s: float
-
-    def since(self, before: "CoreTimes") -> "CoreTimes":
-        """Return the difference."""
-        return CoreTimes(*(now - then for now, then in zip(self, before, strict=True)))
-
-
 def core_times(cores: Iterable[int | None] = ()) -> CoreTimes:
     """Read how some cores have spent their time; without any named, all cores."""
     named = {core for core in cores if core is not None}
@@ -75,6 +64,21 @@ def core_times(cores: Iterable[int | None] = ()) -> CoreTimes:
         )
         total_s, stolen_s, busy_s = total_s + total, stolen_s + stolen, busy_s + total - idle - stolen
     return CoreTimes(total_s, busy_s, stolen_s)
+
+
+def take_snapshot(
+    ours: Mapping[str, Callable[[], Usage]], cores: Iterable[int | None], quota: Quota | None
+) -> Snapshot:
+    """Read what our processes have used by now, how these cores have spent their time, and the quota.
+
+    Args:
+        ours: All processes of the trial, and how what each has used is read: the one list of what is not
+            foreign.
+        cores: The cores that subject and load are pinned to.
+        quota: The CPU quota that all of them are under.
+    """
+    usages = {name: read_usage() for name, read_usage in ours.items()}
+    return Snapshot(usages, core_times(cores), throttling(quota).throttled_periods)
 
 
 def listen_overflows() -> int:

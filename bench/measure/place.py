@@ -1,14 +1,30 @@
-"""Where the processes of a trial run: a core for the server, one for the load generator."""
+"""Where the processes of a trial run: a core each, and what their commands begin with."""
 
 import os
 from typing import NamedTuple
 
 
-class Cores(NamedTuple):
-    """The processors that the server and the swarm are pinned to; None where there is no choice."""
+class Place(NamedTuple):
+    """Where one process runs.
 
-    server: int | None
-    swarm: int | None
+    Attributes:
+        core: The processor that it is pinned to; None where there is no choice.
+        prefix: Words before its command, such as those that enter a network namespace. What they start must
+            become the process (as ``ip netns exec`` and ``nice`` do), because it is known by its process id.
+    """
+
+    core: int | None = None
+    prefix: tuple[str, ...] = ()
+
+
+ANYWHERE = Place()
+
+
+class Places(NamedTuple):
+    """Where the subject and the load of a trial run."""
+
+    subject: Place = ANYWHERE
+    load: Place = ANYWHERE
 
 
 def usable_cores() -> int:
@@ -18,9 +34,9 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def choose_cores() -> Cores:
-    """Give the server the last of this process's processors, the swarm the first, if there are two."""
+def choose_places() -> Places:
+    """Give the subject the last of this process's processors, the load the first, if there are two."""
     if not hasattr(os, "sched_getaffinity"):
-        return Cores(None, None)
+        return Places()
     cores = sorted(os.sched_getaffinity(0))
-    return Cores(cores[-1], cores[0]) if len(cores) > 1 else Cores(None, None)
+    return Places(Place(cores[-1]), Place(cores[0])) if len(cores) > 1 else Places()

@@ -4,16 +4,18 @@ It ends by itself when its standard input ends, so even ``kill -9`` of the harne
 """
 
 import contextlib
+import os
 import queue
 import subprocess
 import sys
 import threading
 import time
-from typing import NamedTuple
 
 import psutil
 
 from bench.measure.environment import process_environment, python_command
+from bench.measure.place import ANYWHERE, Place
+from bench.results.observation import Usage
 from servers.wire import now_ns
 
 START_TIMEOUT_S = 30.0
@@ -22,14 +24,6 @@ STOP_TIMEOUT_S = 10.0
 
 class TrialFailed(Exception):
     """A process died, refused or did not answer in time; the text is a sentence."""
-
-
-class Usage(NamedTuple):
-    """What a process has used by an instant of the bench clock: CPU time of all its threads, and memory."""
-
-    at_ns: int
-    cpu_ns: int
-    rss_bytes: int
 
 
 CPU_CLOCK = "kernel" if sys.platform == "linux" else "psutil"
@@ -48,19 +42,28 @@ def _cpu_ns(pid: int) -> int:
     return round((times.user + times.system) * 1e9)
 
 
+def harness_usage() -> Usage:
+    """Read what this process itself has used."""
+    return Usage(now_ns(), _cpu_ns(os.getpid()))
+
+
 class Process:
     """A Python module run as a process, its output read line by line with a time limit."""
 
-    def __init__(self, name: str, module: str, *arguments: str) -> None:
-        self.name = name
-        self._process = subprocess.Popen(
-            python_command(module, *arguments),
-            env=process_environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is the harness's to handle
-        )
+    def __init__(self, name: str, module: str, *arguments: str, place: Place = ANYWHERE) -> None:
+        self.name, self.place = name, place
+        command = [*place.prefix, *python_command(module, *arguments)]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                env=process_environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is the harness's to handle
+            )
+        except OSError as error:
+            raise TrialFailed(f"the {name} cannot be started by {command[0]}: {error.strerror}") from None
         self._lines: queue.Queue[bytes] = queue.Queue()
         self._complaints: list[bytes] = []
         self._readers = [
@@ -112,7 +115,7 @@ class Process:
         try:
             self._process.stdin.write(line + b"\n")
             self._process.stdin.flush()
-        except OSError:
+        except (OSError, ValueError):  # ValueError: it was stopped by us
             raise TrialFailed(f"the {self.name} died ({self.how_it_ended()})") from None
 
     def how_it_ended(self) -> str:
@@ -132,9 +135,13 @@ class Process:
         """
         if self.is_running():
             with contextlib.suppress(OSError, psutil.Error):
-                rss_bytes = psutil.Process(self.pid).memory_info().rss
-                return Usage(now_ns(), _cpu_ns(self.pid), rss_bytes)
+                return Usage(now_ns(), _cpu_ns(self.pid))
         raise TrialFailed(f"the {self.name} died ({self.how_it_ended()})")
+
+    def check(self) -> None:
+        """Raise TrialFailed if the process has died."""
+        if not self.is_running():
+            raise TrialFailed(f"the {self.name} died ({self.how_it_ended()})")
 
     def is_running(self) -> bool:
         """Return whether the process lives."""
@@ -155,8 +162,11 @@ class Process:
 
     def kill(self) -> int:
         """Kill the process, if it still runs, and return its exit code."""
+        assert self._process.stdin is not None
         self._process.kill()
         code = self._process.wait()
+        with contextlib.suppress(OSError):  # what it was told last went nowhere
+            self._process.stdin.close()
         for reader in self._readers:
             reader.join(STOP_TIMEOUT_S)
         return code

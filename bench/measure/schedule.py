@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.fields import Kind
-from bench.measure.place import Cores, choose_cores
+from bench.measure.place import Places, choose_places
 from bench.measure.processes import TrialFailed
 from bench.measure.trial import Trial, run_trial
 from bench.results.capacity import Search, Tried, is_disturbed, next_clients, tried
@@ -188,7 +188,7 @@ def execute(
     run: Run,
     planned: Sequence[Planned],
     *,
-    cores: Cores | None = None,
+    places: Places | None = None,
     trial: Callable[..., Trial] = run_trial,
 ) -> Iterator[Step]:
     """Run the planned trials that the run does not have yet; write each; yield before and after each.
@@ -205,12 +205,12 @@ def execute(
     for index, each in enumerate(todo):
         yield Step(each, left_s, False, None)
         if each.search is None:
-            _measure(run, each, 0, cores or choose_cores(), trial)
+            _measure(run, each, 0, places or choose_places(), trial)
         else:
             while (clients := next_clients(each.search, _steps(run, each))) is not None:
                 step = len(_steps(run, each)) + 1
                 several = each._replace(scenario=dataclasses.replace(each.scenario, clients=clients))
-                _measure(run, several, step, cores or choose_cores(), trial)
+                _measure(run, several, step, places or choose_places(), trial)
                 yield Step(several, left_s, False, run.rows[-1])
         left_s -= _planned_s(each)
         block_done = index + 1 == len(todo) or todo[index + 1].repeat != each.repeat
@@ -228,7 +228,7 @@ def _steps(run: Run, each: Planned) -> list[Tried]:
     return [tried(row) for row in run.rows if row["trial_number"] == each.order and stands(row)]
 
 
-def _measure(run: Run, each: Planned, step: int, cores: Cores, trial: Callable[..., Trial]) -> None:
+def _measure(run: Run, each: Planned, step: int, places: Places, trial: Callable[..., Trial]) -> None:
     """Run one trial, once more if its fault may pass, and write each.
 
     Of a step of a search only the figures are kept. It is tried again if something else used the processors,
@@ -236,7 +236,7 @@ def _measure(run: Run, each: Planned, step: int, cores: Cores, trial: Callable[.
     were late is what it is there to find out.
     """
     for attempt in range(1, ATTEMPTS + 1):
-        finished = _attempt(each, step, attempt, cores, trial)
+        finished = _attempt(each, step, attempt, places, trial)
         run.add(finished.row, None if step else finished.deliveries)
         again = finished.may_pass
         if step:
@@ -245,15 +245,15 @@ def _measure(run: Run, each: Planned, step: int, cores: Cores, trial: Callable[.
             break
 
 
-def _attempt(each: Planned, step: int, attempt: int, cores: Cores, trial: Callable[..., Trial]) -> Trial:
+def _attempt(each: Planned, step: int, attempt: int, places: Places, trial: Callable[..., Trial]) -> Trial:
     try:
         if step:
             patience_s = SEARCH_PATIENCE_S + SEARCH_PATIENCE_FACTOR * each.scenario.connect_s
             finished = trial(
-                each.scenario, seed=each.seed, cores=cores, connect_patience_s=patience_s, fewest_ticks=1
+                each.scenario, seed=each.seed, places=places, connect_patience_s=patience_s, fewest_ticks=1
             )  # what a delivery costs is the median of many steps
         else:
-            finished = trial(each.scenario, seed=each.seed, cores=cores)
+            finished = trial(each.scenario, seed=each.seed, places=places)
     except TrialFailed as failure:
         failed = {"verdict": INVALID, "verdict_reason": Fault.FAILED, "verdict_note": str(failure)}
         finished = Trial(failed, None, may_pass=not step)

@@ -1,31 +1,75 @@
-"""The subject of a trial: a server in a process of its own, started fresh, always stopped."""
+"""The subject of a trial: whatever serves. Here, a server in a process of its own, always stopped.
+
+Nothing is asked of it over the port that is measured: its CPU time is read from outside, and what only it
+knows it tells on its standard output, when asked on its standard input (servers/questions.py).
+"""
 
 import contextlib
+import dataclasses
 import json
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from bench.measure.place import ANYWHERE, Place
 from bench.measure.processes import START_TIMEOUT_S, Process, TrialFailed
+from bench.results.observation import ServerState, Usage
+from clients.base import Address
 from servers.options import ServerOptions
+
+STATE_TIMEOUT_S = 30.0
+
+
+class Subject(Protocol):
+    """Whatever serves, ready to be measured."""
+
+    @property
+    def place(self) -> Place:
+        """Where it runs."""
+
+    @property
+    def ready(self) -> Mapping[str, Any]:
+        """What it said when it was ready: ``start_ns`` of its plan, its loop, congestion and conditions."""
+
+    @property
+    def address(self) -> Address:
+        """Where it listens."""
+
+    def usage(self) -> Usage:
+        """Read what it has used, from outside: it does nothing for it. Raises TrialFailed if it has died."""
+
+    def state(self, first_seq: int, last_seq: int) -> ServerState:
+        """Let it tell its memory, and the lags of these ticks; not over the port that is measured.
+
+        Raises:
+            TrialFailed: If it does not.
+        """
+
+    def check(self) -> None:
+        """Raise TrialFailed if it has died."""
 
 
 class Server(Process):
     """A running server. ``ready`` is the line that it printed: url, pid, start_ns and so on."""
 
-    def __init__(self, transport: str, options: ServerOptions) -> None:
-        super().__init__("server", "servers", transport, *options.arguments(), "--stop-with-stdin")
+    def __init__(self, transport: str, options: ServerOptions, place: Place = ANYWHERE) -> None:
+        if place.core is not None:
+            options = dataclasses.replace(options, core=place.core)
+        super().__init__(
+            "server", "servers", transport, *options.arguments(), "--stop-with-stdin", place=place
+        )
         try:
             self.ready: dict[str, Any] = json.loads(self.read_line(START_TIMEOUT_S))
         except BaseException:
             self.kill()
             raise
         self.url: str = self.ready["url"]
-        address = urlsplit(self.url)
-        self.host, self.port, self.path = address.hostname or "", address.port or 0, address.path
+        url = urlsplit(self.url)
+        self.address = Address(url.hostname or "", url.port or 0, url.path)
+        self.host, self.port, self.path = self.address
         # It is on this machine: no proxy is needed, whatever the shell says.
         handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
         if options.certificate is not None:  # it is this server's own: it needs nobody to vouch for it
@@ -34,28 +78,41 @@ class Server(Process):
             handlers.append(urllib.request.HTTPSHandler(context=trust))
         self._opener = urllib.request.build_opener(*handlers)
 
-    def health(self, *, lags_after: int | None = None, timeout_s: float = 30.0) -> dict[str, Any]:
-        """Ask the server how it is.
+    def state(self, first_seq: int, last_seq: int) -> ServerState:
+        """Ask the server for its memory, and for the lags of these ticks, by standard input and output.
 
         Raises:
             TrialFailed: If it does not answer.
         """
-        query = "" if lags_after is None else f"?lags_after={lags_after}"
+        self.write_line(json.dumps({"first_seq": first_seq, "last_seq": last_seq}).encode())
+        line = self.read_line(STATE_TIMEOUT_S)
         try:
-            url = f"{self.url.removesuffix(self.path)}/health{query}"
-            with self._opener.open(url, timeout=timeout_s) as answer:
+            answer = json.loads(line)
+            if answer["event"] == "error":
+                raise TrialFailed(f"the server: {answer['error']}")
+            return ServerState(answer["rss_bytes"], answer["publish_lags_ns"], answer["loop_lags_ns"])
+        except (ValueError, KeyError, TypeError):
+            raise TrialFailed(f"the server said something unexpected: {line[:200]!r}") from None
+
+    def health(self, *, timeout_s: float = 30.0) -> dict[str, Any]:
+        """Ask the server how it is, by HTTP as people do; never while it is measured.
+
+        Raises:
+            TrialFailed: If it does not answer.
+        """
+        try:
+            with self._opener.open(f"{self.url.removesuffix(self.path)}/health", timeout=timeout_s) as answer:
                 health: dict[str, Any] = json.load(answer)
                 return health
         except (OSError, ValueError) as error:
-            if not self.is_running():
-                raise TrialFailed(f"the server died ({self.how_it_ended()})") from None
+            self.check()
             raise TrialFailed(f"the server did not tell its health: {error}") from None
 
 
 @contextlib.contextmanager
-def running_server(transport: str, options: ServerOptions) -> Iterator[Server]:
+def running_server(transport: str, options: ServerOptions, place: Place = ANYWHERE) -> Iterator[Server]:
     """Run a server while the context is open."""
-    server = Server(transport, options)
+    server = Server(transport, options, place)
     try:
         yield server
     finally:

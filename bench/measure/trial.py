@@ -1,43 +1,34 @@
-"""One trial: a fresh server, a fresh swarm, a window, a drain, the counters, and what they say.
+"""One trial: a fresh subject, a fresh load, a window, a drain; what they leave is an observation.
 
-server up → clients connect → warm-up → window (chosen by due_ns) → drain → counters → both stopped
+subject and load start → clients connect → warm-up → window (chosen by due_ns) → drain → both stop
+
+What is observed is not looked at here: figures follow from it (bench/results/figures.py), and the verdict
+follows from the figures (bench/results/validity.py).
 """
 
-import dataclasses
+import contextlib
 import itertools
-import math
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from bench.measure.certificate import make_certificate
-from bench.measure.load import SwarmProcess, running_swarm
-from bench.measure.machine import CoreTimes, core_times, listen_overflows
-from bench.measure.place import Cores, usable_cores
-from bench.measure.processes import CPU_CLOCK, TrialFailed
-from bench.measure.quota import read_quota, throttling
-from bench.measure.subject import Server, running_server
-from bench.results import figures
-from bench.results.deliveries import (
-    ARRIVED_NS,
-    HANDLED_NS,
-    NS_PER_MS,
-    Deliveries,
-    WindowTicks,
-    in_window,
-)
-from bench.results.figures import rows_played
-from bench.results.validity import assess, connect_bottleneck
+from bench.measure.load import Load, SwarmProcess, running_swarm
+from bench.measure.machine import listen_overflows, take_snapshot
+from bench.measure.place import Places, usable_cores
+from bench.measure.processes import CPU_CLOCK, TrialFailed, harness_usage
+from bench.measure.quota import Quota, read_quota
+from bench.measure.subject import Server, Subject, running_server
+from bench.results.deliveries import Deliveries, WindowTicks, in_window
+from bench.results.figures import FEWEST_CPU_TICKS, figures
+from bench.results.observation import HARNESS, LOAD, SUBJECT, Observation, Snapshot
+from bench.results.validity import assess
 from bench.scenario import Scenario
 from bench.theory.replay import ROUNDING_S
 from bench.transports import TRANSPORTS
-from clients.load.generator import DELIVERY_FIELDS
-from clients.load.orders import Connected, Order, Report, Window
+from clients.load.orders import Window
 from servers.options import ServerOptions
 from servers.wire import now_ns
 from servers.workloads.plan import due_times
@@ -45,11 +36,12 @@ from servers.workloads.plan import due_times
 CONNECT_PATIENCE_S_PER_CLIENT = 0.02
 CPU_LEAD_NS = 5_000_000
 """CPU time is read so long before a tick is due: the one before is served by then, if the server has time."""
-FEWEST_CPU_TICKS = 10
+NO_TICKS = 1, 0
+"""The first and the last of no ticks."""
 
 
 class Trial(NamedTuple):
-    """A finished trial: its row of trials.csv, and its raw deliveries (see bench/results/figures.py).
+    """A finished trial: its row of trials.csv, and its raw deliveries (see bench/results/deliveries.py).
 
     ``may_pass`` says that something is wrong with it which may be gone at another try.
     """
@@ -57,6 +49,145 @@ class Trial(NamedTuple):
     row: dict[str, Any]
     deliveries: Deliveries | None
     may_pass: bool = False
+
+
+def sleep_until(at_ns: int) -> None:
+    """Sleep until an instant of the bench clock."""
+    while (left_ns := at_ns - now_ns()) > 0:
+        time.sleep(left_ns / 1e9)
+
+
+def run_trial(
+    scenario: Scenario,
+    *,
+    seed: int,
+    places: Places = Places(),
+    connect_patience_s: float | None = None,
+    fewest_ticks: int = FEWEST_CPU_TICKS,
+) -> Trial:
+    """Run one trial and judge it.
+
+    Args:
+        scenario: What to measure.
+        seed: Of plan, prices and phases.
+        places: Where the server and the swarm run.
+        connect_patience_s: How long to wait for all clients to be connected and answered; by default long.
+        fewest_ticks: A window with fewer ticks has no CPU time per delivery: it would be mostly noise.
+
+    Raises:
+        TrialFailed: If a process died or did not do its part in time. Both are stopped in any case.
+    """
+    with started(scenario, seed=seed, places=places) as (subject, load):
+        observation = observe(scenario, subject, load, seed=seed, connect_patience_s=connect_patience_s)
+    return judge(observation, fewest_ticks)
+
+
+@contextlib.contextmanager
+def started(
+    scenario: Scenario, *, seed: int, places: Places = Places()
+) -> Iterator[tuple[Server, SwarmProcess]]:
+    """Run the server and the swarm of a scenario while the context is open; nothing is connected yet."""
+    with contextlib.ExitStack() as stack:
+        server_pem = ca = None
+        if scenario.tls:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+            server_pem, ca = make_certificate(folder, ServerOptions.host)
+        load = stack.enter_context(running_swarm(scenario.generator, places.load, ca=ca))
+        options = scenario.server_options(seed=seed, certificate=server_pem)
+        server = TRANSPORTS[scenario.transport].server
+        subject = stack.enter_context(running_server(server, options, places.subject))
+        yield subject, load
+
+
+def observe(
+    scenario: Scenario,
+    subject: Subject,
+    load: Load,
+    *,
+    seed: int,
+    connect_patience_s: float | None = None,
+    wait_until: Callable[[int], None] = sleep_until,
+) -> Observation:
+    """Let a load that is not connected yet ask a fresh subject, and write down all that is seen.
+
+    Args:
+        scenario: What to measure.
+        subject: What serves.
+        load: What asks.
+        seed: Of plan, prices and phases.
+        connect_patience_s: How long to wait for all clients to be connected and answered; by default long.
+        wait_until: Returns at an instant of the bench clock; where time is another, as in a test.
+
+    Raises:
+        TrialFailed: If one of them died or did not do its part in time.
+    """
+    patience_s = connect_patience_s or 30 + scenario.clients * CONNECT_PATIENCE_S_PER_CLIENT
+    recording = None if scenario.recording is None else scenario.read_recording()
+    overflows, quota = listen_overflows(), read_quota()
+
+    empty_rss_bytes, empty = subject.state(*NO_TICKS).rss_bytes, subject.usage()
+    connected = load.connect(scenario, subject.address, seed=seed, patience_s=patience_s)
+    full = subject.usage()
+
+    plan_start_ns = subject.ready["start_ns"]
+    window = choose_window(
+        scenario,
+        seed,
+        plan_start_ns,
+        earliest_start_ns(scenario, plan_start_ns, full.at_ns),
+        None if recording is None else recording.offsets_ns,
+    )
+    load.watch(orders_for(scenario, window))
+    start, end = take_snapshots(subject, load, window, quota, wait_until)
+    wait_until(window.end_ns)
+    state = subject.state(window.first_seq, window.last_seq)
+    report, samples = load.report()
+    subject.check()
+
+    return Observation(
+        scenario=scenario,
+        seed=seed,
+        window=window,
+        recording_rows=None if recording is None else len(recording.offsets_ns),
+        ready=subject.ready,
+        empty=empty,
+        full=full,
+        empty_rss_bytes=empty_rss_bytes,
+        start=start,
+        end=end,
+        state=state,
+        connected=connected,
+        report=report,
+        samples=samples,
+        cpu_clock=CPU_CLOCK,
+        quota_cores=None if quota is None else quota.cores,
+        listen_overflows=listen_overflows() - overflows,
+        one_core=subject.place.core is None and usable_cores() == 1,
+    )
+
+
+def judge(observation: Observation, fewest_ticks: int = FEWEST_CPU_TICKS) -> Trial:
+    """Return the row of an observation, with its verdict, and the deliveries of its window."""
+    row = figures(observation, fewest_ticks=fewest_ticks)
+    found = assess(row)
+    verdict = {
+        "verdict": found.verdict,
+        "verdict_reason": " ".join(found.faults),
+        "verdict_note": "",
+        "bottleneck": found.bottleneck,
+    }
+    own = in_window(observation.samples.deliveries, observation.window)
+    return Trial({**row, **verdict}, own, found.may_pass)
+
+
+# The steps
+
+
+def earliest_start_ns(scenario: Scenario, plan_start_ns: int, connected_ns: int) -> int:
+    """Return when the window may begin: the market is open, the load is warm, its counters can be read."""
+    open_ns = plan_start_ns + round(scenario.connect_s * 1e9)
+    warm_s = max(scenario.warmup_s, scenario.pause_s) + scenario.counters_lead_s
+    return max(connected_ns, open_ns) + round(warm_s * 1e9)
 
 
 def choose_window(
@@ -100,189 +231,32 @@ def choose_window(
     return WindowTicks(first_seq, last_seq, start_ns, end_ns)
 
 
-def run_trial(
-    scenario: Scenario,
-    *,
-    seed: int,
-    cores: Cores = Cores(None, None),
-    connect_patience_s: float | None = None,
-    fewest_ticks: int = FEWEST_CPU_TICKS,
-    clock: Callable[[], int] = now_ns,
-    sleep: Callable[[float], None] = time.sleep,
-    start_server: Callable[[str, ServerOptions], AbstractContextManager[Server]] = running_server,
-    start_swarm: Callable[[str], AbstractContextManager[SwarmProcess]] = running_swarm,
-) -> Trial:
-    """Run one trial and judge it. The clock and the processes can be replaced, for tests.
+def orders_for(scenario: Scenario, window: WindowTicks) -> Window:
+    """Return what the load is to watch: its counters are read as far apart as the window is long."""
+    lead_ns = round(scenario.counters_lead_s * 1e9)
+    return Window(
+        counters_at_ns=window.start_ns - lead_ns,
+        counters_again_at_ns=window.end_ns - lead_ns,
+        last_seq=window.last_seq,
+        end_ns=window.end_ns,
+        until_ns=window.end_ns + round(scenario.drain_s * 1e9),
+    )
 
-    Args:
-        scenario: What to measure.
-        seed: Of plan, prices and phases.
-        cores: Where the server and the swarm run.
-        connect_patience_s: How long to wait for all clients to be connected and answered; by default long.
-        fewest_ticks: A window with fewer ticks has no CPU time per delivery: it would be mostly noise.
-        clock, sleep, start_server, start_swarm: What a test replaces.
 
-    Raises:
-        TrialFailed: If a process died or did not do its part in time. Both are stopped in any case.
+def take_snapshots(
+    subject: Subject,
+    load: Load,
+    window: WindowTicks,
+    quota: Quota | None,
+    wait_until: Callable[[int], None],
+) -> tuple[Snapshot, Snapshot]:
+    """Read what everything has used, as long before the window's start as before its end.
+
+    So between the two lie exactly the window's ticks and polls.
     """
-    transport = TRANSPORTS[scenario.transport]
-    patience_s = connect_patience_s or 30 + scenario.clients * CONNECT_PATIENCE_S_PER_CLIENT
-    overflows, quota = listen_overflows(), read_quota()
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        swarm = stack.enter_context(start_swarm(scenario.generator))
-        certificate = make_certificate(folder, ServerOptions.host) if scenario.tls else None
-        options = scenario.server_options(
-            seed=seed, core=cores.server, certificate=certificate.server if certificate else None
-        )
-        server = stack.enter_context(start_server(transport.server, options))
-
-        empty = server.usage()
-        swarm.send(
-            Order(
-                client=transport.client,
-                host=server.host,
-                port=server.port,
-                path=server.path,
-                clients=scenario.clients,
-                folder=str(folder),
-                settings=scenario.client_settings(),
-                seed=seed,
-                mss=scenario.mss,
-                congestion=scenario.congestion,
-                core=cores.swarm,
-                ca=certificate.ca if certificate else None,
-                connect_timeout_s=patience_s,
-            )
-        )
-        connected = swarm.receive(patience_s + 30)
-        assert isinstance(connected, Connected)
-        full = server.usage()
-
-        recording = None if scenario.recording is None else scenario.read_recording()
-        window = choose_window(
-            scenario,
-            seed,
-            server.ready["start_ns"],
-            max(clock(), server.ready["start_ns"] + round(scenario.connect_s * 1e9))
-            + round((max(scenario.warmup_s, scenario.pause_s) + scenario.counters_lead_s) * 1e9),
-            None if recording is None else recording.offsets_ns,
-        )
-        lead_ns = round(scenario.counters_lead_s * 1e9)
-        drain_until_ns = window.end_ns + round(scenario.drain_s * 1e9)
-        swarm.send(
-            Window(
-                counters_at_ns=window.start_ns - lead_ns,
-                counters_again_at_ns=window.end_ns - lead_ns,
-                last_seq=window.last_seq,
-                end_ns=window.end_ns,
-                until_ns=drain_until_ns,
-            )
-        )
-        # Read as long before the window's end as before its start: between lie exactly its ticks and polls.
-        _sleep_until(window.start_ns - CPU_LEAD_NS, clock, sleep)
-        at_start, cores_at_start, throttling_at_start = server.usage(), core_times(cores), throttling(quota)
-        _sleep_until(window.end_ns - CPU_LEAD_NS, clock, sleep)
-        at_end, cores_used = server.usage(), core_times(cores).since(cores_at_start)
-        throttled = throttling(quota).since(throttling_at_start)
-        _sleep_until(window.end_ns, clock, sleep)
-        lags = server.health(lags_after=window.first_seq - 1)
-        report = swarm.receive(timeout_s=(drain_until_ns - clock()) / 1e9 + 60)
-        assert isinstance(report, Report)
-        if not server.is_running():
-            raise TrialFailed(f"the server died ({server.how_it_ended()})")
-
-        deliveries = _read_samples(folder / "deliveries.int64", len(DELIVERY_FIELDS))
-        own = in_window(deliveries, window)
-        request_lags = _read_samples(folder / "request_lags.int64", 2)
-        request_lags = request_lags[
-            (request_lags[:, 0] >= window.start_ns) & (request_lags[:, 0] < window.end_ns)
-        ]
-        connects_ms = _read_samples(folder / "connects.int64", 1)[:, 0] / NS_PER_MS
-
-    seconds = (at_end.at_ns - at_start.at_ns) / 1e9
-    ticks = figures.delivered_between(deliveries, at_start.at_ns, at_end.at_ns)
-    server_cpu_s = (at_end.cpu_ns - at_start.cpu_ns) / 1e9
-    connect_cpu_ratio = (full.cpu_ns - empty.cpu_ns) / max(full.at_ns - empty.at_ns, 1)
-    before, after = report.before, report.after
-    generator_cpu_ratio = (after.cpu_ns - before.cpu_ns) / max(after.at_ns - before.at_ns, 1)
-    row: dict[str, Any] = {
-        **dataclasses.asdict(scenario),
-        **({} if recording is None else rows_played(recording, window)),
-        "seed": seed,
-        "window_s": float(scenario.exact_window_s),
-        **figures.delivery_counts(deliveries, window, scenario.clients, scenario.contract),
-        **(_lateness(deliveries, window, scenario) if scenario.contract == "every" else {}),
-        "age_mean_ms": figures.age_of_information_ms(deliveries, window),
-        "stamp_shared_ratio": figures.stamp_shared_ratio(deliveries, window),
-        **figures.traffic_figures(before, after, scenario.payload_bytes),
-        **figures.traffic_per_second(before, after, scenario.clients),
-        **figures.first_answer_figures(connected.first_answer_wire, scenario.clients),
-        "connect_p50_ms": float(np.quantile(connects_ms, 0.5)),
-        "connect_p99_ms": float(np.quantile(connects_ms, 0.99)),
-        "connect_all_s": connected.connect_s,
-        "connect_bottleneck": connect_bottleneck(connect_cpu_ratio, connected.connect_cpu_ratio),
-        "listen_overflows": listen_overflows() - overflows,
-        "server_cpu_us_per_delivery": server_cpu_s * 1e6 / ticks
-        if window.ticks >= fewest_ticks
-        else math.nan,
-        "server_cpu_us_per_client_s": server_cpu_s * 1e6 / seconds / scenario.clients,
-        "server_cpu_ratio": server_cpu_s / seconds,
-        "server_cpu_clock": CPU_CLOCK,
-        "server_rss_mb": at_end.rss_bytes / 1e6,
-        "server_rss_kb_per_client": (at_end.rss_bytes - empty.rss_bytes) / 1e3 / scenario.clients,
-        "publish_lag_p99_ms": figures.lag_p99_ms(np.array(lags["publish_lags_ns"][: window.ticks])),
-        "loop_lag_p99_ms": figures.lag_p99_ms(np.array(lags["loop_lags_ns"][: window.ticks])),
-        "generator_cpu_ratio": generator_cpu_ratio,
-        "generator_cpu_us_per_delivery": (after.cpu_ns - before.cpu_ns)
-        / 1e3
-        / max(after.delivered - before.delivered, 1),
-        "generator_rss_mb": after.rss_bytes / 1e6,
-        "generator_rss_kb_per_client": (after.rss_bytes - connected.empty_rss_bytes) / 1e3 / scenario.clients,
-        "generator_lag_p99_ms": figures.lag_p99_ms(own[:, HANDLED_NS] - own[:, ARRIVED_NS]),
-        "request_lag_p99_ms": figures.lag_p99_ms(request_lags[:, 1]),
-        "drained": report.drained,
-        "clock_shift_ns": report.clock_shift_ns,
-        "stolen_cpu_ratio": cores_used.stolen_s / max(cores_used.total_s, 1e-9),
-        "foreign_cpu_ratio": _others_cpu_ratio(cores_used, server_cpu_s + generator_cpu_ratio * seconds),
-        "cpu_quota_cores": math.nan if quota is None else quota.cores,
-        "throttled_periods": throttled.throttled_periods,
-        "conditions": " ".join(_conditions(server.ready["conditions"], connected.conditions, cores)),
-        "stamped_by": "user" if after.user_stamped_reads > before.user_stamped_reads else "kernel",
-        "connection_errors": "; ".join(f"{reason} ({n}×)" for reason, n in report.errors.items()),
-        "event_loop": server.ready["loop"],
-        "congestion_used": server.ready["congestion"],
-    }
-    found = assess(row)
-    row |= {
-        "verdict": found.verdict,
-        "verdict_reason": " ".join(found.faults),
-        "verdict_note": "",
-        "bottleneck": found.bottleneck,
-    }
-    return Trial(row, own, found.may_pass)
-
-
-def _conditions(of_server: Iterable[str], of_swarm: Iterable[str], cores: Cores) -> list[str]:
-    """Return what of the two processes is other than usual, each once; and that they share a core, if so."""
-    shared = ["one_core"] if cores.server is None and usable_cores() == 1 else []
-    return list(dict.fromkeys([*of_server, *of_swarm, *shared]))
-
-
-def _lateness(deliveries: Deliveries, window: WindowTicks, scenario: Scenario) -> dict[str, float]:
-    late = figures.late_ratio(deliveries, window, scenario.clients, scenario.latency_limit_ms)
-    return {**figures.latency_figures(deliveries, window), "late_ratio": late}
-
-
-def _sleep_until(at_ns: int, clock: Callable[[], int], sleep: Callable[[float], None]) -> None:
-    while (left_ns := at_ns - clock()) > 0:
-        sleep(left_ns / 1e9)
-
-
-def _read_samples(path: Path, columns: int) -> Deliveries:
-    return np.fromfile(path, dtype=np.int64).reshape(-1, columns)
-
-
-def _others_cpu_ratio(used: CoreTimes, own_cpu_s: float) -> float:
-    """Return the share of the cores that went to other processes; the kernel counts in steps of 10 ms."""
-    return max(used.busy_s - own_cpu_s, 0.0) / max(used.total_s, 1e-9)
+    ours = {SUBJECT: subject.usage, LOAD: load.usage, HARNESS: harness_usage}
+    cores = (subject.place.core, load.place.core)
+    wait_until(window.start_ns - CPU_LEAD_NS)
+    start = take_snapshot(ours, cores, quota)
+    wait_until(window.end_ns - CPU_LEAD_NS)
+    return start, take_snapshot(ours, cores, quota)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from bench.experiments.catalogue import EXPERIMENTS
-from bench.measure.place import Cores, choose_cores
+from bench.measure.place import Places, choose_places
 from bench.measure.schedule import Planned, Step, execute, planned_s
 from bench.report.summary import print_run
 from bench.report.tables import spread
@@ -29,8 +29,8 @@ def run_watched(run: Run, planned: Sequence[Planned], out: Console, err: Console
         Whether it came to its end; after Ctrl-C it did not, and what is measured is kept.
     """
     blocks = PROFILES[run.facts["profile"]].repeats
-    cores = choose_cores()
-    err.print(_announcement(planned, blocks, cores), highlight=False)
+    places = choose_places()
+    err.print(_announcement(planned, blocks, places), highlight=False)
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -44,7 +44,7 @@ def run_watched(run: Run, planned: Sequence[Planned], out: Console, err: Console
     task = progress.add_task("starting", total=len(planned), left="")
     try:
         with progress:
-            for step in execute(run, planned, cores=cores):
+            for step in execute(run, planned, places=places):
                 progress.update(task, description=_describe(step), completed=_measured(run), left=_left(step))
                 if step.block_done and step.planned.repeat < blocks and not quiet:
                     progress.stop()
@@ -61,10 +61,10 @@ def run_watched(run: Run, planned: Sequence[Planned], out: Console, err: Console
     return True
 
 
-def _announcement(planned: Sequence[Planned], blocks: int, cores: Cores) -> str:
+def _announcement(planned: Sequence[Planned], blocks: int, places: Places) -> str:
     minutes = max(1, round(planned_s(planned) / 60))
-    pinned = f"server on core {cores.server}, swarm on core {cores.swarm}"
-    if cores.server is None:
+    pinned = f"server on core {places.subject.core}, swarm on core {places.load.core}"
+    if places.subject.core is None:
         pinned = "server and swarm are not pinned: there is one core, or the system cannot"
     return (
         f"{len(planned)} trials in {blocks} block{'s' if blocks > 1 else ''}, "

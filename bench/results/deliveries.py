@@ -33,3 +33,8 @@ def in_window(deliveries: Deliveries, window: WindowTicks) -> Deliveries:
     """Return the deliveries of the window's ticks."""
     seq = deliveries[:, SEQ]
     return deliveries[(seq >= window.first_seq) & (seq <= window.last_seq)]
+
+
+def expected_deliveries(window: WindowTicks, clients: int) -> int:
+    """Return how many deliveries there should be. One market, one room: each client gets each tick once."""
+    return window.ticks * clients

@@ -87,7 +87,7 @@ class HttptoolsServer:
             sentence = "a request body is not read here; ask by GET with a query"
             connection.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence, close=True)
         elif path == HEALTH_PATH and request.method in ("GET", "HEAD"):
-            body = health(self._transport, self._feed, len(self.connections), query.get("lags_after"))
+            body = health(self._transport, self._feed, len(self.connections))
             connection.respond(HTTPStatus.OK, body)
         elif path not in (PATH, HEALTH_PATH):
             connection.refuse(HTTPStatus.NOT_FOUND, f"there is no {path}; ask for {PATH} or {HEALTH_PATH}")

@@ -24,7 +24,7 @@ from clients.load.ordinary_clients import ObservedSocket, OrdinaryWebSocketClien
 from clients.sockets.stamped_socket import KERNEL_STAMPS, measure_clock_offset
 from servers.options import ServerOptions
 from servers.wire import now_ns
-from tests.waiting import LIMIT_S
+from tests.waiting import LIMIT_S, wait_until
 
 CLIENTS = 5
 SCENARIO: dict[str, Any] = {"generator": "asyncio", "clients": CLIENTS, "rate_hz": 20, "window_s": 1.0}
@@ -103,6 +103,14 @@ def test_a_wrong_order_is_answered_with_a_sentence(
         swarm.send(order(tmp_path, **fields))
         with pytest.raises(TrialFailed, match=sentence):
             swarm.receive(LIMIT_S)
+
+
+def test_one_that_failed_says_why_also_when_its_usage_is_read(tmp_path: Path) -> None:
+    with running_swarm("asyncio") as swarm:
+        swarm.send(order(tmp_path, client="pigeon"))
+        wait_until(lambda: not swarm.is_running(), "it has ended")
+        with pytest.raises(TrialFailed, match="no ordinary client for pigeon"):
+            swarm.usage()
 
 
 def test_something_other_than_an_order_is_answered_with_a_sentence() -> None:

@@ -79,7 +79,7 @@ def test_a_late_feed_keeps_the_planned_instants_and_records_its_lag():
     clock.now_ns = 3 * GAP_NS + 250
     feed.publish_due(woken_ns=clock.now_ns - 100)
     assert [tick.due_ns for tick in decode_stamps(feed.after(0).body)] == [1_000, 2_000, 3_000]
-    assert feed.lags_after(0) == ([2_250, 1_250, 250], [100, 100, 100])
+    assert feed.lags_between(1, 3) == ([2_250, 1_250, 250], [100, 100, 100])
 
 
 def test_ticks_carry_the_quotes_in_order():
@@ -90,10 +90,19 @@ def test_ticks_carry_the_quotes_in_order():
     ]
 
 
-@pytest.mark.parametrize(("seq", "count"), [(0, 5), (3, 2), (5, 0), (9, 0)])
-def test_lags_are_told_of_later_ticks_only(seq, count):
+@pytest.mark.parametrize(
+    ("first_seq", "last_seq", "lags"),
+    [(1, 5, [4, 3, 2, 1, 0]), (2, 3, [3, 2]), (4, 9, [1, 0]), (0, 1, [4]), (6, 9, []), (3, 2, [])],
+)
+def test_lags_are_told_of_the_ticks_that_were_published(first_seq, last_seq, lags):
     feed, _ = feed_of(5)
-    assert feed.lags_after(seq)[0] == [GAP_NS * later for later in range(count - 1, -1, -1)]
+    assert feed.lags_between(first_seq, last_seq)[0] == [GAP_NS * later for later in lags]
+
+
+def test_lags_that_were_forgotten_are_left_out(monkeypatch):
+    monkeypatch.setattr("servers.feed.LAGS_KEPT", 3)
+    feed, _ = feed_of(5)
+    assert feed.lags_between(1, 4)[0] == [2 * GAP_NS, GAP_NS]
 
 
 def test_the_history_is_bounded():

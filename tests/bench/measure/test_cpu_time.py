@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.measure.place import choose_cores
+from bench.measure.place import choose_places
 from bench.measure.trial import run_trial
 from bench.scenario import Scenario
 from bench.wording import validity_sentence
@@ -17,7 +17,7 @@ def cost_us(column: str, window_s: float, **fields: object) -> float:
     row: dict[str, float] = {}
     for _ in range(ATTEMPTS):
         scenario = Scenario(**{"transport": "websocket", "window_s": window_s, **fields})
-        row = run_trial(scenario, seed=1, cores=choose_cores(), fewest_ticks=1).row
+        row = run_trial(scenario, seed=1, places=choose_places(), fewest_ticks=1).row
         assert row["delivered"] == row["expected"]
         if "took" not in validity_sentence(row):
             break

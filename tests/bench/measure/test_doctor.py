@@ -41,7 +41,7 @@ def test_without_kernel_stamps_the_machine_is_said_to_lack_them(monkeypatch: pyt
 def test_noise_is_measured_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     trials: list[int] = []
 
-    def fake_trial(scenario: Any, *, seed: int, cores: Any) -> Trial:
+    def fake_trial(scenario: Any, *, seed: int, places: Any) -> Trial:
         trials.append(seed)
         slow = 1.0 + 0.1 * len(trials)  # the machine gets slower and slower
         return Trial(

@@ -181,7 +181,7 @@ def test_server_and_swarm_say_their_conditions() -> None:
     with running_server("long_polling", ServerOptions()) as server, running_swarm("swarm") as swarm:
         assert server.ready["conditions"] == INHERITED
         assert server.usage().cpu_ns > 0
-        assert swarm.usage().rss_bytes > 0
+        assert swarm.usage().cpu_ns > 0
 
 
 @pytest.mark.parametrize("code", CONDITIONS)

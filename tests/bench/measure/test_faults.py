@@ -5,17 +5,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from bench.measure.load import SwarmProcess, running_swarm
-from bench.measure.place import choose_cores
+from bench.measure.load import SwarmProcess
+from bench.measure.place import choose_places
 from bench.measure.processes import TrialFailed
-from bench.measure.subject import Server, running_server
-from bench.measure.trial import Trial, run_trial
+from bench.measure.subject import Server
+from bench.measure.trial import Trial, judge, observe, run_trial, sleep_until, started
 from bench.scenario import Scenario
 from bench.wording import validity_sentence
 
@@ -26,37 +25,18 @@ Act = Callable[[Server, SwarmProcess], None]
 
 def trial_disturbed_by(act: Act, scenario: Scenario) -> Trial:
     """Run a trial, and do something to its processes in the middle of its window."""
-    processes: dict[str, Any] = {}
-    waits: list[float] = []
+    waits: list[int] = []
+    with started(scenario, seed=1, places=choose_places()) as (server, swarm):
 
-    @contextmanager
-    def start_server(*arguments: Any) -> Iterator[Server]:
-        with running_server(*arguments) as server:
-            processes["server"] = server
-            yield server
+        def wait_until(at_ns: int) -> None:
+            waits.append(at_ns)
+            if len(waits) == 2:  # the first wait is for the window to begin, the second for it to end
+                sleep_until((waits[0] + at_ns) // 2)
+                act(server, swarm)
+            sleep_until(at_ns)
 
-    @contextmanager
-    def start_swarm(*arguments: Any) -> Iterator[SwarmProcess]:
-        with running_swarm(*arguments) as swarm:
-            processes["swarm"] = swarm
-            yield swarm
-
-    def sleep(seconds: float) -> None:
-        waits.append(seconds)
-        if len(waits) == 2:  # the first wait is for the window to begin, the second for it to end
-            time.sleep(seconds / 2)
-            act(processes["server"], processes["swarm"])
-        else:
-            time.sleep(seconds)
-
-    return run_trial(
-        scenario,
-        seed=1,
-        cores=choose_cores(),
-        sleep=sleep,
-        start_server=start_server,
-        start_swarm=start_swarm,
-    )
+        observation = observe(scenario, server, swarm, seed=1, wait_until=wait_until)
+    return judge(observation)
 
 
 SCENARIO = Scenario("websocket", clients=5, rate_hz=50, window_s=1.0, warmup_s=0)
@@ -122,7 +102,7 @@ def test_cores_that_others_take_are_found_out() -> None:
 def test_a_saturated_server_is_a_finding() -> None:
     scenario = Scenario("long_polling", clients=2_000, rate_hz=10, window_s=1.0, hold_s=5, warmup_s=0)
     for _ in range(3):
-        row, _, _ = run_trial(scenario, seed=1, cores=choose_cores())
+        row, _, _ = run_trial(scenario, seed=1, places=choose_places())
         assert row["delivered"] == row["expected"]
         if "took" not in validity_sentence(row):
             break
@@ -136,6 +116,6 @@ def test_a_saturated_generator_is_a_fault() -> None:
     scenario = Scenario(
         "long_polling", clients=400, rate_hz=20, window_s=1.0, hold_s=5, warmup_s=0, generator="asyncio"
     )
-    row, _, _ = run_trial(scenario, seed=1, cores=choose_cores())
+    row, _, _ = run_trial(scenario, seed=1, places=choose_places())
     assert row["verdict"] == "suspect"
     assert "the load generator" in validity_sentence(row)

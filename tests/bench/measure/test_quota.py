@@ -133,12 +133,12 @@ def tight_group() -> Iterator[Path]:
 def test_a_trial_under_a_quota_names_the_quota(tight_group: Path, tmp_path: Path) -> None:
     program = (
         "import json, os, pathlib, sys\n"
-        "from bench.measure.place import choose_cores\n"
+        "from bench.measure.place import choose_places\n"
         "from bench.scenario import Scenario\n"
         "from bench.measure.trial import run_trial\n"
         "pathlib.Path(sys.argv[1], 'cgroup.procs').write_text(str(os.getpid()), encoding='utf-8')\n"
         "scenario = Scenario('websocket', clients=500, rate_hz=50, window_s=1.0, warmup_s=0)\n"
-        "row = run_trial(scenario, seed=1, cores=choose_cores()).row\n"
+        "row = run_trial(scenario, seed=1, places=choose_places()).row\n"
         "print(json.dumps({name: row[name] for name in sys.argv[2:]}))\n"
     )
     columns = ("cpu_quota_cores", "throttled_periods", "verdict", "verdict_reason", "bottleneck")

@@ -1,95 +1,100 @@
-"""A trial with a fake clock, a fake server and a fake swarm: what is asked when, and what comes of it."""
+"""A trial of a fake subject by a fake load: what is asked when, and what comes of it."""
 
+import dataclasses
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from bench.measure.processes import TrialFailed, Usage
-from bench.measure.trial import choose_window, run_trial
+from bench.columns.catalogue import COLUMNS
+from bench.measure.load import Load
+from bench.measure.place import Place
+from bench.measure.processes import TrialFailed
+from bench.measure.subject import Subject
+from bench.measure.trial import Trial, choose_window, judge, observe
+from bench.results.observation import Observation, Samples, ServerState, Usage
 from bench.results.validity import Bottleneck, assess
 from bench.scenario import Scenario
 from bench.wording import validity_sentence
-from clients.load.orders import Connected, Message, Order, Reading, Report, Window
+from clients.base import Address
+from clients.load.orders import Connected, Reading, Report, Window
 
 S = 1_000_000_000
 START_NS = 1_000 * S
 
 
-class FakeWorld:
-    """Time that passes only by sleeping, and the two processes of a trial."""
+class FakeTime:
+    """Time that passes only while somebody waits."""
+
+    def __init__(self) -> None:
+        self.now_ns = START_NS
+
+    def wait_until(self, at_ns: int) -> None:
+        self.now_ns = max(self.now_ns, at_ns)
+
+
+class FakeSubject:
+    """Serves nobody, and uses a tenth of a core for it."""
+
+    place = Place()
+    ready: ClassVar[dict[str, Any]] = {
+        "start_ns": START_NS, "loop": "fake", "congestion": "cubic", "conditions": [],
+    }  # fmt: skip
+    address = Address("127.0.0.1", 1, "/ticks")
+
+    def __init__(self, time: FakeTime) -> None:
+        self.time = time
+        self.usage_at_ns: list[int] = []
+        self.asked: list[tuple[int, int, int]] = []
+
+    def usage(self) -> Usage:
+        self.usage_at_ns.append(self.time.now_ns)
+        return Usage(self.time.now_ns, (self.time.now_ns - START_NS) // 10)
+
+    def state(self, first_seq: int, last_seq: int) -> ServerState:
+        self.asked.append((self.time.now_ns, first_seq, last_seq))
+        ticks = last_seq - first_seq + 1
+        return ServerState(10**7 + 10**5 * len(self.asked), [1000] * ticks, [500] * ticks)
+
+    def check(self) -> None:
+        """It lives."""
+
+
+class FakeLoad:
+    """Gets every tick of 10 Hz to every client after 7 ms, but for one that is lost."""
+
+    place = Place()
 
     def __init__(
         self,
+        time: FakeTime,
         *,
-        swarm_dies: bool = False,
+        dies: bool = False,
         lose: int | None = None,
         clock_shift_ns: int = 3,
         user_reads: int = 0,
     ) -> None:
-        self.now_ns = START_NS
-        self.swarm_dies, self.lose = swarm_dies, lose
+        self.time, self.dies, self.lose = time, dies, lose
         self.clock_shift_ns, self.user_reads = clock_shift_ns, user_reads
-        self.told: list[Message] = []
-        self.usage_at_ns: list[int] = []
-        self.stopped: list[str] = []
 
-    def clock(self) -> int:
-        return self.now_ns
+    def connect(self, scenario: Scenario, address: Address, *, seed: int, patience_s: float) -> Connected:
+        self.clients, self.address = scenario.clients, address
+        self.time.now_ns += S // 4
+        return Connected(connect_s=0.25, connect_cpu_ratio=0.5, empty_rss_bytes=0)
 
-    def sleep(self, seconds: float) -> None:
-        self.now_ns += round(seconds * 1e9) + 1
-
-    @contextmanager
-    def start_server(self, transport: str, options: Any) -> Iterator[Any]:
-        self.options = options
-        self.ready = {"start_ns": START_NS, "loop": "fake", "congestion": "cubic", "conditions": []}
-        self.host, self.port, self.path = "127.0.0.1", 1, "/ticks"
-        yield self
-        self.stopped.append("server")
-
-    @contextmanager
-    def start_swarm(self, generator: str) -> Iterator[Any]:
-        try:
-            yield self
-        finally:
-            self.stopped.append("swarm")
-
-    # The server's side
+    def watch(self, window: Window) -> None:
+        self.window = window
 
     def usage(self) -> Usage:
-        self.usage_at_ns.append(self.now_ns)
-        return Usage(self.now_ns, (self.now_ns - START_NS) // 10, 10**7)
+        return Usage(self.time.now_ns, 0)
 
-    def health(self, lags_after: int | None = None) -> dict[str, Any]:
-        return {"publish_lags_ns": [1000] * 50, "loop_lags_ns": [500] * 50}
-
-    def is_running(self) -> bool:
-        return True
-
-    # The swarm's side
-
-    def send(self, message: Message) -> None:
-        self.told.append(message)
-
-    def receive(self, timeout_s: float) -> Message:
-        order = self.told[0]
-        assert isinstance(order, Order)
-        if isinstance(self.told[-1], Order):
-            self.sleep(0.25)
-            return Connected(connect_s=0.25, connect_cpu_ratio=0.5, empty_rss_bytes=0)
-        if self.swarm_dies:
+    def report(self) -> tuple[Report, Samples]:
+        if self.dies:
             raise TrialFailed("the swarm died (by signal 9)")
-        window = self.told[-1]
-        assert isinstance(window, Window)
-        self.write_samples(Path(order.folder), order.clients, window)
         reading = {name: 0 for name in Reading.__struct_fields__} | {"wire": None}
         used = {"at_ns": S, "cpu_ns": S // 5, "delivered": 10, "user_stamped_reads": self.user_reads}
-        return Report(
+        report = Report(
             before=Reading(**reading),
             after=Reading(**reading | used),
             drained=True,
@@ -97,72 +102,97 @@ class FakeWorld:
             clock_bracket_ns=100,
             errors={},
         )
+        return report, self.samples()
 
-    def write_samples(self, folder: Path, clients: int, window: Window) -> None:
-        """Deliver every tick of 10 Hz to every client after 7 ms, but for one that is lost."""
+    def samples(self) -> Samples:
         ticks = [
             (client, seq, due, due + 7_000_000, due + 8_000_000, 0)
-            for seq in range(1, window.last_seq + 3)
-            for client in range(clients)
+            for seq in range(1, self.window.last_seq + 3)
+            for client in range(self.clients)
             if seq != self.lose
             for due in [START_NS + (seq - 1) * S // 10]
         ]
-        np.array(ticks, dtype=np.int64).tofile(folder / "deliveries.int64")
-        np.array([[window.end_ns - S, 5_000]], dtype=np.int64).tofile(folder / "request_lags.int64")
-        np.array([1_000_000] * clients, dtype=np.int64).tofile(folder / "connects.int64")
+        return Samples(
+            deliveries=np.array(ticks, dtype=np.int64),
+            request_lags_ns=np.array([[self.window.end_ns - S, 5_000]], dtype=np.int64),
+            connects_ns=np.array([1_000_000] * self.clients, dtype=np.int64),
+        )
 
-    def run(self, scenario: Scenario) -> Any:
-        return run_trial(
-            scenario, seed=1, clock=self.clock, sleep=self.sleep,
-            start_server=self.start_server, start_swarm=self.start_swarm,
-        )  # fmt: skip
+
+def observe_fakes(scenario: Scenario, **load_is: Any) -> tuple[Observation, FakeSubject, FakeLoad]:
+    time = FakeTime()
+    subject, load = FakeSubject(time), FakeLoad(time, **load_is)
+    return observe(scenario, subject, load, seed=1, wait_until=time.wait_until), subject, load
+
+
+def trial_of(scenario: Scenario, **load_is: Any) -> Trial:
+    return judge(observe_fakes(scenario, **load_is)[0])
 
 
 SCENARIO = Scenario("websocket", clients=3, rate_hz=10, window_s=1.0, warmup_s=0.5)
 
 
 def test_a_whole_trial() -> None:
-    world = FakeWorld()
-    row, deliveries, _ = world.run(SCENARIO)
+    row, deliveries, _ = trial_of(SCENARIO)
     assert (row["expected"], row["delivered"], row["missed"]) == (30, 30, 0)
     assert row["latency_p50_ms"] == pytest.approx(7)
+    assert row["client_reported_p50_ms"] == pytest.approx(8)
     assert row["generator_lag_p99_ms"] == pytest.approx(1)
     assert row["server_cpu_ratio"] == pytest.approx(0.1, rel=0.01)
     assert row["loop_lag_p99_ms"] == pytest.approx(0.0005)
+    assert row["server_rss_kb_per_client"] == pytest.approx(100 / 3)
     assert row["verdict"] in ("ok", "suspect")  # suspect of the real machine: its cores may be taken
+    assert deliveries is not None
     assert deliveries.shape == (30, 6)
-    assert sorted(world.stopped) == ["server", "swarm"]
+    assert not set(row) - set(COLUMNS)  # each has a place in trials.csv
 
 
 def test_the_window_begins_after_connecting_and_warming_up() -> None:
-    world = FakeWorld()
-    world.run(SCENARIO)
-    window = world.told[1]
-    assert isinstance(window, Window)
-    begins_ns = window.end_ns - S
+    observation, subject, load = observe_fakes(SCENARIO)
+    window, begins_ns = load.window, observation.window.start_ns
+    assert window.end_ns == begins_ns + S
     assert begins_ns >= START_NS + round((0.25 + 0.5) * S)
     assert window.counters_at_ns < begins_ns
     assert window.counters_again_at_ns - window.counters_at_ns == window.end_ns - begins_ns
     assert window.until_ns == window.end_ns + round(SCENARIO.drain_s * S)
     # CPU time is read just before a tick, at instants that are as far apart as the window is long
-    first_ns, second_ns = world.usage_at_ns[2:]
+    first_ns, second_ns = subject.usage_at_ns[2:]
     assert begins_ns - S // 100 < first_ns < begins_ns
     assert abs(second_ns - first_ns - S) < S // 1000
 
 
+def test_the_subject_is_asked_nothing_within_the_window() -> None:
+    observation, subject, load = observe_fakes(SCENARIO)
+    window = observation.window
+    assert load.address == subject.address
+    assert subject.asked == [(START_NS, 1, 0), (window.end_ns, window.first_seq, window.last_seq)]
+
+
+def test_figures_follow_from_the_observation_alone() -> None:
+    observation, _, _ = observe_fakes(SCENARIO)
+    one, other = judge(observation), judge(observation)
+    assert repr(one.row) == repr(other.row)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        observation.seed = 2  # type: ignore[misc]
+
+
+def test_no_process_of_ours_is_foreign() -> None:
+    observation, _, _ = observe_fakes(SCENARIO)
+    for moment in (observation.start, observation.end):
+        assert set(moment.ours) == {"subject", "load", "harness"}
+        assert moment.ours["harness"].cpu_ns > 0
+
+
 def test_too_few_ticks_carry_no_cpu_time_per_delivery() -> None:
-    row, _, _ = FakeWorld().run(Scenario("websocket", clients=3, rate_hz=10, window_s=0.9, warmup_s=0.5))
+    row = trial_of(Scenario("websocket", clients=3, rate_hz=10, window_s=0.9, warmup_s=0.5)).row
     assert math.isnan(row["server_cpu_us_per_delivery"])
-    row, _, _ = FakeWorld().run(SCENARIO)
+    row = trial_of(SCENARIO).row
     assert row["server_cpu_us_per_delivery"] == pytest.approx(S / 10 / 1e3 / 30, rel=0.01)
 
 
 def test_a_lost_tick_makes_the_trial_invalid() -> None:
-    world = FakeWorld()
-    world.run(SCENARIO)
-    window = world.told[1]
-    assert isinstance(window, Window)
-    row, _, passing = FakeWorld(lose=window.last_seq - 2).run(SCENARIO)
+    observation, _, _ = observe_fakes(SCENARIO)
+    row, _, passing = trial_of(SCENARIO, lose=observation.window.last_seq - 2)
     assert row["missed"] == 3
     assert row["verdict"] == "invalid"
     assert "3 missed" in validity_sentence(row)
@@ -170,24 +200,28 @@ def test_a_lost_tick_makes_the_trial_invalid() -> None:
 
 
 def test_a_clock_that_was_set_makes_the_trial_invalid() -> None:
-    row, _, passing = FakeWorld(clock_shift_ns=2 * S).run(SCENARIO)
+    row, _, passing = trial_of(SCENARIO, clock_shift_ns=2 * S)
     assert row["verdict"] == "invalid"
     assert "clock was set" in validity_sentence(row)
     assert passing
 
 
 def test_one_stamp_of_user_space_makes_the_trial_suspect() -> None:
-    row, _, _ = FakeWorld(user_reads=1).run(SCENARIO)
+    row = trial_of(SCENARIO, user_reads=1).row
     assert row["stamped_by"] == "user"
     assert row["verdict"] == "suspect"
     assert "user space" in validity_sentence(row)
 
 
-def test_a_dead_swarm_fails_the_trial_and_both_are_stopped() -> None:
-    world = FakeWorld(swarm_dies=True)
+def test_a_dead_load_fails_the_trial() -> None:
     with pytest.raises(TrialFailed, match="signal 9"):
-        world.run(SCENARIO)
-    assert "swarm" in world.stopped
+        observe_fakes(SCENARIO, dies=True)
+
+
+@pytest.mark.parametrize(("protocol", "members"), [(Subject, 6), (Load, 5)])
+def test_a_protocol_is_small(protocol: type, members: int) -> None:
+    """So that a fleet, Locust's workers, or a command in another language can be one."""
+    assert len([name for name in vars(protocol) if not name.startswith("_")]) == members <= 6
 
 
 @pytest.mark.parametrize("plan", ["steady", "poisson", "bursty"])

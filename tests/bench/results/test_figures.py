@@ -9,16 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.results.deliveries import Deliveries, WindowTicks
+from bench.results.deliveries import Deliveries, WindowTicks, expected_deliveries
 from bench.results.figures import (
     age_of_information_ms,
     delivery_counts,
     first_answer_figures,
+    foreign_cpu_ratio,
     late_ratio,
     latency_figures,
     traffic_figures,
     traffic_per_second,
 )
+from bench.results.observation import CoreTimes, Snapshot, Usage
 from bench.results.statistics import interval, percentile, ticks_needed
 from clients.load.orders import Reading
 
@@ -38,15 +40,20 @@ WINDOW = WindowTicks(first_seq=2, last_seq=4, start_ns=100 * MS, end_ns=400 * MS
 
 def test_all_delivered() -> None:
     deliveries = rows((0, 1, 0, 1), (0, 2, 100, 101), (0, 3, 200, 201), (0, 4, 300, 301), (0, 5, 400, 401))
-    counts = delivery_counts(deliveries, WINDOW, clients=1, contract="every")
+    counts = delivery_counts(deliveries, WINDOW, expected=3, contract="every")
     assert counts == {
         "expected": 3, "delivered": 3, "missed": 0, "duplicates": 0, "out_of_order": 0, "superseded": 0,
     }  # fmt: skip
 
 
+def test_each_client_is_to_get_each_tick_of_the_window() -> None:
+    assert expected_deliveries(WINDOW, clients=5) == 15
+    assert expected_deliveries(WindowTicks(2, 1, 0, 1), clients=5) == 0  # a silent market
+
+
 def test_a_tick_lost_to_all_is_missed() -> None:
     deliveries = rows((0, 2, 100, 101), (0, 4, 300, 301), (1, 2, 100, 101), (1, 4, 300, 301))
-    counts = delivery_counts(deliveries, WINDOW, clients=2, contract="every")
+    counts = delivery_counts(deliveries, WINDOW, expected=6, contract="every")
     assert (counts["expected"], counts["delivered"], counts["missed"]) == (6, 4, 2)
 
 
@@ -54,19 +61,19 @@ def test_doubled_and_disordered_ticks_are_counted() -> None:
     deliveries = rows(
         (0, 2, 100, 101), (0, 4, 300, 301), (0, 3, 200, 302), (0, 3, 200, 303), (1, 2, 100, 104)
     )
-    counts = delivery_counts(deliveries, WINDOW, clients=1, contract="every")
+    counts = delivery_counts(deliveries, WINDOW, expected=3, contract="every")
     assert (counts["duplicates"], counts["out_of_order"]) == (1, 1)
 
 
 def test_under_latest_what_is_skipped_is_superseded() -> None:
-    counts = delivery_counts(rows((0, 4, 300, 301)), WINDOW, clients=1, contract="latest")
+    counts = delivery_counts(rows((0, 4, 300, 301)), WINDOW, expected=3, contract="latest")
     assert (counts["missed"], counts["superseded"], counts["delivered"]) == (0, 2, 1)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 6)), max_size=30))
 def test_counts_agree_with_a_naive_count(arrivals: list[tuple[int, int]]) -> None:
     deliveries = rows(*((c, seq, seq * 100, 1000 + i) for i, (c, seq) in enumerate(arrivals)))
-    counts = delivery_counts(deliveries, WINDOW, clients=3, contract="every")
+    counts = delivery_counts(deliveries, WINDOW, expected=9, contract="every")
     own = [(c, seq) for c, seq in arrivals if 2 <= seq <= 4]
     assert counts["delivered"] == len(set(own))
     assert counts["duplicates"] == len(own) - len(set(own))
@@ -197,8 +204,8 @@ def test_late_are_those_beyond_the_limit_and_those_that_never_came() -> None:
     window = WindowTicks(1, 2, 0, 100)
     ms = 1_000_000
     rows = np.array([(0, 1, 0, 99 * ms, 0, 0), (0, 2, 50, 101 * ms + 50, 0, 0), (1, 1, 0, 100 * ms, 0, 0)])
-    assert late_ratio(rows, window, clients=2, limit_ms=100) == pytest.approx(0.5)
-    assert math.isnan(late_ratio(rows, WindowTicks(2, 1, 0, 100), clients=2, limit_ms=100))
+    assert late_ratio(rows, window, expected=4, limit_ms=100) == pytest.approx(0.5)
+    assert math.isnan(late_ratio(rows, WindowTicks(2, 1, 0, 100), expected=0, limit_ms=100))
 
 
 def test_traffic_per_second_does_not_need_ticks() -> None:
@@ -211,6 +218,29 @@ def test_traffic_per_second_does_not_need_ticks() -> None:
         "wire_bytes_per_client_s_down": pytest.approx((400 + 208) / 10),
     }
     assert traffic_per_second(reading(), reading(at_ns=10**9), clients=1) == {"requests_per_client_s": 0}
+
+
+# What others took
+
+
+def snapshot(busy_s: float, **cpu_s: float) -> Snapshot:
+    """Return a snapshot of two cores, an hour of which has passed on each at least."""
+    ours = {name: Usage(0, round(spent_s * 1e9)) for name, spent_s in cpu_s.items()}
+    return Snapshot(ours, CoreTimes(7_200 + 2 * busy_s, busy_s, 0.0), 0)
+
+
+def test_foreign_is_what_is_busy_beyond_ours() -> None:
+    start = snapshot(0, subject=5, load=3, harness=60)
+    end = snapshot(10, subject=9, load=4, harness=61)
+    assert foreign_cpu_ratio(start, end) == pytest.approx((10 - 4 - 1 - 1) / 20)
+
+
+def test_more_than_is_busy_is_not_less_than_nothing_foreign() -> None:
+    assert foreign_cpu_ratio(snapshot(0, subject=0), snapshot(1, subject=1.01)) == 0.0
+
+
+def test_time_that_did_not_pass_is_not_foreign() -> None:
+    assert foreign_cpu_ratio(snapshot(1, load=1), snapshot(1, load=1)) == 0.0
 
 
 def test_layers_add_up_to_the_wire() -> None:

@@ -11,21 +11,20 @@ from bench.columns.catalogue import COLUMNS
 from bench.commands.arguments import parse_overrides
 from bench.measure.processes import TrialFailed
 from bench.measure.schedule import plan_run
-from bench.measure.trial import choose_window
+from bench.measure.trial import choose_window, judge, observe
 from bench.report.tables import replayed_rows_notes
 from bench.results.deliveries import WindowTicks
 from bench.results.figures import rows_played
 from bench.scenario import Scenario, ScenarioError
 from bench.theory.replay import most_within
 from bench.transports import TRANSPORTS
-from clients.load.orders import Window
 from clients.load.stream import Arrival
 from servers import __main__ as server
 from servers.options import ServerOptions
 from servers.wire import Tick, encode_tick, now_ns
 from servers.workloads.plan import due_times
 from servers.workloads.recording import RecordingError, read_recording
-from tests.bench.measure.test_trial import FakeWorld
+from tests.bench.measure.test_trial import FakeLoad, FakeSubject, FakeTime, observe_fakes
 
 S = 1_000_000_000
 
@@ -194,23 +193,25 @@ def test_a_window_begins_after_the_clients_are_connected(tmp_path, start_server)
 
 
 def test_reading_that_takes_long_moves_the_window_and_not_into_the_past(tmp_path, monkeypatch):
-    class World(FakeWorld):
-        def send(self, message):
-            super().send(message)
-            if isinstance(message, Window):
-                assert message.counters_at_ns >= self.now_ns
-                assert message.end_ns - S >= self.now_ns
+    time = FakeTime()
 
-    world = World()
+    class WatchingLoad(FakeLoad):
+        def watch(self, window):
+            super().watch(window)
+            assert window.counters_at_ns >= time.now_ns
+            assert window.end_ns - S >= time.now_ns
+
     scenario = replay(market(tmp_path, *(step / 10 for step in range(25))), clients=3, window_s=1.0)
     at_once = scenario.read_recording()
 
     def slowly(self: Scenario):
-        world.sleep(3)
+        time.now_ns += 3 * S
         return at_once
 
     monkeypatch.setattr(Scenario, "_read", slowly)
-    row, _, _ = world.run(scenario)
+    row = judge(
+        observe(scenario, FakeSubject(time), WatchingLoad(time), seed=1, wait_until=time.wait_until)
+    ).row
     assert (row["recording_rows"], row["time_unit"]) == (25, None)
     assert (row["recording_last_row"] - row["recording_first_row"]) % 25 + 1 == row["expected"] / 3 == 10
 
@@ -219,7 +220,7 @@ def test_a_recording_whose_rate_changes_while_a_run_goes_on_ends_it(tmp_path):
     scenario = replay(market(tmp_path, 0, 1, 2))
     market(tmp_path, 0, 0.5, 1)
     with pytest.raises(RecordingError, match="has changed since the run was planned"):
-        FakeWorld().run(scenario)
+        observe_fakes(scenario)
 
 
 def _options(scenario: Scenario) -> dict[str, object]:
@@ -235,10 +236,10 @@ def test_a_window_says_its_rows(tmp_path):
     recording = read_recording(Path(path), payload_bytes=128)
     due = due_times("replay", rate_hz=1, seed=0, start_ns=0, offsets_ns=recording.offsets_ns)
     assert next(due) == 0
-    assert rows_played(recording, WindowTicks(3, 6, 0, 0)) == {
+    assert rows_played(len(recording.offsets_ns), WindowTicks(3, 6, 0, 0)) == {
         "recording_rows": 10, "recording_first_row": 3, "recording_last_row": 6,
     }  # fmt: skip
-    again = rows_played(recording, WindowTicks(19, 22, 0, 0))
+    again = rows_played(len(recording.offsets_ns), WindowTicks(19, 22, 0, 0))
     assert (again["recording_first_row"], again["recording_last_row"]) == (9, 2)
 
 
