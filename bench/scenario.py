@@ -6,10 +6,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from bench.fields import Field, Kind, Obeyed, ScenarioFields, fields_of
 from bench.theory.replay import LONGEST_WINDOW_S, check_gaps, check_rate, most_within
 from bench.transports import TRANSPORTS, names_of
 from clients.headers import HEADER_SETS
-from servers.base import DEFAULT_HOLD_S, MAX_HOLD_S
+from servers.base import MAX_HOLD_S
 from servers.options import MAX_SPEED, MIN_SPEED, SHORTEST_S, ServerOptions, read_number
 from servers.wire import MAX_BATCH_TICKS
 from servers.workloads.plan import OPENING_FACTOR, OPENING_S, QUIET_S
@@ -17,7 +18,6 @@ from servers.workloads.recording import Recording, RecordingError, read_recordin
 
 GENERATORS = {"swarm": "clients.load", "asyncio": "clients.load.crowd"}
 """Load generators and their modules: the swarm, and ordinary asyncio clients to hold it against."""
-DEFAULT_POLL_INTERVAL_S = 0.5
 MAX_CLIENTS = 100_000
 SHORTEST_WINDOW_S = 0.01
 LONGEST_WINDOW_FACTOR = 4
@@ -46,62 +46,11 @@ PROFILES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Scenario:
+class Scenario(ScenarioFields):
     """What one trial measures. Fields that its transport does not know are None, whatever was asked for.
 
-    Fields:
-        transport: A name of the registry.
-        clients: Number of clients.
-        rate_hz: Mean ticks per second; 0 is a silent market.
-        plan: When ticks are due: steady, poisson, bursty, replay.
-        recording: CSV of time, symbol, price for the plan replay.
-        speed: Replay so many times as fast.
-        time_unit: Unit of the recording's times where their size does not tell it: s, ms, us, ns.
-        payload_bytes: Exact size of a tick, 96 to 65536.
-        padding: What fills it up: noise, or text, which compresses as real messages do.
-        contract: every (each tick once, in order) or latest (the newest only).
-        poll_interval_s: Short polling: fixed interval (open loop).
-        poll_pause_s: Short polling: pause after each answer (closed loop); replaces the interval.
-        hold_s: Long polling: longest hold of a request.
-        heartbeat_s: WebSocket: seconds between pings.
-        headers: Header set of the requests: minimal or browser.
-        cookie_bytes: Length of the cookie in each request.
-        keep_alive: Polling: keep connections between requests.
-        tls: Encrypt every connection (TLS, with a certificate made for the trial).
-        compression: permessage-deflate (WebSocket) or gzip (HTTP).
-        mss: TCP's largest segment in bytes; none leaves it to the system.
-        congestion: TCP's congestion control; none leaves it to the system.
-        latency_limit_ms: A delivery that takes longer is late; a search for capacity allows 1 % of them.
-        generator: What loads the server: swarm, or asyncio (ordinary clients, for comparison).
-        warmup_s: Time between connecting and the window.
-        window_s: Length of the window asked for; rounded up so that it holds whole intervals and ticks.
+    The fields, what they mean and who obeys them: bench/fields.py.
     """
-
-    transport: str
-    clients: int = 100
-    rate_hz: float = 10.0
-    plan: str = "steady"
-    recording: str | None = None
-    speed: float | None = None
-    time_unit: str | None = None
-    payload_bytes: int = 128
-    padding: str = "noise"
-    contract: str = "every"
-    poll_interval_s: float | None = None
-    poll_pause_s: float | None = None
-    hold_s: float | None = None
-    heartbeat_s: float | None = None
-    headers: str = "minimal"
-    cookie_bytes: int = 0
-    keep_alive: bool | None = None
-    tls: bool = False
-    compression: bool = False
-    mss: int | None = 1460
-    congestion: str | None = "cubic"
-    latency_limit_ms: float = 100.0
-    generator: str = "swarm"
-    warmup_s: float = 0.5
-    window_s: float = 4.0
 
     def __post_init__(self) -> None:
         """Fill in what depends on the transport, and refuse what cannot be measured (ScenarioError)."""
@@ -198,20 +147,14 @@ class Scenario:
         )
 
     def _fit_transport(self) -> None:
-        transport = TRANSPORTS[self.transport]
-        defaults: dict[str, Any] = {"hold_s": DEFAULT_HOLD_S, "keep_alive": True}
-        if self.poll_pause_s is None:
-            defaults["poll_interval_s"] = DEFAULT_POLL_INTERVAL_S
-        for name in ("poll_interval_s", "poll_pause_s", "hold_s", "keep_alive"):
-            if name not in transport.client_class.settings:
+        """Leave out what the transport does not obey, and fill in what it obeys and was left open."""
+        for name, field in FIELDS.items():
+            if not obeys(self.transport, field):
                 self._set(name, None)
             elif getattr(self, name) is None:
-                self._set(name, defaults.get(name))
+                self._set(name, field.where_known)
         if self.poll_pause_s is not None:
             self._set("poll_interval_s", None)
-        for name, fact in (("heartbeat_s", "heartbeats"), ("mss", "over_tcp"), ("congestion", "over_tcp")):
-            if not getattr(transport, fact):
-                self._set(name, None)
 
     def _fit_plan(self) -> None:
         if self.plan != "replay":
@@ -362,7 +305,22 @@ def _least_common_multiple(a: Fraction, b: Fraction) -> Fraction:
     return Fraction(math.lcm(a.numerator, b.numerator), math.gcd(a.denominator, b.denominator))
 
 
-FIELDS = {field.name: field for field in dataclasses.fields(Scenario) if field.name != "transport"}
+FIELDS = fields_of(Scenario)
+"""What is said of each field, by name, but for the transport."""
+
+
+def obeys(transport: str, field: Field) -> bool:
+    """Return whether a transport of the registry obeys a field of scenarios."""
+    match field.obeyed:
+        case Obeyed.BY_ALL:
+            return True
+        case Obeyed.BY_CLIENTS:
+            return field.name in TRANSPORTS[transport].client_class.settings
+        case Obeyed.WITH_HEARTBEATS:
+            return TRANSPORTS[transport].heartbeats
+        case Obeyed.OVER_TCP:
+            return TRANSPORTS[transport].over_tcp
+
 
 LONGEST_TEXT = 4096
 """As long as a path may be on Linux (PATH_MAX)."""
@@ -377,24 +335,22 @@ def parse_value(name: str, text: str) -> Any:
     Raises:
         ScenarioError: If it is not of the field's type.
     """
-    annotation = str(FIELDS[name].type)
+    field = FIELDS[name]
     told = repr(text if len(text) <= LONGEST_TOLD else f"{text[:LONGEST_TOLD]}…")
-    if text.lower() == "none" and "None" in annotation:
+    if text.lower() == "none" and field.may_be_none:
         return None
-    if "bool" in annotation:
+    if field.kind is Kind.FLAG:
         if text.lower() in ("true", "yes", "on", "1", "false", "no", "off", "0"):
             return text.lower() in ("true", "yes", "on", "1")
         raise ScenarioError(f"{name} is yes or no, not {told}")
-    kind = next(kind for kind in (int, float, str) if kind.__name__ in annotation)
-    if kind is str:
+    if field.kind is Kind.WORD:
         if not text or len(text) > LONGEST_TEXT or "\0" in text:
             raise ScenarioError(f"{name} is a name of up to {LONGEST_TEXT} characters, not {told}")
         return text
     try:
-        value = read_number(text, kind)
+        value = read_number(text, int if field.kind is Kind.WHOLE else float)
         if not math.isfinite(value):
             raise ValueError
         return value
     except (ValueError, OverflowError):
-        article = {int: "a whole number", float: "a number"}[kind]
-        raise ScenarioError(f"{name} is {article}, not {told}") from None
+        raise ScenarioError(f"{name} is {field.kind.value}, not {told}") from None

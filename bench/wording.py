@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.columns import is_set
+from bench.columns.cells import is_set
 from bench.results.validity import Bottleneck, Fault, faults_of
 from bench.transports import TRANSPORTS
 

@@ -27,31 +27,50 @@ HISTORY_BYTES = 64 * 1024 * 1024
 """The most that the history may hold; a larger one is refused before anything starts."""
 
 
+def option(default: Any, meaning: str) -> Any:
+    """Declare an option: its default, and what the command line says of it."""
+    return dataclasses.field(default=default, metadata={"help": meaning})
+
+
 @dataclasses.dataclass(frozen=True)
 class ServerOptions:
     """The options of every server, whatever its transport. Each is also an option of the command line."""
 
-    host: str = "127.0.0.1"
-    port: int = 0
-    rate_hz: float = 10.0
-    plan: str = "steady"
-    recording: str | None = None
-    speed: float = 1.0
-    time_unit: str | None = None
-    seed: int = 0
-    open_after_s: float = 0.0
-    payload_bytes: int = 128
-    padding: str = "noise"
-    contract: str = "every"
-    history_ticks: int = 1_000
-    max_clients: int = 50_000
-    heartbeat_s: float | None = None
-    compression: bool = False
-    certificate: str | None = None
-    mss: int | None = 1460
-    congestion: str | None = DEFAULT_CONGESTION
-    core: int | None = None
-    stop_with_stdin: bool = False
+    host: str = option("127.0.0.1", "address to listen on; loopback unless told otherwise")
+    port: int = option(0, "port; 0 lets the system choose")
+    rate_hz: float = option(10.0, "ticks per second; 0 is a silent market")
+    plan: str = option("steady", "when ticks are due: " + ", ".join(PLANS))
+    recording: str | None = option(
+        None, "CSV file with the columns time, symbol and price, for --plan replay"
+    )
+    speed: float = option(1.0, "replay this many times as fast")
+    time_unit: str | None = option(
+        None,
+        "unit of the recording's times, if they are numbers whose size does not tell it: "
+        + ", ".join(TIME_UNITS),
+    )
+    seed: int = option(0, "seed of the plan and of the prices")
+    open_after_s: float = option(
+        0.0, "tick 1 is there at once, the others when the market opens, so many seconds later"
+    )
+    payload_bytes: int = option(128, "exact size of a tick, 96 to 65536")
+    padding: str = option(
+        "noise", "what fills ticks up: noise, or text, which compresses as real messages do"
+    )
+    contract: str = option("every", "every (each tick once, in order) or latest (the newest only)")
+    history_ticks: int = option(1_000, "how many ticks are remembered")
+    max_clients: int = option(50_000, "connections beyond this many are refused with a clear answer")
+    heartbeat_s: float | None = option(None, "seconds between WebSocket pings; none unless given")
+    compression: bool = option(
+        False, "permessage-deflate (WebSocket) or gzip (HTTP) for clients that offer it"
+    )
+    certificate: str | None = option(None, "PEM file of private key and certificate: serve over TLS")
+    mss: int | None = option(1460, "TCP maximum segment size in bytes; 'none' leaves it to the system")
+    congestion: str | None = option(
+        DEFAULT_CONGESTION, "TCP congestion control; 'none' leaves it to the system"
+    )
+    core: int | None = option(None, "run on this processor only")
+    stop_with_stdin: bool = option(False, "stop when standard input ends")
 
     def __post_init__(self) -> None:
         """Refuse impossible values, with one sentence (ValueError)."""
@@ -165,45 +184,19 @@ def has_congestion(name: str) -> bool:
     return True
 
 
-OPTION_HELP = {
-    "host": "address to listen on; loopback unless told otherwise",
-    "port": "port; 0 lets the system choose",
-    "rate_hz": "ticks per second; 0 is a silent market",
-    "plan": "when ticks are due: " + ", ".join(PLANS),
-    "recording": "CSV file with the columns time, symbol and price, for --plan replay",
-    "speed": "replay this many times as fast",
-    "time_unit": "unit of the recording's times, if they are numbers whose size does not tell it: "
-    + ", ".join(TIME_UNITS),
-    "open_after_s": "tick 1 is there at once, the others when the market opens, so many seconds later",
-    "seed": "seed of the plan and of the prices",
-    "payload_bytes": "exact size of a tick, 96 to 65536",
-    "padding": "what fills ticks up: noise, or text, which compresses as real messages do",
-    "contract": "every (each tick once, in order) or latest (the newest only)",
-    "history_ticks": "how many ticks are remembered",
-    "max_clients": "connections beyond this many are refused with a clear answer",
-    "heartbeat_s": "seconds between WebSocket pings; none unless given",
-    "compression": "permessage-deflate (WebSocket) or gzip (HTTP) for clients that offer it",
-    "certificate": "PEM file of private key and certificate: serve over TLS",
-    "mss": "TCP maximum segment size in bytes; 'none' leaves it to the system",
-    "congestion": "TCP congestion control; 'none' leaves it to the system",
-    "core": "run on this processor only",
-    "stop_with_stdin": "stop when standard input ends",
-}
-
-
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare every field of ServerOptions as an option of the command line."""
     for field in dataclasses.fields(ServerOptions):
         flag = "--" + field.name.replace("_", "-")
         if field.type is bool:
-            parser.add_argument(flag, action="store_true", help=OPTION_HELP[field.name])
+            parser.add_argument(flag, action="store_true", help=field.metadata["help"])
         else:
             default = "" if field.default is None else f" (default {field.default})"
             parser.add_argument(
                 flag,
                 type=_reader(str(field.type)),
                 default=field.default,
-                help=OPTION_HELP[field.name] + default,
+                help=field.metadata["help"] + default,
             )
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from bench.columns import COLUMNS
+from bench.columns.catalogue import COLUMNS
 from bench.judge.literature import PUBLICATIONS, Judgement
 from bench.results.evidence import Evidence
 from bench.results.run import Run

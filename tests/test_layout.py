@@ -24,7 +24,7 @@ FLOORS = (
     ("bench.results",),
     ("bench.columns",),
     ("bench.scenario", "bench.theory"),
-    ("bench.transports", "bench.network"),
+    ("bench.transports", "bench.network", "bench.fields"),
     ("clients.load",),
     ("clients",),
     ("clients.sockets",),

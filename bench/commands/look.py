@@ -31,20 +31,14 @@ from bench.wording import shown
 
 def list_() -> None:
     """List the experiments, the transports, and the fields that --set reaches."""
-    documented = {
-        name.strip(): text.strip()
-        for line in (Scenario.__doc__ or "").partition("Fields:")[2].splitlines()
-        if ":" in line
-        for names, _, text in [line.partition(":")]
-        for name in names.split(",")
-    }
-    defaults = {
-        name: "" if field.default is None else f"(default {field.default})" for name, field in FIELDS.items()
+    fields = {
+        name: f"{field.meaning} " + ("" if field.default is None else f"(default {field.default})")
+        for name, field in FIELDS.items()
     }
     for title, rows in (
         ("Experiments", QUESTIONS),
         ("\nTransports", {name: _transport_words(each) for name, each in TRANSPORTS.items()}),
-        ("\nFields for --set", {name: f"{documented.get(name, '')} {defaults[name]}" for name in FIELDS}),
+        ("\nFields for --set", fields),
     ):
         table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
         table.show_header = False

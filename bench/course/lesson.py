@@ -21,7 +21,7 @@ from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-from bench.columns import COLUMNS
+from bench.columns.catalogue import COLUMNS
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.experiments.clients import FIXED as CLIENTS_SETTINGS
 from bench.experiments.clients import LIMIT_MS as CLIENTS_LIMIT_MS
@@ -75,11 +75,12 @@ from bench.report.plots.latency import plot_age
 from bench.report.plots.run_figures import share_labels
 from bench.report.plots.sequence import plot_sequence
 from bench.results.capacity import ALLOWED_LATE_RATIO
-from bench.results.estimates import estimate, estimates, kept_quantiles, ratio, single_trials
+from bench.results.estimates import estimate, estimates, kept_quantiles, ratio
 from bench.results.evidence import Evidence
-from bench.results.run import Run, find_run
+from bench.results.run import Run, find_run, with_derived
 from bench.results.statistics import interval as confidence_interval
 from bench.results.statistics import ticks_needed
+from bench.results.trials import single_trials
 from bench.results.validity import Bottleneck, faults_of
 from bench.scenario import Scenario
 from bench.theory.age import source_age_ms
@@ -345,9 +346,12 @@ def live_trials(*scenarios: Scenario, otherwise: pd.DataFrame) -> pd.DataFrame:
         otherwise: The rows that stand in for them.
 
     Returns:
-        Rows with the columns of trials.csv.
+        Rows with the columns of trials.csv, and those that are derived.
     """
-    return live(lambda: pd.DataFrame([_trial_row(scenario) for scenario in scenarios]), lambda: otherwise)
+    return live(
+        lambda: with_derived(pd.DataFrame([_trial_row(scenario) for scenario in scenarios])),
+        lambda: otherwise,
+    )
 
 
 def _trial_row(scenario: Scenario) -> dict[str, Any]:

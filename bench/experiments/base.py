@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.experiments import QUESTIONS
 from bench.results.capacity import Search
-from bench.results.estimates import single_trials
+from bench.results.trials import single_trials
 from bench.scenario import Profile, Scenario
 from bench.transports import TRANSPORTS
 

@@ -18,6 +18,7 @@ from bench.experiments.base import Design, Experiment
 from bench.results.capacity import Search, capacities, ratio_of, round_clients
 from bench.results.estimates import estimate
 from bench.results.statistics import Interval
+from bench.results.trials import search_steps
 from bench.scenario import Profile
 from bench.theory.break_even import equal_bytes_interval_s
 from bench.theory.traffic import (
@@ -78,7 +79,7 @@ def designs(profile: Profile) -> list[Design]:
 
 def rows(trials: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each search; or the trials themselves, where the numbers of clients were given."""
-    if (trials["search_step"] > 0).any():
+    if len(search_steps(trials)):
         return capacities(trials)
     return trials.assign(capacity_clients=math.nan, clients_per_ms=math.nan)
 

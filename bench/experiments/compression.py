@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from bench.experiments.base import Design, Experiment
-from bench.results.estimates import estimate, single_trials
+from bench.results.estimates import estimate
+from bench.results.trials import single_trials
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS, main_names
 from bench.wording import number

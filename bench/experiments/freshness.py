@@ -8,6 +8,7 @@ import math
 
 import pandas as pd
 
+from bench.columns.fields import OF_THE_TRANSPORT
 from bench.experiments.base import Design, Experiment, Row, each, for_each_row, poll_cycle_s
 from bench.results.estimates import estimate, ratio
 from bench.scenario import FIELDS, Profile
@@ -18,9 +19,6 @@ from bench.wording import number, times
 
 FIXED = {"clients": 100, "rate_hz": 50.0, "poll_interval_s": 0.5, "warmup_s": 0.3}
 
-OF_ITS_TRANSPORT = ("poll_interval_s", "poll_pause_s", "hold_s", "heartbeat_s", "keep_alive", "window_s")
-"""Fields in which push and polling differ though all else is the same: only one of them knows them."""
-
 
 def designs(profile: Profile) -> list[Design]:
     """Return the scenarios: one per transport."""
@@ -30,7 +28,7 @@ def designs(profile: Profile) -> list[Design]:
 
 def predict(summary: pd.DataFrame) -> pd.Series:
     """Predict the median: short polling waits half its interval longer than push with the same fields."""
-    same = [name for name in FIELDS if name not in OF_ITS_TRANSPORT]
+    same = [name for name in FIELDS if name not in OF_THE_TRANSPORT]
     pushes = {
         tuple(str(row[name]) for name in same): float(row["latency_p50_ms"])
         for name in reversed(main_names("push"))  # of several the first, as they come in the registry

@@ -11,7 +11,8 @@ import math
 import pandas as pd
 
 from bench.experiments.base import Design, Experiment, Row, each, for_each_row, is_plain, poll_cycle_s
-from bench.results.estimates import estimate, single_trials
+from bench.results.estimates import estimate
+from bench.results.trials import single_trials
 from bench.scenario import Profile
 from bench.theory.requests import long_polling_ticks_per_answer, polling_ticks_per_answer
 from bench.transports import TRANSPORTS, main_names

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from bench.experiments.base import Design, Experiment, Row, for_each_row
-from bench.results.estimates import estimate, single_trials
+from bench.results.estimates import estimate
+from bench.results.trials import single_trials
 from bench.scenario import FEWEST_PERIODS, Profile
 from bench.theory.break_even import heartbeat_bytes_per_s, idle_polling_bytes_per_s
 from bench.theory.traffic import request_bytes, response_head_bytes

@@ -13,6 +13,7 @@ from bench.experiments import clients
 from bench.experiments.base import Design, Experiment
 from bench.results.capacity import capacities
 from bench.results.estimates import estimate, over_libraries
+from bench.results.trials import single_trials
 from bench.scenario import Profile
 from bench.transports import TRANSPORTS, main_names, names_of
 from bench.wording import number, ratio_sentence
@@ -37,7 +38,7 @@ def _pairs_of_one_library() -> list[str]:
 
 def finding(trials: pd.DataFrame) -> str:
     """Say what a delivery costs by each server, and what is left between the protocols."""
-    loaded = trials[trials["search_step"] == 0]
+    loaded = single_trials(trials)
     costs = {
         name: estimate(loaded, "server_cpu_us_per_delivery", transport=name).estimate
         for name in loaded["transport"].unique()

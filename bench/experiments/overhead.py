@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from bench.experiments.base import Design, Experiment, Row, for_each_row, is_plain, poll_cycle_s
-from bench.results.estimates import estimate, single_trials
+from bench.results.estimates import estimate
+from bench.results.trials import single_trials
 from bench.scenario import Profile
 from bench.theory.break_even import heartbeat_bytes_per_s
 from bench.theory.traffic import (
@@ -56,19 +57,6 @@ def designs(profile: Profile) -> list[Design]:
         cookies = {"cookie_bytes": [200, 1000, 4000]}
         found.append(Design({**FIXED, "headers": "browser"}, cookies, asking, once=True))
     return found
-
-
-def rows(trials: pd.DataFrame) -> pd.DataFrame:
-    """Add the layers, as differences of what was counted at each."""
-    own = single_trials(trials).copy()
-    for way, payload in (("up", 0.0), ("down", own["payload_bytes_per_delivery"])):
-        app, tls = own[f"app_bytes_per_delivery_{way}"], own[f"tls_bytes_per_delivery_{way}"]
-        own[f"framing_bytes_per_delivery_{way}"] = app - payload
-        own[f"tcp_ip_bytes_per_delivery_{way}"] = own[f"wire_bytes_per_delivery_{way}"] - app - tls
-    for layer in ("framing", "tcp_ip"):
-        up, down = (own[f"{layer}_bytes_per_delivery_{way}"] for way in ("up", "down"))
-        own[f"{layer}_bytes_per_delivery"] = up + down
-    return own
 
 
 def predict(summary: pd.DataFrame) -> pd.Series:
@@ -126,7 +114,7 @@ def _asked(row: Row) -> Traffic:
 
 def finding(trials: pd.DataFrame) -> str:
     """Say what a small tick costs beyond itself, with the headers that a browser sends."""
-    own = rows(trials)
+    own = single_trials(trials)
     payload = min(own["payload_bytes"])
     told = []
     asking = own[own["transport"].map(lambda name: TRANSPORTS[name].family != "push")]
@@ -169,7 +157,6 @@ EXPERIMENT = Experiment(
     finding=finding,
     apart=("payload_bytes", "headers", "cookie_bytes"),
     named=("payload_bytes", "headers"),
-    rows=rows,
     predict=predict,
     predicted="wire_bytes_per_delivery",
     note="Framing: HTTP head or frame header, and the two brackets of the JSON array. TCP/IP: 52 B for each "

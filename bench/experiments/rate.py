@@ -12,8 +12,9 @@ from collections.abc import Iterable
 import pandas as pd
 
 from bench.experiments.base import Design, Experiment, Row, each, for_each_row, is_plain, poll_cycle_s
-from bench.results.estimates import estimate, single_trials
+from bench.results.estimates import estimate
 from bench.results.statistics import Interval
+from bench.results.trials import single_trials
 from bench.scenario import Profile
 from bench.theory.requests import long_polling_ticks_per_answer, polling_ticks_per_answer
 from bench.theory.traffic import SEGMENT_HEADER_BYTES

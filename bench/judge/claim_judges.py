@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.experiments import idle, overhead
+from bench.experiments import idle
 from bench.results.estimates import estimate, over_libraries, ratio
 from bench.results.evidence import Evidence, NotMeasured, asked_once
 from bench.results.validity import Bottleneck
@@ -124,7 +124,7 @@ def overhead_(evidence: Evidence) -> ClaimFinding:
     """Compare wire bytes per tick when each tick is asked for, and where many share an answer."""
     trials = evidence.trials("overhead")
     asking = trials["transport"].isin(names_of("pull", "held"))
-    own = overhead.rows(pd.concat([asked_once(trials[asking]), trials[~asking]]))
+    own = pd.concat([asked_once(trials[asking]), trials[~asking]])
     size = min(own["payload_bytes"])
     asked = {
         name: estimate(

@@ -1,6 +1,5 @@
 """Two runs side by side: which figures differ, by how much, and whether that is more than chance."""
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
 
-from bench.columns import WORD_COLUMNS
+from bench.columns.catalogue import WORD_COLUMNS
+from bench.columns.fields import OF_THE_TRANSPORT, RANKS
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.judge.significance import Figures, across_runs, counts_by_chance, holm
 from bench.results.capacity import ratio_of
@@ -25,13 +25,10 @@ from bench.results.statistics import (
     interval,
     ratio_interval,
 )
-from bench.scenario import Scenario
+from bench.results.trials import is_averageable, is_step, is_suspect
+from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS
 
-DEFAULTS = {field.name: field.default for field in dataclasses.fields(Scenario) if field.name != "transport"}
-NUMBERS = ("clients", "rate_hz", "payload_bytes", "poll_interval_s", "poll_pause_s")
-OF_THE_TRANSPORT = "transport poll_interval_s poll_pause_s hold_s heartbeat_s keep_alive window_s".split()
-"""Scenarios that differ only in these belong together: some transports know them not; polls round windows."""
 SMALLEST_RELEVANT = 1.05
 """A figure that changed by less than this factor is told as slight, however sure the change is: nobody would
 choose otherwise for it, and another minute of the same machine moves times by more."""
@@ -217,7 +214,7 @@ def _asked(run_a: Run, run_b: Run) -> list[_Asked]:
 
 
 def _is_searched(own: tuple[Rows, Rows]) -> bool:
-    return any(row["search_step"] for rows in own for row in rows)
+    return any(is_step(row) for rows in own for row in rows)
 
 
 def _compared_capacities(run_a: Run, run_b: Run) -> list[Comparison]:
@@ -282,14 +279,14 @@ def _scenarios(run: Run) -> dict[Key, Rows]:
     """Return the valid trials of each scenario; one that was measured again counts once."""
     found: dict[Key, Rows] = {}
     for row in _rows(run):
-        if row["verdict"] != "invalid" and row["transport"] in TRANSPORTS:
-            key = tuple((name, none_if_nan(row[name])) for name in ("transport", *DEFAULTS))
+        if is_averageable(row) and row["transport"] in TRANSPORTS:
+            key = tuple((name, none_if_nan(row[name])) for name in ("transport", *FIELDS))
             found.setdefault(key, []).append(row)
     order = list(TRANSPORTS)
 
     def place(key: Key) -> tuple[float, ...]:
         fields = dict(key)
-        return order.index(fields["transport"]), *(float(fields[axis] or 0) for axis in NUMBERS)
+        return order.index(fields["transport"]), *(float(fields[axis] or 0) for axis in RANKS)
 
     return {key: found[key] for key in sorted(found, key=place)}
 
@@ -311,7 +308,7 @@ def _reference(key: Key, common: Sequence[Key]) -> Key | None:
     Of several that both runs have, that of the same library, or else the protocol's first server.
     """
     own = TRANSPORTS[dict(key)["transport"]]
-    shared = {field for field in key if field[0] not in OF_THE_TRANSPORT}
+    shared = {field for field in key if field[0] not in ("transport", *OF_THE_TRANSPORT)}
     pushed = [
         (TRANSPORTS[dict(other)["transport"]], other)
         for other in common
@@ -349,7 +346,7 @@ def _blocks(rows: Rows, figure: str) -> Blocks:
 
 
 def _doubted(*runs: Rows) -> bool:
-    return any(row["verdict"] == "suspect" for rows in runs for row in rows)
+    return any(is_suspect(row) for rows in runs for row in rows)
 
 
 def none_if_nan(value: Any) -> Any:

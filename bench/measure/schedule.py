@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.experiments.catalogue import EXPERIMENTS
+from bench.fields import Kind
 from bench.measure.place import Places, choose_places
 from bench.measure.processes import TrialFailed
 from bench.measure.trial import Trial, run_trial
 from bench.results.capacity import Search, Tried, is_disturbed, next_clients, tried
 from bench.results.files import RUN_JSON, ResultsError
 from bench.results.run import Run
+from bench.results.trials import stands
 from bench.results.validity import INVALID, Fault
 from bench.scenario import FIELDS, PROFILES, Scenario
 from bench.transports import TRANSPORTS
@@ -159,12 +161,11 @@ def plan_again(run: Run) -> list[Planned]:
 
 def _is_of_field(name: str, value: Any) -> bool:
     """Return whether a value is of the type of a scenario's field; a whole number will do for a number."""
-    annotation = str(FIELDS[name].type)
-    if value is None or isinstance(value, bool):
-        return ("None" if value is None else "bool") in annotation
-    if isinstance(value, int):
-        return "int" in annotation or "float" in annotation
-    return type(value).__name__ in annotation
+    field = FIELDS[name]
+    if value is None:
+        return field.may_be_none
+    kinds = {bool: [Kind.FLAG], int: [Kind.WHOLE, Kind.NUMBER], float: [Kind.NUMBER], str: [Kind.WORD]}
+    return field.kind in kinds.get(type(value), [])
 
 
 def planned_s(planned: Iterable[Planned]) -> float:
@@ -224,7 +225,7 @@ def _is_done(run: Run, each: Planned, done: set[int]) -> bool:
 
 def _steps(run: Run, each: Planned) -> list[Tried]:
     """Return the steps of a search that have been taken."""
-    return [tried(row) for row in run.rows if row["trial_number"] == each.order and not row["retried"]]
+    return [tried(row) for row in run.rows if row["trial_number"] == each.order and stands(row)]
 
 
 def _measure(run: Run, each: Planned, step: int, places: Places, trial: Callable[..., Trial]) -> None:

@@ -9,16 +9,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.columns import AXES, HEADINGS
+from bench.columns.fields import ALWAYS_TOLD, AXES, DEFAULTS
+from bench.columns.words import heading, heading_words
 from bench.experiments.catalogue import EXPERIMENTS
-from bench.judge.compare import DEFAULTS, SMALLEST_RELEVANT, Chance, Comparison, Key, none_if_nan
+from bench.judge.compare import SMALLEST_RELEVANT, Chance, Comparison, Key, none_if_nan
 from bench.report.terminal import print_table
 from bench.results.run import Run
 from bench.results.statistics import Interval
 from bench.transports import TRANSPORTS
 from bench.wording import number
 
-ALWAYS_TOLD = ("clients", "rate_hz", "poll_interval_s")
 MARKS = {"differs": "≠", "perhaps": "~", "slight": "≈", "equal": "=", "alike": "", "unknown": ""}
 OF_THE_MOMENT = ("load_average",)
 """Facts of the environment that differ between any two runs, and say nothing of the machine."""
@@ -75,7 +75,7 @@ def describe(comparison: Comparison) -> str:
         if scenario[name] is not None and (scenario[name] != default or name in ALWAYS_TOLD)
     ]
     where = ", ".join([where, *told])
-    figure = HEADINGS.get(comparison.figure, comparison.figure).replace("\n", " ")
+    figure = heading_words(comparison.figure)
     over = f" over {TRANSPORTS[comparison.against].label}'s" if comparison.against else ""
     return (
         f"{where}: {figure}{over} {number(comparison.a.estimate)} → {number(comparison.b.estimate)} "
@@ -116,7 +116,7 @@ def _table(experiment: str, comparisons: Sequence[Comparison]) -> Table:
     figures = [name for name in EXPERIMENTS[experiment].columns if name in found]
     table = Table()
     for name in ["transport", *axes, *figures]:
-        table.add_column(HEADINGS.get(name, name), justify="left" if name == "transport" else "right")
+        table.add_column(heading(name), justify="left" if name == "transport" else "right")
     for key, cells in rows.items():
         scenario, transport = dict(key), TRANSPORTS[dict(key)["transport"]]
         table.add_row(

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from bench.columns import HEADINGS
+from bench.columns.words import heading_words
 from bench.measure.doctor import GOOD, LIMITED, MISSING, Noise
 from bench.results.statistics import POWER
 
@@ -17,7 +17,7 @@ def print_noise(noise: Noise, console: Console) -> None:
             "no difference, as it should be" if ratio.low <= 1 <= ratio.high else "differs by chance or drift"
         )
         found = noise.detectable[name]
-        figure = HEADINGS.get(name, name).replace("\n", " ")
+        figure = heading_words(name)
         console.print(
             f"  {figure:32} B/A {ratio.estimate:.2f}, {ratio.low:.2f} to {ratio.high:.2f}: {verdict}\n"
             f"  {'':32} a difference of {found.estimate - 1:.0%} is found in {POWER * 10:.0f} of 10 tries "

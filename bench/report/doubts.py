@@ -6,10 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.columns import HEADINGS, WORD_COLUMNS, field_words, is_set
+from bench.columns.catalogue import WORD_COLUMNS
+from bench.columns.cells import is_set
+from bench.columns.words import field_words, heading_words
 from bench.experiments.base import Row
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.results.run import Run
+from bench.results.trials import averageable, belongs, is_step, is_suspect, single_trials, stands
 from bench.results.validity import INSTRUMENT_LATE, faults_of
 from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS
@@ -55,21 +58,14 @@ def doubts(run: Run, experiments: Collection[str]) -> list[dict[str, Any]]:
     return [
         row
         for row in _counted(run, experiments)
-        if row["verdict"] != "ok"
-        and not row["search_step"]
-        and not (row["verdict"] == "suspect" and _by_design(row))
+        if row["verdict"] != "ok" and not is_step(row) and not (is_suspect(row) and _by_design(row))
     ]
 
 
 def doubt_sentence(row: Mapping[str, Any]) -> str:
     """Say which trial is suspect or invalid, and why."""
-    mark = "?" if row["verdict"] == "suspect" else "✗"
+    mark = "?" if is_suspect(row) else "✗"
     return f"{mark} {_trial_words(row)} is {row['verdict']}: {validity_sentence(row)}"
-
-
-def belongs(row: Mapping[str, Any], experiments: Collection[str]) -> bool:
-    """Return whether a trial is of one of these experiments."""
-    return not set(row["experiments"].split()).isdisjoint(experiments)
 
 
 def outliers(run: Run, experiments: Collection[str]) -> Iterator[Outlier]:
@@ -83,7 +79,7 @@ def outliers(run: Run, experiments: Collection[str]) -> Iterator[Outlier]:
     seen = set()
     for name in experiments:
         rows = EXPERIMENTS[name].rows(run.trials_of(name))
-        valid = rows[(rows["verdict"] != "invalid") & (rows["search_step"] == 0)]
+        valid = averageable(single_trials(rows))
         columns = [column for column in EXPERIMENTS[name].columns if column not in WORD_COLUMNS]
         for _, own in valid.groupby(["transport", *FIELDS], dropna=False, sort=False):
             for column in columns:
@@ -120,8 +116,7 @@ def _outlier_sentences(found: Iterator[Outlier]) -> list[str]:
     told = []
     for own in by_trial.values():
         figures = ", ".join(
-            f"{HEADINGS.get(each.column, each.column).replace(chr(10), ' ')} {number(each.figure)} "
-            f"(median of all {number(each.median)})"
+            f"{heading_words(each.column)} {number(each.figure)} (median of all {number(each.median)})"
             for each in own
         )
         told.append(f"! {_trial_words(own[0].row)} is far from the others of its scenario: {figures}")
@@ -132,7 +127,7 @@ def _doubtful_capacities(run: Run, experiments: Collection[str]) -> Iterator[Map
     """Yield the capacities that are marked ?: the last step that passed is suspect."""
     for name in experiments:
         for row in EXPERIMENTS[name].rows(run.trials_of(name)).to_dict("records"):
-            if row["search_step"] and row["verdict"] == "suspect":
+            if is_step(row) and is_suspect(row):
                 yield {str(field): value for field, value in row.items()}
 
 
@@ -153,7 +148,7 @@ def _by_design_sentences(run: Run, experiments: Collection[str]) -> list[str]:
     """Say of which trials an experiment expects that they are suspect."""
     told = []
     for name in experiments:
-        own = [row for row in _counted(run, [name]) if row["verdict"] == "suspect" and not row["search_step"]]
+        own = [row for row in _counted(run, [name]) if is_suspect(row) and not is_step(row)]
         count = sum(_by_design(row) for row in own)
         if count:
             which = ", ".join(
@@ -168,7 +163,7 @@ def _by_design_sentences(run: Run, experiments: Collection[str]) -> list[str]:
 
 def _counted(run: Run, experiments: Collection[str]) -> list[dict[str, Any]]:
     """Return the trials of some experiments that were not measured again."""
-    return [row for row in run.rows if not row["retried"] and belongs(row, experiments)]
+    return [row for row in run.rows if stands(row) and belongs(row, experiments)]
 
 
 def _by_design(row: Mapping[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from bench.report.tables import experiment_table
 from bench.report.terminal import words
 from bench.results.files import ResultsError
 from bench.results.run import Run
+from bench.results.trials import stands
 
 
 class Column(NamedTuple):
@@ -90,7 +91,7 @@ def page(run: Run) -> str:
         sections=[section(run, name, figures[name]) for name in shown_experiments(run)],
         doubted_trials=len(doubts(run, EXPERIMENTS)),
         doubts=doubt_sentences(run, shown_experiments(run)),
-        again=sum(bool(row["retried"]) for row in run.rows),
+        again=sum(not stands(row) for row in run.rows),
         environment=list(environment_words(run.facts.get("environment", {})).items()),
         command=command(run.facts),
     )

@@ -5,14 +5,17 @@ from collections.abc import Sequence
 import pandas as pd
 from rich.console import Console
 
-from bench.columns import SEARCHED, field_words, is_set
+from bench.columns.cells import is_set
+from bench.columns.fields import SEARCHED
+from bench.columns.words import field_words
 from bench.experiments.base import Experiment
 from bench.experiments.catalogue import EXPERIMENTS
-from bench.report.doubts import belongs, doubt_sentences
+from bench.report.doubts import doubt_sentences
 from bench.report.tables import experiment_table
 from bench.report.terminal import print_table
 from bench.results.run import Run
 from bench.results.scenarios import combinations, mixed_fields
+from bench.results.trials import belongs, search_steps, single_trials, stands, telling
 from bench.scenario import FIELDS, PROFILES, Scenario
 
 ONCE = "Measured once (n = 1)."
@@ -57,7 +60,7 @@ def print_run(
         console.print(f"\n? {doubt}: bench show says which, and why", style="yellow")
     for line in () if brief else told:
         console.print(line, style="yellow")
-    again = sum(bool(row["retried"]) for row in run.rows if belongs(row, names))
+    again = sum(not stands(row) for row in run.rows if belongs(row, names))
     if again and not brief:
         console.print(
             f"{again} trial{'s were' if again > 1 else ' was'} measured again, in case the fault would pass; "
@@ -74,14 +77,14 @@ def findings(experiment: Experiment, trials: pd.DataFrame) -> list[str]:
     that no profile of the experiment has. It ends by saying so if nothing in it was repeated. The steps of a
     search are all valid: one whose clients were not let in says that they were too many.
     """
-    valid = trials[(trials["verdict"] != "invalid") | (trials["search_step"] > 0)]
+    valid = telling(trials)
     if not len(valid):
         return []
     varied = dict.fromkeys(
         field
         for own, apart in (
-            (valid[valid["search_step"] == 0], experiment.apart),
-            (valid[valid["search_step"] > 0], (*experiment.apart, *SEARCHED)),
+            (single_trials(valid), experiment.apart),
+            (search_steps(valid), (*experiment.apart, *SEARCHED)),
         )
         for field in mixed_fields(own, apart)
     )
@@ -101,7 +104,7 @@ def findings(experiment: Experiment, trials: pd.DataFrame) -> list[str]:
 
 def _is_once(trials: pd.DataFrame) -> bool:
     """Return whether every scenario of these trials, of which some are no searches, was measured once."""
-    own = trials[trials["search_step"] == 0]
+    own = single_trials(trials)
     return bool((own.groupby(["transport", *FIELDS], dropna=False).size() == 1).all()) and len(own) > 0
 
 

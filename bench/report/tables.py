@@ -10,16 +10,10 @@ from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from bench.columns import (
-    DECISIVE,
-    HEADINGS,
-    ORDINARY,
-    PHRASES,
-    WORD_COLUMNS,
-    field_words,
-    is_set,
-    sortable,
-)
+from bench.columns.catalogue import WORD_COLUMNS
+from bench.columns.cells import is_set, sortable
+from bench.columns.fields import DECISIVE, is_ordinary
+from bench.columns.words import field_words, heading
 from bench.experiments.base import Experiment
 from bench.results.estimates import summarise
 from bench.results.run import Run
@@ -62,11 +56,11 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | No
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
     for name in ["transport", *varied, *counted, *experiment.columns]:
         justify: JustifyMethod = "left" if name == "transport" or name in WORD_COLUMNS else "right"
-        table.add_column(Text(HEADINGS.get(name, name)), justify=justify, no_wrap=name not in WORD_COLUMNS)
+        table.add_column(Text(heading(name)), justify=justify, no_wrap=name not in WORD_COLUMNS)
     predicted = predictions(experiment, summary)
     if predicted:
-        heading = HEADINGS.get(experiment.predicted, experiment.predicted).replace("latency\n", "")
-        table.add_column(Text(f"{experiment.predicted_by}\n{heading}"), justify="right", style="dim")
+        told = heading(experiment.predicted).replace("latency\n", "")
+        table.add_column(Text(f"{experiment.predicted_by}\n{told}"), justify="right", style="dim")
     for index, row in enumerate(summary):
         cells = [Text(TRANSPORTS[row["transport"]].label, style=TRANSPORTS[row["transport"]].colour)]
         cells += [Text(_plain(row[name])) for name in (*varied, *counted)]
@@ -163,8 +157,8 @@ def fixed_fields_note(rows: pd.DataFrame, varied: Sequence[str]) -> str:
             told.append("no pings")
         elif len(values) > 1 and name in DECISIVE:  # windows
             ends = [f"{values[end]:g}" for end in (0, -1)]
-            told.append(PHRASES[name].format(" to ".join(ends)))
-        elif values and (name in DECISIVE or values != [ORDINARY[name]]):
+            told.append(FIELDS[name].phrase.format(" to ".join(ends)))
+        elif values and (name in DECISIVE or not all(is_ordinary(name, value) for value in values)):
             told += [field_words(name, value, alone=True) for value in values]
     return f"Fixed: {', '.join(told)}." if told else ""
 

@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.special import chdtri, ndtr
 
 from bench.results.statistics import CONFIDENCE, Interval
+from bench.results.trials import search_steps
 from bench.results.validity import (
     BUSY_GENERATOR_CPU_RATIO,
     INVALID,
@@ -185,7 +186,7 @@ def capacities(trials: pd.DataFrame) -> pd.DataFrame:
         at_least: Whether that was something other than the undisturbed server, so that it bears more.
     """
     rows = []
-    for _, steps in trials[trials["search_step"] > 0].groupby("trial_number", sort=False):
+    for _, steps in search_steps(trials).groupby("trial_number", sort=False):
         own = steps.to_dict("records")
         served = [row for row in own if tried(row).passed]
         found = fit([tried(row) for row in own])

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.columns import WORD_COLUMNS, is_set, sortable
+from bench.columns.catalogue import WORD_COLUMNS, check_column
+from bench.columns.cells import is_set, sortable
 from bench.results.deliveries import WindowTicks
 from bench.results.run import Run
 from bench.results.statistics import (
@@ -17,22 +18,19 @@ from bench.results.statistics import (
     ratio_interval,
     resampled_interval,
 )
+from bench.results.trials import averageable, single_trials
 from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS, main_names
 from clients.short_polling import stratified_phases
 
 
-def single_trials(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials that are no steps of a search."""
-    return trials[trials["search_step"] == 0]
-
-
-def _valid(trials: pd.DataFrame, where: Mapping[str, Any]) -> "pd.Series[bool]":
-    """Return which trials may be averaged and match."""
-    fits = trials["verdict"] != "invalid"
+def _matching(trials: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the trials that may be averaged and match."""
+    chosen = averageable(trials)
     for name, value in where.items():
-        fits &= trials[name] == value
-    return fits
+        check_column(name, trials)
+        chosen = chosen[chosen[name] == value]
+    return chosen
 
 
 def estimate(trials: pd.DataFrame, column: str, **where: Any) -> Interval:
@@ -45,11 +43,14 @@ def estimate(trials: pd.DataFrame, column: str, **where: Any) -> Interval:
         trials: Trials of an experiment.
         column: The figure.
         where: Values of scenario columns to match.
+
+    Raises:
+        UnknownColumn: If there is no such column.
     """
-    fits = _valid(trials, where)
-    figures = [float(figure) for figure in trials.loc[fits, column] if figure is not None]
-    if f"{column}_high" in trials and fits.any():
-        chosen = trials[fits]
+    check_column(column, trials)
+    chosen = _matching(trials, where)
+    figures = [float(figure) for figure in chosen[column] if figure is not None]
+    if f"{column}_high" in trials and len(chosen):
         own = Interval(*chosen[[column, f"{column}_low", f"{column}_high"]].astype(float).median())
         if len(chosen) == 1 or (chosen[f"{column}_high"] == math.inf).any():
             return own._replace(high=float(chosen[f"{column}_high"].max()))
@@ -63,9 +64,13 @@ def ratio(trials: pd.DataFrame, column: str, above: Mapping[str, Any], below: Ma
         trials: Trials of an experiment.
         column: The figure.
         above, below: Values of scenario columns that choose the scenario above and below the line.
+
+    Raises:
+        UnknownColumn: If there is no such column.
     """
+    check_column(column, trials)
     a, b = (
-        [float(figure) for figure in trials.loc[_valid(trials, where), column] if figure is not None]
+        [float(figure) for figure in _matching(trials, where)[column] if figure is not None]
         for where in (below, above)
     )
     return ratio_interval(a, b)
@@ -102,7 +107,7 @@ def summarise(trials: pd.DataFrame, columns: Iterable[str], run: Run | None = No
     for key, group in trials.groupby(["transport", *FIELDS], dropna=False, sort=False):
         row: dict[str, Any] = dict(zip(["transport", *FIELDS], key, strict=True))
         row |= {column: _reduce(group, column) for column in columns}
-        valid = group[group["verdict"] != "invalid"]
+        valid = averageable(group)
         row["within"] = []
         if run is not None and len(valid) == 1:
             found = {
@@ -143,8 +148,7 @@ def within_trial(run: Run, trial: Any, column: str) -> Interval:
 
 def valid_trials(run: Run, experiment: str) -> pd.DataFrame:
     """Return the trials that figures are drawn from: not invalid, not replaced, no steps of a search."""
-    trials = single_trials(run.trials_of(experiment))
-    return trials[trials["verdict"] != "invalid"]
+    return averageable(single_trials(run.trials_of(experiment)))
 
 
 def main_trials(run: Run, experiment: str) -> pd.DataFrame:
@@ -155,13 +159,18 @@ def main_trials(run: Run, experiment: str) -> pd.DataFrame:
 
 
 def estimates(trials: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
-    """Return a figure per group with its 95 % interval: the columns ``by``, estimate, low and high."""
+    """Return a figure per group with its 95 % interval: the columns ``by``, estimate, low and high.
+
+    Raises:
+        UnknownColumn: If there is no such column.
+    """
+    for name in (*by, column):
+        check_column(name, trials)
     rows = []
-    if column in trials:
-        for key, group in trials.groupby(list(by), dropna=False, sort=False):
-            found = estimate(group, column)
-            if np.isfinite(found.estimate):
-                rows.append({**dict(zip(by, key, strict=True)), **found._asdict()})
+    for key, group in trials.groupby(list(by), dropna=False, sort=False):
+        found = estimate(group, column)
+        if np.isfinite(found.estimate):
+            rows.append({**dict(zip(by, key, strict=True)), **found._asdict()})
     return pd.DataFrame(rows, columns=[*by, "estimate", "low", "high"])
 
 

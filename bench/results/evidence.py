@@ -5,15 +5,24 @@ what the run does not have gets :class:`NotMeasured`, which names the command th
 """
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from bench.columns import FIGURE_COLUMNS, NO_PART_OF_SCENARIO, PLAIN, SCENARIO_COLUMNS
+from bench.columns.catalogue import FIGURE_COLUMNS, check_column
+from bench.columns.fields import OF_A_FIGURE, PLAIN
 from bench.results.capacity import ALLOWED_LATE_RATIO, capacities
 from bench.results.estimates import estimate
 from bench.results.statistics import Interval
+from bench.results.trials import (
+    averageable,
+    search_steps,
+    single_trials,
+    standing_trials,
+    suspect_trials,
+    trials_of,
+)
 
 
 class NotMeasured(Exception):
@@ -32,7 +41,7 @@ class Evidence:
 
     def __init__(self, trials: pd.DataFrame) -> None:
         """Take the trials of a run (``Run.trials``)."""
-        kept = trials[~trials["retried"].astype(bool)]
+        kept = standing_trials(trials)
         self._kept = kept.assign(**{name: _as_numbers(kept[name]) for name in FIGURE_COLUMNS})
         self.used: set[Any] = set()
 
@@ -46,8 +55,8 @@ class Evidence:
         Raises:
             NotMeasured: If there are none.
         """
-        chosen = self._of(experiments, {**PLAIN, **where})
-        chosen = chosen[(chosen["verdict"] != "invalid") & (chosen["search_step"] == 0)]
+        chosen = self._matching(trials_of(self._kept, experiments), {**PLAIN, **where})
+        chosen = averageable(single_trials(chosen))
         if not len(chosen):
             raise NotMeasured(f"bench run {experiments[0]}")
         self.used |= set(chosen.index)
@@ -58,10 +67,11 @@ class Evidence:
 
         Raises:
             NotMeasured: If the run does not have it, or has several such scenarios.
+            UnknownColumn: If there is no such column.
         """
+        check_column(column, self._kept)
         chosen = self.trials(experiment, **where)
-        scenario = [name for name in SCENARIO_COLUMNS if name not in NO_PART_OF_SCENARIO]
-        varied = [name for name in scenario if chosen[name].nunique(dropna=False) > 1]
+        varied = [name for name in OF_A_FIGURE if chosen[name].nunique(dropna=False) > 1]
         if varied:
             raise NotMeasured(
                 f"bench run {experiment}",
@@ -74,6 +84,7 @@ class Evidence:
 
     def values(self, experiment: str, field: str, **where: Any) -> list[Any]:
         """Return the distinct values of a scenario field in matching trials, in ascending order."""
+        check_column(field, self._kept)
         return sorted(self.trials(experiment, **where)[field].dropna().unique())
 
     def searched(self) -> pd.DataFrame:
@@ -90,17 +101,12 @@ class Evidence:
 
     @functools.cached_property
     def _capacities(self) -> pd.DataFrame:
-        steps = self._of(("clients", "library"), PLAIN)
-        return capacities(steps[steps["search_step"] > 0])
+        return capacities(self._matching(self._kept, PLAIN))
 
     def passed_steps(self, **where: Any) -> pd.DataFrame:
         """Return the steps of searches in which the server coped; perhaps none."""
-        steps = self._of(("clients", "library"), {**PLAIN, **where})
-        chosen = steps[
-            (steps["search_step"] > 0)
-            & (steps["verdict"] != "invalid")
-            & (steps["late_ratio"].astype(float) <= ALLOWED_LATE_RATIO)
-        ]
+        steps = averageable(search_steps(self._matching(self._kept, {**PLAIN, **where})))
+        chosen = steps[steps["late_ratio"].astype(float) <= ALLOWED_LATE_RATIO]
         self.used |= set(chosen.index)
         return chosen
 
@@ -108,21 +114,21 @@ class Evidence:
     def doubt(self) -> str:
         """How many of the trials that were handed out are suspect, in words; empty if none is."""
         used = self._kept.loc[sorted(self.used)]
-        suspect = int((used["verdict"] == "suspect").sum())
+        suspect = len(suspect_trials(used))
         return f"{suspect} of the {len(used)} trials behind this are suspect" if suspect else ""
 
-    def _of(self, experiments: Iterable[str], where: Mapping[str, Any]) -> pd.DataFrame:
-        wanted = set(experiments)
-        fits = self._kept["experiments"].map(lambda names: not wanted.isdisjoint(names.split())).astype(bool)
+    def _matching(self, trials: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
+        fits = pd.Series(True, index=trials.index)
         for name, value in where.items():
-            column = self._kept[name]
+            check_column(name, trials)
+            column = trials[name]
             if value is None:
                 fits &= column.isna()
             elif isinstance(value, tuple):
                 fits &= column.isin(value)
             else:
                 fits &= column == value
-        return self._kept[fits]
+        return trials[fits]
 
 
 ASKED_ONCE = (0.95, 1.05)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bench.results.files import RUN_JSON, ResultsError, write_whole
 from bench.results.run import QUANTILES_KEPT, QUANTILES_PARQUET, Run, deliveries_name
+from bench.results.trials import stands
 
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)
 """What a zip says of the age of every file in it, so that the same run gives the same bytes."""
@@ -83,7 +84,7 @@ def small(run: Run, keep_orders: Sequence[int]) -> dict[str, bytes]:
     quantiles = {}
     for row in run.rows:
         with contextlib.suppress(KeyError):
-            if not row["retried"]:
+            if stands(row):
                 quantiles[str(row["trial_number"])] = run.latency_quantiles(row).to_numpy()
     table = pd.DataFrame({"quantile": QUANTILES_KEPT, **quantiles}).astype("float32")
     packed = io.BytesIO()

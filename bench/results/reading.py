@@ -6,19 +6,26 @@ file, what is wrong with it and, where it has lines, the line.
 
 import codecs
 import csv
-import enum
 import hashlib
 import io
 import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.columns.catalogue import (
+    FORMER_NAMES,
+    IN_FILE,
+    RENAMED_SINCE_SCHEMA,
+    SCHEMA_VERSION,
+    WHOLE_SINCE_SCHEMA,
+)
+from bench.fields import Kind
 from bench.results.files import RUN_JSON, TRIALS_CSV, ResultsError, RunFiles
 from bench.scenario import PROFILES
 
@@ -31,16 +38,6 @@ COUNTED_SINCE_SCHEMA = 4
 
 Rows = list[dict[str, Any]]
 
-
-class Kind(enum.Enum):
-    """What the cells of a column hold, in words for people; where nothing was measured they are empty."""
-
-    WORD = "a word"
-    FLAG = "True or False"
-    WHOLE = "a whole number"
-    NUMBER = "a number"
-
-
 WRITTEN = {
     Kind.WORD: re.compile(r".*", re.DOTALL),
     Kind.FLAG: re.compile(r"True|False"),
@@ -48,26 +45,6 @@ WRITTEN = {
     Kind.NUMBER: re.compile(r"-?([0-9]{1,18}(\.[0-9]+)?(e[+-][0-9]{2,3})?|inf)"),
 }
 """How bench (by ``csv``) and pandas write a cell of a kind."""
-
-
-class Table(NamedTuple):
-    """What is asked of trials.csv.
-
-    Attributes:
-        kinds: Every column that it may have, and what its cells hold; others are left alone.
-        required: The columns that no row lacks and in which no cell is empty.
-        since: By schema, the columns that came with it, and what they would say in the runs before it.
-        renamed: By schema, the columns that have another name since: old and new.
-        schema: The newest, which every run is read as.
-        whole_since: The schema from which on a run has every column.
-    """
-
-    kinds: Mapping[str, Kind]
-    required: Sequence[str]
-    since: Mapping[int, Mapping[str, Any]]
-    renamed: Mapping[int, Mapping[str, str]]
-    schema: int
-    whole_since: int
 
 
 # run.json
@@ -162,43 +139,34 @@ def trials_digest(content: bytes) -> str:
     return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()
 
 
-def read_trials(files: RunFiles, facts: Mapping[str, Any], table: Table) -> Rows:
+def read_trials(files: RunFiles, facts: Mapping[str, Any]) -> Rows:
     """Return the rows of trials.csv, what is empty as None, with the columns that older schemas lack.
 
     Raises:
         ResultsError: If it is not there or not whole, or not as it was written.
     """
     place, schema = files.place(TRIALS_CSV), facts["schema"]
-    if not 1 <= schema <= table.schema:
+    if not 1 <= schema <= SCHEMA_VERSION:
         raise ResultsError(
-            f"{files.place(RUN_JSON)} has schema {schema}, and this program reads schema {table.schema}; "
+            f"{files.place(RUN_JSON)} has schema {schema}, and this program reads schema {SCHEMA_VERSION}; "
             "measure anew, or use the version of bench that made it"
         )
     text = _text(files, TRIALS_CSV)
     names, lines = _split(text, place)
-    renamed = {
-        old: new
-        for version, columns in table.renamed.items()
-        if version > schema
-        for old, new in columns.items()
-    }
+    renamed = FORMER_NAMES if schema < RENAMED_SINCE_SCHEMA else {}
     header = [renamed.get(name, name) for name in names]
     for old, new in renamed.items():
         if header.count(new) > 1:
             raise ResultsError(f"{place} has both {old} and {new}; {AS_WRITTEN}")
-    since = {
-        name: value
-        for version, columns in table.since.items()
-        if version > schema
-        for name, value in columns.items()
-    }
-    needed = table.kinds if schema >= table.whole_since else table.required
+    since = {name: column.before for name, column in IN_FILE.items() if column.since > schema}
+    whole = schema >= WHOLE_SINCE_SCHEMA
+    needed = [name for name, column in IN_FILE.items() if whole or column.filled]
     lost = [name for name in needed if name not in header and name not in since]
     if lost:
         raise ResultsError(f"{place} has lost the column {' and '.join(lost[:3])}; {AS_WRITTEN}")
-    _check_cells(header, lines, place, table)
+    _check_cells(header, lines, place)
     _check_count(files, facts, len(lines), place)
-    words = {name: str for name, kind in table.kinds.items() if kind is Kind.WORD and name in header}
+    words = {name: str for name, column in IN_FILE.items() if column.kind is Kind.WORD}
     trials = pd.read_csv(
         io.StringIO(text), names=header, header=0, keep_default_na=False, na_values=[""], dtype=words
     )
@@ -233,25 +201,23 @@ def _split(text: str, place: str) -> tuple[list[str], list[tuple[int, list[str]]
     return header, lines[1:]
 
 
-def _check_cells(
-    header: Sequence[str], lines: Sequence[tuple[int, Sequence[str]]], place: str, table: Table
-) -> None:
+def _check_cells(header: Sequence[str], lines: Sequence[tuple[int, Sequence[str]]], place: str) -> None:
     """Check every cell by the kind of its column.
 
     Raises:
         ResultsError: At the first that is not written as bench writes it, or is empty and must not be.
     """
-    for column, name in enumerate(header):
-        kind = table.kinds.get(name)
-        if kind is None:
+    for index, name in enumerate(header):
+        column = IN_FILE.get(name)
+        if column is None:
             continue
         for number, cells in lines:
-            cell = cells[column]
-            if not cell and name in table.required:
+            cell = cells[index]
+            if not cell and column.filled:
                 raise ResultsError(f"{place}, line {number}: {name} is empty; {AS_WRITTEN}")
-            if cell and not WRITTEN[kind].fullmatch(cell):
+            if cell and not WRITTEN[column.kind].fullmatch(cell):
                 raise ResultsError(
-                    f"{place}, line {number}: {name} is {_shown(cell)}, not {kind.value}: "
+                    f"{place}, line {number}: {name} is {_shown(cell)}, not {column.kind.value}: "
                     f"perhaps {SPREADSHEET}"
                 )
 

@@ -10,7 +10,6 @@ keeps their digest, so that a file which was cut or changed on its way is refuse
 """
 
 import csv
-import dataclasses
 import io
 import json
 import math
@@ -24,18 +23,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.columns import (
-    BOTH_WAYS,
-    COLUMNS,
-    FLAG_COLUMNS,
-    RENAMED_SINCE_SCHEMA,
-    REQUIRED_COLUMNS,
-    SCHEMA_VERSION,
-    SINCE_SCHEMA,
-    WHOLE_NUMBER_COLUMNS,
-    WHOLE_SINCE_SCHEMA,
-    WORD_COLUMNS,
-)
+from bench.columns.catalogue import COLUMNS, SCHEMA_VERSION
+from bench.columns.derived import DERIVED
+from bench.fields import Kind
 from bench.results.deliveries import Deliveries
 from bench.results.files import (
     RUN_JSON,
@@ -46,17 +36,9 @@ from bench.results.files import (
     RunFiles,
     write_whole,
 )
-from bench.results.reading import (
-    Kind,
-    Table,
-    read_facts,
-    read_parquet,
-    read_trials,
-    started,
-    trials_digest,
-)
+from bench.results.reading import read_facts, read_parquet, read_trials, started, trials_digest
+from bench.results.trials import standing_trials, stands, trials_of
 from bench.results.validity import INVALID, OK, VERDICTS, Bottleneck, Fault, find_faults
-from bench.scenario import Scenario
 from bench.transports import TRANSPORTS
 from clients.load.generator import DELIVERY_FIELDS
 from servers.variants import current_name, names_of
@@ -74,28 +56,6 @@ KNOWN_CODES: dict[str, set[str]] = {
 """The columns of codes."""
 QUANTILES_PARQUET = "quantiles.parquet"
 QUANTILES_KEPT = [0.001, 0.01, *(step / 100 for step in range(2, 99)), 0.99, 0.999]
-
-
-def _kinds() -> dict[str, Kind]:
-    """Return what the cells of each column hold."""
-    kinds = dict.fromkeys(COLUMNS, Kind.NUMBER)
-    for field in dataclasses.fields(Scenario):
-        for name, kind in (("str", Kind.WORD), ("bool", Kind.FLAG), ("int", Kind.WHOLE)):
-            if name in str(field.type):
-                kinds[field.name] = kind
-    for names, kind in (
-        (WORD_COLUMNS, Kind.WORD),
-        (FLAG_COLUMNS, Kind.FLAG),
-        (WHOLE_NUMBER_COLUMNS, Kind.WHOLE),
-    ):
-        kinds |= dict.fromkeys(names, kind)
-    return kinds
-
-
-TABLE = Table(
-    _kinds(), REQUIRED_COLUMNS, SINCE_SCHEMA, RENAMED_SINCE_SCHEMA, SCHEMA_VERSION, WHOLE_SINCE_SCHEMA
-)
-"""What trials.csv holds."""
 
 
 class Run:
@@ -165,7 +125,7 @@ class Run:
             write_whole(self.folder / deliveries_name(row), buffer.getvalue())
         new = dict(row)
         if unknown := sorted(set(new) - set(COLUMNS)):
-            raise ValueError(f"trials.csv has no column {', '.join(unknown)}; bench/columns.py has them all")
+            raise ValueError(f"trials.csv has no column {', '.join(unknown)}; bench/columns/ has them all")
         for earlier in self.rows:
             if (earlier["trial_number"], earlier["search_step"]) == (row["trial_number"], row["search_step"]):
                 worse = VERDICTS.index(new["verdict"]) > VERDICTS.index(earlier["verdict"])
@@ -204,7 +164,7 @@ class Run:
         if files is None or not files.has(RUN_JSON):
             raise ResultsError(f"there is no run in {path}; `bench show` without a name shows the newest")
         facts = read_facts(files)
-        rows = read_trials(files, facts, TABLE)
+        rows = read_trials(files, facts)
         twice = pd.Series(
             [(row["trial_number"], row["search_step"], row["attempt"]) for row in rows]
         ).duplicated()
@@ -236,11 +196,8 @@ class Run:
 
     @property
     def trials(self) -> pd.DataFrame:
-        """The trials as a tidy table, a row each, with what goes up and down also both ways together."""
-        trials = pd.DataFrame(self.rows, columns=COLUMNS).infer_objects()
-        ways = [[f"{name}_{way}" for name in BOTH_WAYS] for way in ("up", "down")]
-        up, down = (trials[names].astype(float).set_axis(BOTH_WAYS, axis=1) for names in ways)
-        return pd.concat([trials, up + down], axis=1)
+        """The trials as a tidy table, a row each, with what is derived from what was measured."""
+        return with_derived(pd.DataFrame(self.rows, columns=COLUMNS).infer_objects())
 
     def records(self) -> list[dict[str, Any]]:
         """Return the trials as JSON can hold them: what is not known is None."""
@@ -252,9 +209,7 @@ class Run:
 
         A trial that several experiments share belongs to each.
         """
-        trials = self.trials
-        own = trials["experiments"].map(lambda names: experiment in names.split())
-        return trials[own & ~trials["retried"].astype(bool)]
+        return standing_trials(trials_of(self.trials, [experiment]))
 
     def deliveries_file(self, row: Mapping[str, Any]) -> str | None:
         """Return the name of the file of a trial's deliveries, or None if they were not kept.
@@ -290,7 +245,7 @@ class Run:
             latency_ms = (deliveries["arrived_ns"] - deliveries["due_ns"]) / 1e6
             return latency_ms.quantile(QUANTILES_KEPT)
         name = str(row["trial_number"])
-        if row["retried"] or not self.files.has(QUANTILES_PARQUET):  # those of the attempt that stands
+        if not stands(row) or not self.files.has(QUANTILES_PARQUET):  # those of the attempt that stands
             raise KeyError(name)
         kinds = {"quantile": Kind.NUMBER, name: Kind.NUMBER}
         kept = read_parquet(self.files, QUANTILES_PARQUET, kinds, len(QUANTILES_KEPT), optional=[name])
@@ -305,6 +260,15 @@ class Run:
         if isinstance(self.files, Archive):
             self.folder.mkdir(parents=True, exist_ok=True)
         return self.folder
+
+
+def with_derived(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return trials with the columns that follow from those of trials.csv (bench/columns/derived.py)."""
+    trials = trials.copy()
+    for column in DERIVED:
+        if column.derive is not None:
+            trials[column.name] = column.derive(trials)
+    return trials
 
 
 def deliveries_name(row: Mapping[str, Any]) -> str:

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bench.columns import AXES, SHOWN_LAST, sortable
+from bench.columns.cells import sortable
+from bench.columns.fields import AXES, SHOWN_LAST
+from bench.results.trials import are_steps
 
 
 class Combination(NamedTuple):
@@ -82,4 +84,4 @@ def _is_known(trials: pd.DataFrame, known: Mapping[str, set[str]]) -> bool:
 
 def _searched(trials: pd.DataFrame, name: str) -> "pd.Series[Any]":
     """Return which trials chose this field themselves: the steps of a search choose the clients."""
-    return (trials["search_step"] > 0) & (name == "clients")
+    return are_steps(trials) & (name == "clients")

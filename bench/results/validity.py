@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from bench.columns import is_set
+from bench.columns.cells import is_set
 
 OK, SUSPECT, INVALID = "ok", "suspect", "invalid"
 VERDICTS = (OK, SUSPECT, INVALID)

@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bench.columns import FIGURE_COLUMNS, field_words
+from bench.columns.catalogue import FIGURE_COLUMNS
+from bench.columns.words import field_words
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.experiments.rate import FIXED, SLOW_HZ, turned_into_polling_words
 from bench.measure.schedule import plan_run

@@ -2,7 +2,6 @@
 
 import math
 
-from bench.experiments import overhead
 from bench.judge.literature.base import Judgement, Publication, verdict_on, worst
 from bench.results.evidence import Evidence, NotMeasured, asked_once
 from bench.theory.traffic import SEGMENT_HEADER_BYTES, array_bytes
@@ -21,8 +20,8 @@ def polling_mbit_per_s(request_bytes: float) -> float:
 
 def judge_layers(evidence: Evidence) -> Judgement:
     """Measure the same layers, and do the same sum with them."""
-    asked = asked_once(evidence.trials("overhead", transport="short_polling", headers="browser"))
-    polls, pushes = overhead.rows(asked), overhead.rows(evidence.trials("overhead", transport="websocket"))
+    polls = asked_once(evidence.trials("overhead", transport="short_polling", headers="browser"))
+    pushes = evidence.trials("overhead", transport="websocket")
     size = min(polls["payload_bytes"])
     poll, push = (
         trials[trials["payload_bytes"] == size].mean(numeric_only=True) for trials in (polls, pushes)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from bench.experiments import overhead
 from bench.judge.literature.base import Judgement, Publication, verdict_on, worst
 from bench.results.estimates import estimate
 from bench.results.evidence import Evidence, NotMeasured, asked_once
@@ -120,10 +119,9 @@ def _trials(evidence: Evidence, transport: str, **where: str) -> pd.DataFrame:
 
 def _layers(trials: pd.DataFrame) -> Callable[[str], float]:
     """Return a function that tells a layer's bytes per tick, both ways."""
-    rows = overhead.rows(trials)
 
     def layer(name: str) -> float:
-        found = float(rows[name].astype(float).median())
+        found = float(trials[name].astype(float).median())
         if not found >= 0:
             raise NotMeasured("bench run overhead", f"this run has no {name}")
         return found

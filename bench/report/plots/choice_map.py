@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from bench.columns import axis_label
+from bench.columns.words import axis_label
 from bench.report.plots.base import (
     INK,
     MODEL_LINE,

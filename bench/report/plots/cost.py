@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from bench.columns import axis_label
+from bench.columns.words import axis_label
 from bench.report.plots.base import (
     INK,
     MODEL_LINE,

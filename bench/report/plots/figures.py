@@ -12,7 +12,8 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from bench.columns import SEARCHED, field_words
+from bench.columns.fields import SEARCHED
+from bench.columns.words import field_words
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.judge.choice import cpu_chart, wire_chart
 from bench.report.plots import run_figures
@@ -21,6 +22,7 @@ from bench.results.estimates import valid_trials
 from bench.results.files import ResultsError
 from bench.results.run import Run
 from bench.results.scenarios import combinations, mixed_fields
+from bench.results.trials import suspect_trials
 
 FORMS = ("png", "svg")
 NOTE_SIZE = 14
@@ -146,7 +148,7 @@ def draw(drawing: Drawing, run: Run, experiment: str) -> Figure | None:
         told += [f"only {only}"] if only else []
     figure = drawing.draw(run, experiment)
     trials = valid_trials(run, experiment)
-    suspect = int((trials["verdict"] == "suspect").sum())
+    suspect = len(suspect_trials(trials))
     if suspect:
         told.append(f"{suspect} of {len(trials)} trials {'is' if suspect == 1 else 'are'} suspect")
     if figure is not None and told:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bench.columns import axis_label
+from bench.columns.words import axis_label
 from bench.report.plots.base import (
     INK,
     MODEL_LINE,

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.columns import field_words, is_set
+from bench.columns.cells import is_set
+from bench.columns.words import field_words
 from bench.experiments.base import poll_cycle_s
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.judge.choice import Chart
@@ -29,6 +30,7 @@ from bench.results.estimates import (
 from bench.results.evidence import Evidence, NotMeasured
 from bench.results.run import Run
 from bench.results.scenarios import varied_axes
+from bench.results.trials import search_steps
 from bench.theory.distribution import Link
 from bench.theory.latency import short_polling_latency
 from bench.transports import TRANSPORTS
@@ -239,7 +241,7 @@ def libraries(run: Run, experiment: str = "library") -> Figure | None:
 def capacity(run: Run, experiment: str) -> Figure | None:
     """Draw the capacities that were searched for, with their intervals."""
     trials = run.trials_of(experiment)
-    if not (trials["search_step"] > 0).any():
+    if not len(search_steps(trials)):
         return None
     return figure_of(plot_capacity(capacity_table(trials)))
 

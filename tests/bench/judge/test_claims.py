@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from bench.columns import FIGURE_COLUMNS
+from bench.columns.catalogue import FIGURE_COLUMNS
 from bench.commands.app import app
 from bench.judge.claim_judges import FAILS, HOLDS, OPEN, WITHIN_LIMITS
 from bench.judge.claims import CLAIMS, Entry, ledger

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from bench.columns import COLUMNS
+from bench.columns.catalogue import COLUMNS
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.judge import compare as comparing
 from bench.judge.compare import SMALLEST_RELEVANT, Chance, Comparison

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from bench.columns import COLUMNS
+from bench.columns.catalogue import COLUMNS
 from bench.measure.load import Load
 from bench.measure.place import Place
 from bench.measure.processes import TrialFailed

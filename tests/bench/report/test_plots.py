@@ -19,7 +19,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
-from bench.columns import axis_label
+from bench.columns.words import axis_label
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.measure.conversation import TickMark, TraceEvent
 from bench.report.plots.base import HOUSE, look, plain, rendered, spread

@@ -10,16 +10,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bench.columns import COLUMNS
+from bench.columns.catalogue import COLUMNS
 from bench.experiments import clients
 from bench.measure.processes import TrialFailed
 from bench.measure.schedule import Planned, execute
 from bench.measure.trial import Trial
 from bench.report.doubts import doubts
 from bench.results.capacity import Search, Tried, capacities, fit, next_clients, ratio_of, tried
-from bench.results.estimates import estimate, single_trials
+from bench.results.estimates import estimate
 from bench.results.run import Run
 from bench.results.statistics import Interval
+from bench.results.trials import single_trials
 from bench.scenario import Scenario
 
 FACTS: dict[str, Any] = {

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench.columns import COLUMNS, REQUIRED_COLUMNS
+from bench.columns.catalogue import COLUMNS, IN_FILE
 from bench.commands.app import main
 from bench.report.summary import print_run
 from bench.results.export import export_folder, export_zip
@@ -234,7 +234,7 @@ def test_line_ends_that_git_has_changed_are_no_change(run: Run) -> None:
     assert len(Run.open(run.folder).rows) == 3
 
 
-@pytest.mark.parametrize("column", REQUIRED_COLUMNS)
+@pytest.mark.parametrize("column", [name for name, column in IN_FILE.items() if column.filled])
 def test_an_older_run_lacks_none_of_the_columns_that_tell_what_a_row_is(run: Run, column: str) -> None:
     make_older(run, 3)
     assert told_by(run.folder) == ""

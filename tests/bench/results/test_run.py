@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.columns import BOTH_WAYS, COLUMNS
+from bench.columns.catalogue import COLUMNS
+from bench.columns.derived import DERIVED
 from bench.measure.processes import TrialFailed
 from bench.measure.schedule import execute, plan_run
 from bench.measure.trial import Trial
@@ -50,7 +51,7 @@ def test_a_run_reads_back_as_it_was_written(tmp_path: Path) -> None:
     assert again.facts["seed"] == 3
     assert again.rows[0]["latency_p50_ms"] == 3
     assert again.rows[0]["latency_p99_ms"] is None
-    assert list(again.trials.columns) == [*COLUMNS, *BOTH_WAYS]
+    assert list(again.trials.columns) == [*COLUMNS, *(column.name for column in DERIVED)]
 
 
 def test_files_open_with_plain_pandas(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.columns import COLUMNS
+from bench.columns.catalogue import COLUMNS
 from bench.commands.arguments import parse_overrides
 from bench.measure.processes import TrialFailed
 from bench.measure.schedule import plan_run
