@@ -56,6 +56,7 @@ class Obeyed(enum.Enum):
     BY_ALL = "all"
     BY_CLIENTS = "those whose client names it in its settings"
     WITH_HEARTBEATS = "those that have heartbeats"
+    OVER_TCP = "those that run over TCP"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -314,9 +315,13 @@ class ScenarioFields:
         "TCP's largest segment in bytes; none leaves it to the system.",
         phrase="segments of {} B",
         measured_in="B",
+        obeyed=Obeyed.OVER_TCP,
     )
     congestion: str | None = described(
-        "cubic", "TCP's congestion control; none leaves it to the system.", role=Role.CONDITION
+        "cubic",
+        "TCP's congestion control; none leaves it to the system.",
+        role=Role.CONDITION,
+        obeyed=Obeyed.OVER_TCP,
     )
     latency_limit_ms: float = described(
         100.0,

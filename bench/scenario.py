@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.fields import Field, Kind, Obeyed, ScenarioFields, fields_of
 from bench.theory.replay import LONGEST_WINDOW_S, check_gaps, check_rate, most_within
-from bench.transports import TRANSPORTS
+from bench.transports import TRANSPORTS, names_of
 from clients.headers import HEADER_SETS
 from servers.base import MAX_HOLD_S
 from servers.options import MAX_SPEED, MIN_SPEED, SHORTEST_S, ServerOptions, read_number
@@ -69,12 +69,16 @@ class Scenario(ScenarioFields):
                 f"generator is {self.generator!r}; choose {' or '.join(GENERATORS)}",
             ),
             (
+                self.generator == "asyncio" and not TRANSPORTS[self.transport].client_class.ordinary,
+                f"generator asyncio has no clients for {self.transport}; use the swarm",
+            ),
+            (
                 self.generator == "asyncio" and (self.tls or self.compression),
                 "generator asyncio has neither tls nor compression; use the swarm",
             ),
             (
                 self.compression and not TRANSPORTS[self.transport].compresses,
-                f"{self.transport} does not compress; use {TRANSPORTS[self.transport].protocol}",
+                f"{self.transport} does not compress; use {' or '.join(names_of(compresses=True))}",
             ),
             (
                 self.headers not in HEADER_SETS,
@@ -313,7 +317,9 @@ def obeys(transport: str, field: Field) -> bool:
         case Obeyed.BY_CLIENTS:
             return field.name in TRANSPORTS[transport].client_class.settings
         case Obeyed.WITH_HEARTBEATS:
-            return TRANSPORTS[transport].family == "push"
+            return TRANSPORTS[transport].heartbeats
+        case Obeyed.OVER_TCP:
+            return TRANSPORTS[transport].over_tcp
 
 
 LONGEST_TEXT = 4096

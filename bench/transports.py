@@ -1,29 +1,50 @@
-"""The registry: every transport that is measured. Adding one is a server, a client, and a line here."""
+"""The registry: every transport that is measured. Adding one is a server, a client, and a line here.
+
+Whatever depends on what a transport is like asks for a fact of its line, never for its name. So a new one
+takes part, as its facts say, in designs, theory, tables, figures and decision maps.
+"""
 
 from typing import NamedTuple
 
 from clients.base import TickClient, load_client_class
 
+FAMILIES = ("pull", "held", "push")
+"""The client asks on its own clock; it asks and the server waits; the server sends unasked."""
+
 
 class Transport(NamedTuple):
-    """A transport.
+    """A transport, and what it is like.
 
-    ``server`` is a module of servers/, ``client`` one of clients/; a variant by another library has its own
-    server and shares the client. ``family`` is pull (the client asks on its own clock), held (it asks and the
-    server waits) or push. ``colour`` is its colour in every figure and table (of Okabe and Ito's palette,
-    legible to the colour-blind). ``library`` is what the server is written with; ``variant_of`` names the
-    transport whose protocol it speaks, where that is another one. ``compresses`` says whether the server can.
+    Attributes:
+        name: What it is called on the command line and in trials.csv.
+        server: A module of servers/.
+        client: A module of clients/; variants share one.
+        family: ``pull``, ``held`` or ``push``: see :data:`FAMILIES`.
+        framing: What is put around an array of ticks: ``HTTP`` (a request or an answer) or ``WebSocket`` (a
+            frame). Theory computes bytes by it.
+        label: Its name for people.
+        colour: Its colour in figures and tables (of Okabe and Ito's palette, legible to the colour-blind).
+        library: What the server is written with.
+        variant_of: The transport whose protocol it speaks, where that is another one by another library.
+        heartbeats: Whether the server can send something each ``heartbeat_s`` to a client that gets no ticks.
+        compresses: Whether the server can compress.
+        speaks_upwards: Whether a client can send at will on the connection on which it gets ticks.
+        over_tcp: Whether it runs over TCP, so that TCP's options apply and its counters can be read.
     """
 
     name: str
     server: str
     client: str
     family: str
+    framing: str
     label: str
     colour: str
     library: str
     variant_of: str | None = None
+    heartbeats: bool = False
     compresses: bool = True
+    speaks_upwards: bool = False
+    over_tcp: bool = True
 
     @property
     def protocol(self) -> str:
@@ -37,12 +58,37 @@ class Transport(NamedTuple):
 
 
 SHORT_POLLING = Transport(
-    "short_polling", "short_polling", "short_polling", "pull", "short polling", "#D55E00", "aiohttp"
+    name="short_polling",
+    server="short_polling",
+    client="short_polling",
+    family="pull",
+    framing="HTTP",
+    label="short polling",
+    colour="#D55E00",
+    library="aiohttp",
 )
 LONG_POLLING = Transport(
-    "long_polling", "long_polling", "long_polling", "held", "long polling", "#E69F00", "aiohttp"
+    name="long_polling",
+    server="long_polling",
+    client="long_polling",
+    family="held",
+    framing="HTTP",
+    label="long polling",
+    colour="#E69F00",
+    library="aiohttp",
 )
-WEBSOCKET = Transport("websocket", "websocket", "websocket", "push", "WebSocket", "#0072B2", "websockets")
+WEBSOCKET = Transport(
+    name="websocket",
+    server="websocket",
+    client="websocket",
+    family="push",
+    framing="WebSocket",
+    label="WebSocket",
+    colour="#0072B2",
+    library="websockets",
+    heartbeats=True,
+    speaks_upwards=True,
+)
 
 
 def _variant(of: Transport, library: str, *, compresses: bool) -> Transport:
@@ -70,5 +116,21 @@ TRANSPORTS = {
         _variant(WEBSOCKET, "picows", compresses=False),
     )
 }
-MAIN = [name for name, transport in TRANSPORTS.items() if transport.variant_of is None]
-"""The transports that every experiment measures; variants by other libraries are measured where named."""
+
+
+def names_of(*families: str, **facts: object) -> list[str]:
+    """Return the names of the transports of some families, or of all, of which these facts are true.
+
+    They come family by family as asked for, and within a family in the order of the registry::
+
+        names_of("push", "held", compresses=True)
+    """
+    alike = [each for each in TRANSPORTS.values() if all(getattr(each, key) == facts[key] for key in facts)]
+    if not families:
+        return [each.name for each in alike]
+    return [each.name for family in families for each in alike if each.family == family]
+
+
+def main_names(*families: str, **facts: object) -> list[str]:
+    """Return the same without variants by other libraries, which are measured only where asked for."""
+    return names_of(*families, variant_of=None, **facts)

@@ -63,6 +63,8 @@ class TickClient(ABC):
     """The fields of a scenario that this client obeys, beyond the arguments above."""
     pulls: ClassVar[bool] = False
     """Whether the client asks for ticks (its requests are then counted and their lateness recorded)."""
+    ordinary: ClassVar[str] = ""
+    """The class of clients/load/ordinary_clients.py that does the same; empty if there is none."""
 
     __slots__ = (
         "_address",

@@ -52,6 +52,7 @@ class HttpClient(TickClient):
 
     settings: ClassVar[tuple[str, ...]] = ("headers", "cookie_bytes", "keep_alive", "compression")
     pulls = True
+    ordinary = "OrdinaryHttpClient"
 
     __slots__ = (
         "_awaiting",

@@ -39,6 +39,7 @@ class Client(TickClient):
     """
 
     settings: ClassVar[tuple[str, ...]] = ("headers", "cookie_bytes", "compression")
+    ordinary = "OrdinaryWebSocketClient"
 
     __slots__ = ("_buffer", "_compression", "_fragments", "_handshake_headers", "_protocol")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.measure.subject import Server
-from bench.transports import TRANSPORTS, Transport
+from bench.transports import TRANSPORTS, Transport, names_of
 from tests.waiting import wait_until
 
 StartServer = Callable[..., Server]
@@ -38,13 +38,13 @@ def wait_for_tick(server: Server, seq: int) -> None:
 
 
 def is_websocket(transport: Transport) -> bool:
-    return transport.family == "push"
+    return transport.framing == "WebSocket"
 
 
-def of_family(family: str) -> pytest.MarkDecorator:
-    """Return the parameters of a test that asks something of one family only."""
-    chosen = [transport for transport in TRANSPORTS.values() if transport.family == family]
+def of(*families: str, **facts: object) -> pytest.MarkDecorator:
+    """Return the parameters of a test for some transports only, by facts of the registry."""
+    chosen = [TRANSPORTS[name] for name in names_of(*families, **facts)]
     return pytest.mark.parametrize("transport", chosen, ids=lambda transport: transport.name)
 
 
-by_websocket, by_holding = of_family("push"), of_family("held")
+by_websocket, by_holding = of(framing="WebSocket"), of("held")

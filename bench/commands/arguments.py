@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from bench.experiments import QUESTIONS
 from bench.report.terminal import new_console
 from bench.scenario import FIELDS, parse_value
-from bench.transports import MAIN, TRANSPORTS
+from bench.transports import TRANSPORTS, main_names
 from servers.interrupts import INTERRUPTED
 from servers.variants import current_name
 
@@ -78,7 +78,7 @@ def sort_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
     transports = [name for name in TRANSPORTS if name in names]
     if "all" in names or not experiments:
         experiments = list(QUESTIONS)
-    return experiments, transports or MAIN
+    return experiments, transports or main_names()
 
 
 def parse_overrides(settings: Sequence[str] | None) -> dict[str, list[Any]]:

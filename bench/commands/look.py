@@ -25,7 +25,7 @@ from bench.commands.arguments import (
 )
 from bench.experiments import QUESTIONS
 from bench.scenario import FIELDS, Scenario
-from bench.transports import TRANSPORTS
+from bench.transports import TRANSPORTS, Transport
 from bench.wording import shown
 
 
@@ -37,7 +37,7 @@ def list_() -> None:
     }
     for title, rows in (
         ("Experiments", QUESTIONS),
-        ("\nTransports", {transport.name: transport.label for transport in TRANSPORTS.values()}),
+        ("\nTransports", {name: _transport_words(each) for name, each in TRANSPORTS.items()}),
         ("\nFields for --set", fields),
     ):
         table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
@@ -45,6 +45,22 @@ def list_() -> None:
         for name, text in rows.items():
             table.add_row(f"  {name}", text)
         out.print(table)
+
+
+def _transport_words(transport: Transport) -> str:
+    """Say what a transport is called, and what it is like: the facts by which the program treats it."""
+    facts = {
+        "heartbeats": transport.heartbeats,
+        "compresses": transport.compresses,
+        "speaks upwards": transport.speaks_upwards,
+        "not over TCP": not transport.over_tcp,
+    }
+    told = [
+        transport.family,
+        f"{transport.framing} framing",
+        *(words for words, is_so in facts.items() if is_so),
+    ]
+    return f"{transport.label}: {', '.join(told)}"
 
 
 def show(

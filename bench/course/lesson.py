@@ -100,8 +100,7 @@ from bench.theory.traffic import (
     segments,
     websocket_header_bytes,
 )
-from bench.transports import MAIN as MAIN_TRANSPORTS
-from bench.transports import TRANSPORTS
+from bench.transports import TRANSPORTS, main_names
 from bench.wording import bottleneck_words, fault_words, number, times, with_interval
 
 __all__ = [  # the run, and what is reckoned from its trials
@@ -121,6 +120,9 @@ __all__ = [  # the run, and what is reckoned from its trials
     "ticks_needed",
     "wire_bytes",
 ]
+
+MAIN_TRANSPORTS = main_names()
+"""One transport for each protocol: no variants by other libraries."""
 __all__ += [  # what the experiments hold fixed
     "ALLOWED_LATE_RATIO",
     "CLIENTS_LIMIT_MS",

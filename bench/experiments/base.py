@@ -24,7 +24,8 @@ class Design:
 
     Attributes:
         fixed, axes: Fields of the scenarios, and the values of those that vary.
-        transports: Names of the registry; by default those that are asked for.
+        transports: Those that it measures, by facts of the registry (``names_of``, ``main_names``); by
+            default all that are asked for.
         once: Whether one trial is enough: counts are exact, times are not.
         search: Whether the scenario's number of clients is to be searched for, and how.
         unless: Fields whose values are all that the design is about: if one is overridden, it is left out.

@@ -8,6 +8,7 @@ searched twice: at equal freshness, asking so often that the limit can be kept; 
 seldom as costs the bytes of WebSocket, with a limit of 100 ms beyond the interval that a tick waits anyway.
 """
 
+import itertools
 import math
 from typing import Any
 
@@ -27,7 +28,7 @@ from bench.theory.traffic import (
     request_bytes,
     response_head_bytes,
 )
-from bench.transports import TRANSPORTS
+from bench.transports import TRANSPORTS, main_names, names_of
 from bench.wording import number, ratio_sentence
 
 LIMIT_MS = 100.0
@@ -38,13 +39,14 @@ AT_EQUAL_FRESHNESS = {**FIXED, "poll_interval_s": 0.09, "latency_limit_ms": LIMI
 
 def _interval_of_equal_bytes_s() -> float:
     """Return the poll interval at which asking costs as many wire bytes as WebSocket (bench/theory)."""
+    polling = main_names("pull")[0]
 
     def polling_bytes(interval_s: float) -> float:
         return polling_traffic(
             FIXED["rate_hz"],
             interval_s,
             payload_bytes=PAYLOAD_BYTES,
-            request_bytes=request_bytes("short_polling", 10),
+            request_bytes=request_bytes(polling, 10),
             response_head_bytes=response_head_bytes(array_bytes(3, PAYLOAD_BYTES)),
         ).wire_bytes
 
@@ -67,12 +69,11 @@ def designs(profile: Profile) -> list[Design]:
         "standard": Search(),
         "full": Search(steps=8),
     }[profile.name]
-    served = [name for name, each in TRANSPORTS.items() if profile.name != "quick" or not each.variant_of]
-    polls = [name for name in served if TRANSPORTS[name].family == "pull"]
+    served = main_names() if profile.name == "quick" else names_of()
     full = profile.name == "full"  # searched for in every block
     found = [Design(AT_EQUAL_FRESHNESS, transports=served, once=not full, search=search)]
     if profile.name != "quick":
-        found.append(Design(AT_EQUAL_BYTES, transports=polls[:1], once=not full, search=search))
+        found.append(Design(AT_EQUAL_BYTES, transports=main_names("pull"), once=not full, search=search))
     return found
 
 
@@ -102,6 +103,13 @@ def capacity_ratio(found: pd.DataFrame, above: str, below: str) -> str:
     same = [(a, b) for a, b in pairs if TRANSPORTS[a].library == TRANSPORTS[b].library]
     said = f"{TRANSPORTS[above].label} serves {{}} as many clients as {TRANSPORTS[below].label}"
     return ratio_sentence(pairs, same, said)
+
+
+def ratio_sentences(found: pd.DataFrame) -> str:
+    """Say how many times as many clients push serves as held requests, a sentence for each two protocols."""
+    pairs = itertools.product(main_names("held"), main_names("push"))
+    told = [capacity_ratio(found, push, held) for held, push in pairs]
+    return "".join(f" {each}." for each in told if each)
 
 
 def _is_bounded(capacity: Interval) -> bool:
@@ -138,22 +146,20 @@ def finding(trials: pd.DataFrame) -> str:
     """Say how many clients each server serves in time, and the ratio of push to held requests."""
     found = capacities(trials)
     told = []
-    protocols = found["transport"].map(lambda name: TRANSPORTS[name].protocol)
+    labels = found["transport"].map(lambda name: TRANSPORTS[TRANSPORTS[name].protocol].label)
     intervals_s = found["poll_interval_s"].astype(float).fillna(0.0)
-    for (protocol, limit_ms, interval_s), own in found.groupby([protocols, "latency_limit_ms", intervals_s]):
+    alphabetical = labels.str.casefold()
+    for (_, limit_ms, interval_s), own in found.groupby([alphabetical, "latency_limit_ms", intervals_s]):
         asking = f" each {interval_s:g} s" if interval_s else ""
         servers = [
             f"{capacity_words(estimate(each, 'capacity_clients'))} with {TRANSPORTS[str(name)].library}"
             for name, each in own.groupby("transport", sort=False)
         ]
-        label = TRANSPORTS[str(protocol)].label
-        told.append(f"by {label}{asking}, within {limit_ms:g} ms, {', '.join(servers)}")
+        told.append(f"by {labels[own.index[0]]}{asking}, within {limit_ms:g} ms, {', '.join(servers)}")
     if not told:
         return ""
     sentence = f"Clients that one process serves: {'; '.join(told)}."
-    if ratio := capacity_ratio(found, "websocket", "long_polling"):
-        sentence += f" {ratio}."
-    return sentence
+    return sentence + ratio_sentences(found)
 
 
 EXPERIMENT = Experiment(

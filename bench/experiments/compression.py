@@ -13,7 +13,7 @@ from bench.experiments.base import Design, Experiment
 from bench.results.estimates import estimate
 from bench.results.trials import single_trials
 from bench.scenario import Profile
-from bench.transports import TRANSPORTS
+from bench.transports import TRANSPORTS, main_names
 from bench.wording import number
 
 FIXED = {"clients": 100, "rate_hz": 10.0, "window_s": 1.0, "warmup_s": 0.3}
@@ -26,7 +26,8 @@ def designs(profile: Profile) -> list[Design]:
         "standard": [128, 1024, 16_384],
         "full": [128, 512, 1024, 4096, 16_384, 65_536],
     }
-    transports = ["websocket"] if profile.name == "quick" else ["long_polling", "websocket"]
+    families = ("push",) if profile.name == "quick" else ("held", "push")
+    transports = main_names(*families, compresses=True)
     axes: dict[str, list[Any]] = {"payload_bytes": payloads[profile.name], "compression": [False, True]}
     found = [Design({**FIXED, "padding": "text"}, axes, transports, once=True)]
     if profile.name != "quick":

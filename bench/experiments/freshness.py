@@ -14,7 +14,7 @@ from bench.results.estimates import estimate, ratio
 from bench.scenario import FIELDS, Profile
 from bench.theory.distribution import Link
 from bench.theory.latency import polling_latency
-from bench.transports import TRANSPORTS
+from bench.transports import TRANSPORTS, main_names
 from bench.wording import number, times
 
 FIXED = {"clients": 100, "rate_hz": 50.0, "poll_interval_s": 0.5, "warmup_s": 0.3}
@@ -31,8 +31,8 @@ def predict(summary: pd.DataFrame) -> pd.Series:
     same = [name for name in FIELDS if name not in OF_THE_TRANSPORT]
     pushes = {
         tuple(str(row[name]) for name in same): float(row["latency_p50_ms"])
-        for row in summary.to_dict("records")
-        if row["transport"] == "websocket"
+        for name in reversed(main_names("push"))  # of several the first, as they come in the registry
+        for row in summary[summary["transport"] == name].to_dict("records")
     }
 
     def median_ms(row: Row) -> float:

@@ -15,7 +15,7 @@ from bench.results.estimates import estimate
 from bench.results.trials import single_trials
 from bench.scenario import Profile
 from bench.theory.requests import long_polling_ticks_per_answer, polling_ticks_per_answer
-from bench.transports import MAIN, TRANSPORTS
+from bench.transports import TRANSPORTS, main_names
 from bench.wording import number
 
 FIXED = {"clients": 1, "rate_hz": 50.0, "poll_interval_s": 0.02, "window_s": 1.0, "warmup_s": 0.1}
@@ -24,9 +24,9 @@ FIXED = {"clients": 1, "rate_hz": 50.0, "poll_interval_s": 0.02, "window_s": 1.0
 def designs(profile: Profile) -> list[Design]:
     """Return the scenarios: keep-alive and TLS, on and off; long polling asks like short, so only in full."""
     transports = {
-        "quick": ["short_polling"],
-        "standard": ["short_polling", "websocket"],
-        "full": MAIN,
+        "quick": main_names("pull"),
+        "standard": main_names("pull", "push"),
+        "full": main_names(),
     }[profile.name]
     return [Design(FIXED, {"keep_alive": [True, False], "tls": [False, True]}, transports, once=True)]
 
@@ -51,9 +51,16 @@ def predict(summary: pd.DataFrame) -> pd.Series:
 def finding(trials: pd.DataFrame) -> str:
     """Say how many connections a thousand ticks take, and what one costs with and without TLS."""
     own = single_trials(trials)
-    polls = own[own["transport"] == "short_polling"]
-    if {True, False} - set(polls["keep_alive"]):
-        return ""
+    asking = {name: own[own["transport"] == name] for name in main_names("pull")}
+    return " ".join(
+        _connections_sentence(TRANSPORTS[name].label, polls)
+        for name, polls in asking.items()
+        if {True, False} <= set(polls["keep_alive"])
+    )
+
+
+def _connections_sentence(label: str, polls: pd.DataFrame) -> str:
+    """Say what connections cost a transport that polls."""
     ways = sorted(polls["tls"].unique())
     opened = [
         estimate(polls, "connections_per_1000_deliveries", keep_alive=kept, tls=ways[0]).estimate
@@ -61,7 +68,7 @@ def finding(trials: pd.DataFrame) -> str:
     ]
     asked = each(polls.iloc[0].to_dict())
     told = (
-        f"For 1,000 ticks at {polls['rate_hz'].iloc[0]:g} Hz short polling {asked} opens "
+        f"For 1,000 ticks at {polls['rate_hz'].iloc[0]:g} Hz {label} {asked} opens "
         f"{number(opened[0])} connections where they are kept between requests, {number(opened[1])} where "
         "they are not."
     )

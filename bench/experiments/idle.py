@@ -5,6 +5,7 @@ quarter of a second; or a request that is held for as long; or a WebSocket ping 
 so each 15 to 60 s: the cost of one is the same.
 """
 
+import itertools
 import math
 
 import numpy as np
@@ -16,7 +17,7 @@ from bench.results.trials import single_trials
 from bench.scenario import FEWEST_PERIODS, Profile
 from bench.theory.break_even import heartbeat_bytes_per_s, idle_polling_bytes_per_s
 from bench.theory.traffic import request_bytes, response_head_bytes
-from bench.transports import TRANSPORTS
+from bench.transports import TRANSPORTS, main_names
 from bench.wording import number
 
 FIXED = {"rate_hz": 0.0, "window_s": 1.0, "warmup_s": 0.3}
@@ -31,8 +32,8 @@ def designs(profile: Profile) -> list[Design]:
     if profile.name != "quick":
         axes = {"clients": [few, many]}
         found += [
-            Design(FIXED, axes, ["long_polling", "websocket"], once=True),
-            Design({**FIXED, "compression": True}, axes, ["websocket"], once=True),
+            Design(FIXED, axes, main_names("held", "push"), once=True),
+            Design({**FIXED, "compression": True}, axes, main_names("push", compresses=True), once=True),
         ]
     return found
 
@@ -58,9 +59,9 @@ def predict(summary: pd.DataFrame) -> pd.Series:
             return math.nan
         if math.isnan(every_s):
             return 0.0
-        if transport.family == "push":
+        if transport.framing == "WebSocket":
             return heartbeat_bytes_per_s(every_s)
-        if transport.library != "aiohttp":
+        if transport.family == "push" or transport.library != "aiohttp":
             return math.nan
         settings = {"headers": row["headers"], "cookie_bytes": int(row["cookie_bytes"])}
         if pd.notna(row["hold_s"]):
@@ -78,7 +79,7 @@ def memory_kb(trials: pd.DataFrame, transport: str, *, compression: bool = False
     """Return by how many kB the server's process grows for each silent client that does nothing, or NaN."""
     own = single_trials(trials)
     own = own[(own["transport"] == transport) & (own["compression"] == compression)]
-    if len(own) and transport != "short_polling":
+    if len(own) and TRANSPORTS[transport].family != "pull":  # a poll has no longest period
         own = own[for_each_row(own, period_s).isna()]
     points = own.groupby("clients")["server_rss_mb"].mean() * 1e3
     if len(points) < 2:
@@ -112,16 +113,17 @@ def finding(trials: pd.DataFrame) -> str:
     grown = {name: memory_kb(trials, name) for name in TRANSPORTS if name in set(own["transport"])}
     told = ", ".join(f"{TRANSPORTS[name].label} {number(kb)} kB" for name, kb in grown.items() if kb > 0)
     sentences = [f"A silent client adds to the server's process: {told}."] if told else []
-    asked = {name: once_bytes(trials, name) for name in ("short_polling", "long_polling", "websocket")}
+    asked = {name: once_bytes(trials, name) for name in main_names()}
     asked = {name: cost for name, cost in asked.items() if cost > 0}
     if asked:
         touch = ", ".join(f"{TRANSPORTS[name].label} {number(cost)} B" for name, cost in asked.items())
         sentences.append(f"To stay in touch once takes on the wire: {touch}.")
-    if {"short_polling", "websocket"} <= asked.keys():
-        ratio = asked["short_polling"] / asked["websocket"]
+    pairs = itertools.product(main_names("push", heartbeats=True), main_names("pull"))
+    for push, poll in (pair for pair in pairs if set(pair) <= asked.keys()):
+        label, ratio = TRANSPORTS[poll].label, asked[poll] / asked[push]
         sentences.append(
-            f"So a WebSocket with a heartbeat each 20 s costs fewer bytes than short polling more often than "
-            f"every {20 * ratio:.0f} s, and more than short polling less often."
+            f"So a {TRANSPORTS[push].label} with a heartbeat each 20 s costs fewer bytes than {label} more "
+            f"often than every {20 * ratio:.0f} s, and more than {label} less often."
         )
     return " ".join(sentences)
 

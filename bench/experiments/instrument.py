@@ -11,14 +11,15 @@ from bench.experiments import library
 from bench.experiments.base import Design, Experiment
 from bench.results.estimates import estimate, ratio
 from bench.scenario import Profile
-from bench.transports import TRANSPORTS
+from bench.transports import TRANSPORTS, main_names
 from bench.wording import number, times
 
 
 def designs(profile: Profile) -> list[Design]:
     """Return the scenarios: both generators; those of the swarm are also in the experiment library."""
     clients, window_s = {"quick": (300, 1.0), "standard": (1000, 1.0), "full": (1000, 10.0)}[profile.name]
-    transports = ["websocket", "long_polling", *(["short_polling"] if profile.name == "full" else [])]
+    families = ("push", "held", "pull") if profile.name == "full" else ("push", "held")
+    transports = [name for name in main_names(*families) if TRANSPORTS[name].client_class.ordinary]
     return [
         Design(
             fixed={**library.FIXED, "clients": clients, "window_s": window_s},

@@ -11,6 +11,7 @@ from bench.experiments.base import Design, Experiment, each, for_each_row, poll_
 from bench.results.estimates import estimate
 from bench.scenario import Profile
 from bench.theory.traffic import SEGMENT_HEADER_BYTES
+from bench.transports import TRANSPORTS, main_names
 from bench.wording import number
 
 
@@ -27,7 +28,7 @@ def designs(profile: Profile) -> list[Design]:
     }[profile.name]
     fixed = {**freshness.FIXED, "window_s": window_s}
     polls = [
-        Design(fixed, {"poll_interval_s": intervals_s}, ["short_polling"], once, unless=["poll_interval_s"])
+        Design(fixed, {"poll_interval_s": intervals_s}, main_names("pull"), once, unless=["poll_interval_s"])
         for intervals_s, once in ((often_s, False), (seldom_s, True))
         if intervals_s
     ]
@@ -41,33 +42,45 @@ def wire_bytes(trials: pd.DataFrame) -> float:
 
 def finding(trials: pd.DataFrame) -> str:
     """Say what polling more often buys and costs, and where push stands."""
-    polls = trials[trials["transport"] == "short_polling"]
+    asking, pushing = (
+        {name: own for name in main_names(family) if len(own := trials[trials["transport"] == name])}
+        for family in ("pull", "push")
+    )
+    told = [
+        _polling_words(polls, "polling" if len(asking) == 1 else f"polling by {TRANSPORTS[name].label}")
+        for name, polls in asking.items()
+    ]
+    told += [_push_words(pushes, TRANSPORTS[name].label) for name, pushes in pushing.items()] if told else []
+    sentence = "; ".join(told)
+    return f"{sentence[0].upper()}{sentence[1:]}." if told else ""
+
+
+def _polling_words(polls: pd.DataFrame, polling: str) -> str:
+    """Say what a transport that polls takes at its shortest and its longest interval."""
     intervals = {poll_cycle_s(row): each(row) for row in polls.to_dict("records")}
-    if not intervals:
-        return ""
     often, seldom = (polls[for_each_row(polls, poll_cycle_s) == end(intervals)] for end in (min, max))
     fresh_ms, stale_ms = (estimate(ends, "latency_p50_ms").estimate for ends in (often, seldom))
     told = [intervals[end(intervals)] for end in (min, max)]
     if len(intervals) == 1:
-        sentence = (
-            f"Polling {told[0]}, the median latency is {number(fresh_ms)} ms, at "
+        return (
+            f"{polling} {told[0]}, the median latency is {number(fresh_ms)} ms, at "
             f"{number(wire_bytes(often))} wire bytes a tick"
         )
-    else:
-        sentence = (
-            f"Polling {told[0]} instead of {told[1]} brings the median latency from "
-            f"{number(stale_ms)} to {number(fresh_ms)} ms, at {number(wire_bytes(often))} instead of "
-            f"{number(wire_bytes(seldom))} wire bytes a tick"
-        )
-    push = trials[trials["transport"] == "websocket"]
-    if len(push):
-        push_ms = estimate(push, "latency_p50_ms").estimate
-        acks = estimate(push, "packets_per_delivery_up").estimate
-        sentence += (
-            f"; WebSocket takes {number(push_ms)} ms and {number(wire_bytes(push))} bytes, of which "
-            f"{SEGMENT_HEADER_BYTES} for each ACK, {number(acks)} a tick"
-        )
-    return sentence + "."
+    return (
+        f"{polling} {told[0]} instead of {told[1]} brings the median latency from "
+        f"{number(stale_ms)} to {number(fresh_ms)} ms, at {number(wire_bytes(often))} instead of "
+        f"{number(wire_bytes(seldom))} wire bytes a tick"
+    )
+
+
+def _push_words(pushes: pd.DataFrame, label: str) -> str:
+    """Say what a transport that pushes takes."""
+    push_ms = estimate(pushes, "latency_p50_ms").estimate
+    acks = estimate(pushes, "packets_per_delivery_up").estimate
+    return (
+        f"{label} takes {number(push_ms)} ms and {number(wire_bytes(pushes))} bytes, of which "
+        f"{SEGMENT_HEADER_BYTES} for each ACK, {number(acks)} a tick"
+    )
 
 
 EXPERIMENT = Experiment(

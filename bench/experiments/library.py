@@ -5,6 +5,8 @@ and by a server on asyncio and httptools alone. A ratio of two protocols, taken 
 as much about the libraries; so it is a range here, with the value for the same library on both sides named.
 """
 
+import itertools
+
 import pandas as pd
 
 from bench.experiments import clients
@@ -13,7 +15,7 @@ from bench.results.capacity import capacities
 from bench.results.estimates import estimate, over_libraries
 from bench.results.trials import single_trials
 from bench.scenario import Profile
-from bench.transports import TRANSPORTS
+from bench.transports import TRANSPORTS, main_names, names_of
 from bench.wording import number, ratio_sentence
 
 FIXED = {"rate_hz": 10.0, "poll_interval_s": 0.5, "warmup_s": 0.3}
@@ -23,10 +25,15 @@ def designs(profile: Profile) -> list[Design]:
     """Return the scenarios: every server at the same load, and the searches of ``clients``."""
     load = {"quick": (300, 1.0), "standard": (1000, 1.0), "full": (1000, 10.0)}[profile.name]
     fixed = {**FIXED, "clients": load[0], "window_s": load[1]}
-    names = list(TRANSPORTS)
-    if profile.name == "quick":
-        names = ["long_polling", "websocket", "websocket_aiohttp"]
+    names = _pairs_of_one_library() if profile.name == "quick" else names_of()
     return [Design(fixed, transports=names), *clients.designs(profile)]
+
+
+def _pairs_of_one_library() -> list[str]:
+    """Return held requests and push, as they come, and push by the library of held requests."""
+    held = main_names("held")
+    same = [name for each in held for name in names_of("push", library=TRANSPORTS[each].library)]
+    return list(dict.fromkeys([*held, *main_names("push"), *same]))
 
 
 def finding(trials: pd.DataFrame) -> str:
@@ -46,13 +53,13 @@ def finding(trials: pd.DataFrame) -> str:
     load = loaded.iloc[0]
     to = f"one of {load['clients']:,} clients at {load['rate_hz']:g} Hz"
     sentence = f"A delivery to {to} costs the server: {told}."
-    pairs, same = over_libraries(loaded, "server_cpu_us_per_delivery", "long_polling", "websocket")
-    if pairs:
-        said = "a delivery by long polling takes {} the server CPU of one by WebSocket"
-        sentence += f" {ratio_sentence(pairs, same, said)}."
-    if found := clients.capacity_ratio(capacities(trials), "websocket", "long_polling"):
-        sentence += f" {found}."
-    return sentence
+    for held, push in itertools.product(main_names("held"), main_names("push")):
+        pairs, same = over_libraries(loaded, "server_cpu_us_per_delivery", held, push)
+        if pairs:
+            labels = TRANSPORTS[held].label, TRANSPORTS[push].label
+            said = f"a delivery by {labels[0]} takes {{}} the server CPU of one by {labels[1]}"
+            sentence += f" {ratio_sentence(pairs, same, said)}."
+    return sentence + clients.ratio_sentences(capacities(trials))
 
 
 EXPERIMENT = Experiment(

@@ -24,7 +24,7 @@ from bench.theory.traffic import (
     request_bytes,
     response_head_bytes,
 )
-from bench.transports import MAIN, TRANSPORTS
+from bench.transports import TRANSPORTS, main_names
 from bench.wording import number
 
 FIXED = {
@@ -48,8 +48,7 @@ def designs(profile: Profile) -> list[Design]:
         "full": [96, 128, 256, 1024, 4096, 16_384],
     }[profile.name]
     headers = ["browser"] if profile.name == "quick" else ["minimal", "browser"]
-    asking = [name for name in MAIN if TRANSPORTS[name].family != "push"]
-    told = [name for name in MAIN if TRANSPORTS[name].family == "push"]
+    asking, told = main_names("pull", "held"), main_names("push")
     found = [
         Design(FIXED, {"payload_bytes": payloads, "headers": headers}, asking, once=True),
         Design({**FIXED, "headers": headers[-1]}, {"payload_bytes": [*payloads, 65_536]}, told, once=True),
@@ -70,13 +69,13 @@ def predict(summary: pd.DataFrame) -> pd.Series:
         transport = TRANSPORTS[row["transport"]]
         if not is_plain(row, "keep_alive", "tls", "compression", "mss"):
             return math.nan
-        if transport.family == "push":
+        if transport.framing == "WebSocket":
             beats = 0.0
             if pd.notna(row["heartbeat_s"]):
                 beats = heartbeat_bytes_per_s(row["heartbeat_s"]) / row["rate_hz"]
             pushed = push_traffic(int(row["payload_bytes"]))
             return _both_ways(pushed, beats)
-        if transport.library != "aiohttp":
+        if transport.family == "push" or transport.library != "aiohttp":
             return math.nan
         return _both_ways(_asked(row))
 

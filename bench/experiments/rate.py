@@ -7,8 +7,7 @@ they are: a hold of 24 s and a heartbeat each 15 s.
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -19,7 +18,7 @@ from bench.results.trials import single_trials
 from bench.scenario import Profile
 from bench.theory.requests import long_polling_ticks_per_answer, polling_ticks_per_answer
 from bench.theory.traffic import SEGMENT_HEADER_BYTES
-from bench.transports import TRANSPORTS
+from bench.transports import TRANSPORTS, main_names
 from bench.wording import number
 
 SLOWED = 30.0
@@ -51,7 +50,7 @@ def designs(profile: Profile) -> list[Design]:
         Design(slow, once=True, unless=["rate_hz"]),
         Design({**fixed, "window_s": 2 * window_s}, {"rate_hz": scarce_hz}, once=True, unless=["rate_hz"]),
         Design(fixed, {"rate_hz": [each for each in rates_hz if each not in scarce_hz]}, once=True),
-        Design(fixed, {"rate_hz": rates_hz[-1:]}, ["long_polling"]),
+        Design(fixed, {"rate_hz": rates_hz[-1:]}, main_names("held")),
     ]
 
 
@@ -96,8 +95,13 @@ def _touches(rows: Iterable[Row], factor: float = 1.0) -> str:
 def _is_scaled(rows: Iterable[Row]) -> bool:
     """Return whether all these trials are of the slow end, with every time divided."""
     decisive = {"pull": "poll_interval_s", "held": "hold_s", "push": "heartbeat_s"}
-    names = ((row, decisive[TRANSPORTS[row["transport"]].family]) for row in rows)
-    return all(row["rate_hz"] == SLOW_HZ and row[name] == FIXED[name] for row, name in names)
+    return all(
+        row["rate_hz"] == SLOW_HZ and row[name] == FIXED[name]
+        for row in rows
+        for transport in [TRANSPORTS[row["transport"]]]
+        for name in [decisive[transport.family]]
+        if name != "heartbeat_s" or transport.heartbeats
+    )
 
 
 def finding(trials: pd.DataFrame) -> str:
@@ -130,41 +134,48 @@ def finding(trials: pd.DataFrame) -> str:
         )
     if told:
         sentence += f" Each tick has its ACK ({SEGMENT_HEADER_BYTES} B) in this."
-    sentence += _longer_hold(slow, costs, examples, SLOWED if scaled else 1.0)
-    held = estimate(own, "requests_per_delivery", transport="long_polling", rate_hz=fastest)
-    if held.estimate > 0 and fastest > slowest:
-        sentence += f" At {fastest:g} a second {turned_into_polling_words(held)}."
+    push = min((costs[name] for name in main_names("push") if name in costs), default=math.nan)
+    for name in main_names("held"):
+        own_slow = slow[slow["transport"] == name]
+        sentence += _longer_hold(own_slow, costs.get(name, math.nan), push, SLOWED if scaled else 1.0)
+    for name in main_names("held"):
+        held = estimate(own, "requests_per_delivery", transport=name, rate_hz=fastest)
+        if held.estimate > 0 and fastest > slowest:
+            sentence += f" At {fastest:g} a second {turned_into_polling_words(held, TRANSPORTS[name].label)}."
     return sentence
 
 
-def _longer_hold(
-    slow: pd.DataFrame, costs: Mapping[str, float], examples: Mapping[str, Mapping[str, Any]], factor: float
-) -> str:
-    """Say from which hold on long polling would cost less than WebSocket, where it costs more now.
+def _longer_hold(slow: pd.DataFrame, held: float, push: float, factor: float) -> str:
+    """Say from which hold on a transport that holds requests would cost less than push, where it costs more.
 
     A tick takes one request for each hold that ends before it, and one more (bench/theory/requests.py), each
     of as many bytes as measured. The last of the holds that divide the period ends after it, not before, as
     the next request takes time.
-    """
-    held, push = (costs.get(name, math.nan) for name in ("long_polling", "websocket"))
-    rate_hz = float(slow["rate_hz"].iloc[0])
-    requests = estimate(slow, "requests_per_delivery", transport="long_polling").estimate
-    if not held > push > 0 or not requests > 0:
-        return ""
-    fewer = math.floor(requests * push / held)
-    if fewer < 1 or examples["long_polling"]["plan"] != "steady":
-        return ""
-    hold_s = number(factor / rate_hz / fewer)
-    return f" By these bytes a request, long polling would cost less with a hold of {hold_s} s or more."
-
-
-def turned_into_polling_words(held: Interval) -> str:
-    """Say whether long polling still is told of each tick, as far as the interval lies on one side.
 
     Args:
-        held: Its requests per tick; no bounds if it was measured once.
+        slow: Its trials.
+        held, push: What a client costs by it, and by push, in bytes a second; NaN where that is not known.
+        factor: What all times stand for, in multiples of them.
     """
-    told = f"long polling makes {number(held.estimate)} requests a tick"
+    requests = estimate(slow, "requests_per_delivery").estimate
+    if not held > push > 0 or not requests > 0 or slow["plan"].iloc[0] != "steady":
+        return ""
+    fewer = math.floor(requests * push / held)
+    if fewer < 1:
+        return ""
+    hold_s = number(factor / float(slow["rate_hz"].iloc[0]) / fewer)
+    label = TRANSPORTS[slow["transport"].iloc[0]].label
+    return f" By these bytes a request, {label} would cost less with a hold of {hold_s} s or more."
+
+
+def turned_into_polling_words(held: Interval, label: str = "long polling") -> str:
+    """Say whether held requests still are told of each tick, as far as the interval lies on one side.
+
+    Args:
+        held: Requests per tick; no bounds if it was measured once.
+        label: Of the transport that makes them.
+    """
+    told = f"{label} makes {number(held.estimate)} requests a tick"
     if math.isnan(held.low):
         return f"{told}; one trial cannot say whether it has turned into polling"
     if number(held.low) != number(held.high):

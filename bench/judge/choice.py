@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from bench.theory.cheapest import (
     wire_costs,
 )
 from bench.theory.traffic import push_traffic
-from bench.transports import MAIN, TRANSPORTS
+from bench.transports import FAMILIES, TRANSPORTS, main_names
 from bench.wording import number
 
 
@@ -49,7 +49,7 @@ class Chart:
     """A decision chart by one cost.
 
     Attributes:
-        costs: Of the three transports.
+        costs: Of the main transports.
         others: The same under other assumptions, by their names.
         points: Where it was measured: rate_hz, latency_s, transport (the cheapest), saved_ratio.
         payload_bytes: Size of the ticks, by the run.
@@ -120,7 +120,7 @@ def equal_bytes_s(payload_bytes: int, rate_hz: float, *, ticks_per_ack: int = 1)
     Raises:
         ValueError: If there is none.
     """
-    polled = wire_costs(payload_bytes, "minimal", **ASSUMED_PERIODS)["short_polling"]
+    polled = wire_costs(payload_bytes, "minimal", **ASSUMED_PERIODS)[main_names("pull")[0]]
     return equal_bytes_interval_s(
         rate_hz,
         lambda interval_s: polled(rate_hz, QUANTILE * interval_s) / rate_hz,
@@ -140,50 +140,69 @@ def usual_payload_bytes(evidence: Evidence) -> int:
 def cpu_chart(evidence: Evidence) -> Chart:
     """Return the chart by server CPU, from the measured work of the main transports.
 
-    The others are WebSocket by other libraries; polling by the same library is among them.
+    The others are push by other libraries; polling by the same library is among them.
 
     Raises:
         NotMeasured: If the run lacks the work of a step.
     """
     works = measured_work(evidence)
+    mains = {name: work for name, work in works.items() if TRANSPORTS[name].variant_of is None}
+    costs = {name: cpu_costs(work, **ASSUMED_PERIODS)[name] for name, work in mains.items()}
     others = {
-        f"WebSocket by {TRANSPORTS[name].library}": cpu_costs(work, **ASSUMED_PERIODS)
+        f"{TRANSPORTS[TRANSPORTS[name].protocol].label} by {TRANSPORTS[name].library}": cpu_costs(
+            work, **ASSUMED_PERIODS
+        )
         for name, work in works.items()
-        if name != "websocket"
+        if name not in mains
     }
     payload_bytes = usual_payload_bytes(evidence)
     points = measured_cheapest(evidence, _cpu_us, payload_bytes, fewest_clients=FEWEST_CLIENTS)
-    return Chart(cpu_costs(works["websocket"], **ASSUMED_PERIODS), others, points, payload_bytes)
+    return Chart(costs, others, points, payload_bytes)
 
 
 def measured_work(evidence: Evidence) -> dict[str, Work]:
-    """Return the processor time of each step, by the server that speaks WebSocket.
+    """Return the processor time of each step, by the main transports and the variants of those that push.
+
+    The steps of the other families are those of their first transport.
 
     Raises:
-        NotMeasured: If the run lacks one of them.
+        NotMeasured: If the run lacks a family.
     """
     busy = busy_trials(evidence)
-    pushes, answers = (delivery_costs(busy, protocol) for protocol in ("websocket", "long_polling"))
+    pushes, answers = (delivery_costs(busy, family) for family in ("push", "held"))
     polls = poll_costs(busy)
-    if "websocket" not in pushes or "long_polling" not in answers or "short_polling" not in polls:
+    steps: tuple[Mapping[str, Any], ...] = (polls, answers, pushes)
+    measured = {
+        family: [name for name in main_names(family) if name in own]
+        for family, own in zip(FAMILIES, steps, strict=True)
+    }
+    if not all(measured.values()):
         raise NotMeasured(
             "bench run clients library interval",
             "this run lacks the CPU of a busy server of a transport, or of three intervals",
         )
-    asked = {"heartbeat_s": {"transport": "websocket"}, "hold_s": {"transport": "long_polling"}}
-    ping_s, vain_s = (_staying_in_touch_s(evidence, field, **where) for field, where in asked.items())
-    poll = polls["short_polling"]
-    return {
-        name: Work(delivery_s, ping_s, answers["long_polling"], vain_s, poll.request_s, poll.tick_s)
-        for name, delivery_s in pushes.items()
-    }
+    works = {}
+    for name in [*measured["pull"], *measured["held"], *pushes]:
+        first = {family: names[0] for family, names in measured.items()}
+        poller, holder, pusher = ({**first, TRANSPORTS[name].family: name}[family] for family in FAMILIES)
+        works[name] = Work(
+            pushes[pusher],
+            _staying_in_touch_s(evidence, "heartbeat_s", TRANSPORTS[pusher].protocol),
+            answers[holder],
+            _staying_in_touch_s(evidence, "hold_s", holder),
+            polls[poller].request_s,
+            polls[poller].tick_s,
+        )
+    return works
 
 
 def _staying_in_touch_s(evidence: Evidence, field: str, transport: str) -> float:
     """Return what a heartbeat or a hold that ends in vain takes, of the most clients that only do so.
 
-    Such a server is not busy, so this is what it takes at most.
+    Such a server is not busy, so this is what it takes at most. A transport without heartbeats pays for none.
     """
+    if field == "heartbeat_s" and not TRANSPORTS[transport].heartbeats:
+        return 0.0
     silent = evidence.trials("idle", transport=transport, compression=False)
     silent = silent[(silent["rate_hz"] == 0) & (silent[field] <= silent["window_s"])]
     if not len(silent):
@@ -217,16 +236,16 @@ def measured_cheapest(
             trials = evidence.trials(experiment, payload_bytes=payload_bytes, headers="minimal")
         except NotMeasured:
             continue
-        trials = trials[trials["transport"].isin(MAIN) & (trials["clients"] >= fewest_clients)]
+        trials = trials[trials["transport"].isin(main_names()) & (trials["clients"] >= fewest_clients)]
         trials = trials.assign(cost=cost(trials))
         for _, alike in trials.groupby(["rate_hz", "clients"]):
             slowed = _slowed_ratio(alike)
             if slowed is None:
                 continue
-            waiting = alike[alike["poll_interval_s"].isna()].groupby("transport")["cost"].median()
+            waiting = alike[alike["poll_interval_s"].isna()]
             for _, polls in alike.groupby("poll_interval_s"):
-                told = {"short_polling": polls["cost"].median(), **waiting.to_dict()}
-                if len(told) == len(MAIN):
+                told = pd.concat([polls, waiting]).groupby("transport", sort=False)["cost"].median()
+                if {TRANSPORTS[str(name)].family for name in told.index} == set(FAMILIES):
                     (name, least), (_, following) = sorted(told.items(), key=lambda item: item[1])[:2]
                     latency_s = QUANTILE * float(polls["poll_interval_s"].iloc[0]) * slowed
                     rate_hz = float(polls["rate_hz"].iloc[0]) / slowed

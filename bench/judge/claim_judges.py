@@ -9,7 +9,7 @@ from bench.experiments import idle
 from bench.results.estimates import estimate, over_libraries, ratio
 from bench.results.evidence import Evidence, NotMeasured, asked_once
 from bench.results.validity import Bottleneck
-from bench.transports import TRANSPORTS
+from bench.transports import TRANSPORTS, names_of
 from bench.wording import bottleneck_words, number, ratio_sentence, times, with_interval
 
 HOLDS = "holds"
@@ -123,7 +123,7 @@ def latency(evidence: Evidence) -> ClaimFinding:
 def overhead_(evidence: Evidence) -> ClaimFinding:
     """Compare wire bytes per tick when each tick is asked for, and where many share an answer."""
     trials = evidence.trials("overhead")
-    asking = trials["transport"] != "websocket"
+    asking = trials["transport"].isin(names_of("pull", "held"))
     own = pd.concat([asked_once(trials[asking]), trials[~asking]])
     size = min(own["payload_bytes"])
     asked = {

@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench.results.estimates import estimate
 from bench.results.evidence import Evidence, NotMeasured
-from bench.transports import TRANSPORTS
+from bench.transports import names_of
 
 BUSY_CPU_RATIO = 0.2
 """From this share of its core on a server is busy: what it does anyway is little of it."""
@@ -58,17 +58,17 @@ def busy_trials(evidence: Evidence) -> pd.DataFrame:
     return pd.DataFrame(busy[busy["payload_bytes"] == busy["payload_bytes"].mode().iloc[0]])
 
 
-def delivery_costs(busy: pd.DataFrame, protocol: str = "websocket") -> dict[str, float]:
-    """Return the processor time of a delivery in s, by the transports that speak a protocol."""
+def delivery_costs(busy: pd.DataFrame, family: str = "push") -> dict[str, float]:
+    """Return the processor time of a delivery in s, by transports of a family."""
     return {
         name: estimate(busy, "server_cpu_us_per_delivery", transport=name).estimate / 1e6
-        for name in TRANSPORTS
-        if TRANSPORTS[name].protocol == protocol and name in set(busy["transport"])
+        for name in names_of(family)
+        if name in set(busy["transport"])
     }
 
 
 def poll_costs(busy: pd.DataFrame) -> dict[str, PollCost]:
-    """Fit the processor time of a poll as a + b × ticks in its answer, by transport of short polling.
+    """Fit the processor time of a poll as a + b × ticks in its answer, by transport that polls.
 
     Least squares over the medians at each number of ticks per answer, relative to the cost itself. A
     transport that was asked at too few or too similar intervals is left out, and so is one whose fit makes no
@@ -76,10 +76,8 @@ def poll_costs(busy: pd.DataFrame) -> dict[str, PollCost]:
     """
     costs = {}
     polls = busy[busy["requests_per_delivery"].astype(float) > 0]
-    for name in TRANSPORTS:
+    for name in names_of("pull"):
         own = polls[polls["transport"] == name]
-        if TRANSPORTS[name].protocol != "short_polling" or not len(own):
-            continue
         ticks = (own["rate_hz"].astype(float) * own["poll_interval_s"].astype(float)).round(6)
         cost_s = (
             own["server_cpu_us_per_delivery"].astype(float) / own["requests_per_delivery"].astype(float) / 1e6

@@ -27,6 +27,7 @@ from bench.network import capture
 from bench.results.statistics import CONFIDENCE, Interval, detectable_ratio, per_figure, ratio_interval
 from bench.results.validity import INVALID, SUSPECT
 from bench.scenario import Scenario
+from bench.transports import main_names
 from bench.wording import condition_sentence, validity_sentence
 from clients.sockets.limits import SPARE_DESCRIPTORS
 from clients.sockets.stamped_socket import StampedSocket, measure_clock_offset
@@ -39,7 +40,7 @@ NOISY_WAKE_MS = 2.0
 STAMPS_BEGIN_WITHIN_NS = 1_000_000_000
 NOISY_STEAL_RATIO = 0.02
 PAIRS = 5
-NOISE_SCENARIO = Scenario("websocket", clients=50, rate_hz=50, window_s=1.0, warmup_s=0.2)
+NOISE_SCENARIO = Scenario(main_names("push")[0], clients=50, rate_hz=50, window_s=1.0, warmup_s=0.2)
 NOISE_FIGURES = ("latency_p50_ms", "server_cpu_us_per_delivery", "generator_cpu_us_per_delivery")
 
 

@@ -14,7 +14,7 @@ from bench.columns.machine import INSTRUMENT, SERVER
 from bench.columns.trial import AFTER_FIELDS, BEFORE_FIELDS, JUDGED, REPLAYED
 from bench.fields import Column, Field, Kind
 from bench.scenario import FIELDS, obeys
-from bench.transports import MAIN, TRANSPORTS
+from bench.transports import TRANSPORTS, main_names
 
 PLACE = Path(__file__).parent.parent.parent / "results" / "README.md"
 INTRODUCTION = f"""# Runs, and what their columns mean
@@ -91,8 +91,8 @@ def _plain(default: object) -> str:
 
 
 def _by(field: Field) -> str:
-    known = [TRANSPORTS[name].label for name in MAIN if obeys(name, field)]
-    return "all" if len(known) == len(MAIN) else ", ".join(known)
+    known = [TRANSPORTS[name].label for name in main_names() if obeys(name, field)]
+    return "all" if len(known) == len(main_names()) else ", ".join(known)
 
 
 if __name__ == "__main__":

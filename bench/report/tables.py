@@ -153,7 +153,7 @@ def fixed_fields_note(rows: pd.DataFrame, varied: Sequence[str]) -> str:
         if name in varied:
             continue
         values = sorted({value for value in rows[name] if is_set(value)}, key=sortable)
-        if name == "heartbeat_s" and not values and _has_push(rows):
+        if name == "heartbeat_s" and not values and _may_ping(rows):
             told.append("no pings")
         elif len(values) > 1 and name in DECISIVE:  # windows
             ends = [f"{values[end]:g}" for end in (0, -1)]
@@ -163,8 +163,8 @@ def fixed_fields_note(rows: pd.DataFrame, varied: Sequence[str]) -> str:
     return f"Fixed: {', '.join(told)}." if told else ""
 
 
-def _has_push(rows: pd.DataFrame) -> bool:
-    return any(TRANSPORTS[name].family == "push" for name in rows["transport"].unique())
+def _may_ping(rows: pd.DataFrame) -> bool:
+    return any(TRANSPORTS[name].heartbeats for name in rows["transport"].unique())
 
 
 def replayed_rows_notes(trials: pd.DataFrame) -> Iterator[str]:

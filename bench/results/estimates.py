@@ -20,7 +20,7 @@ from bench.results.statistics import (
 )
 from bench.results.trials import averageable, single_trials
 from bench.scenario import FIELDS
-from bench.transports import MAIN, TRANSPORTS
+from bench.transports import TRANSPORTS, main_names
 from clients.short_polling import stratified_phases
 
 
@@ -154,7 +154,7 @@ def valid_trials(run: Run, experiment: str) -> pd.DataFrame:
 def main_trials(run: Run, experiment: str) -> pd.DataFrame:
     """Return the valid trials without variants by other libraries, unless there are no others."""
     trials = valid_trials(run, experiment)
-    main = trials[trials["transport"].isin(MAIN)]
+    main = trials[trials["transport"].isin(main_names())]
     return main if len(main) else trials
 
 

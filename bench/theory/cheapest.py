@@ -23,6 +23,7 @@ from bench.theory.traffic import (
     request_bytes,
     response_head_bytes,
 )
+from bench.transports import TRANSPORTS, main_names
 
 QUANTILE = 0.99
 """The share of the ticks that must come within the acceptable latency."""
@@ -67,7 +68,9 @@ def longest_interval_s(latency_s: float) -> float:
 def wire_costs(
     payload_bytes: int, headers: str, *, hold_s: float, heartbeat_s: float, ticks_per_ack: int = 1
 ) -> dict[str, Cost]:
-    """Return the wire bytes per client-second of the three transports, by bench/theory/traffic.py.
+    """Return the wire bytes per client-second of each main transport, by bench/theory/traffic.py.
+
+    Of those that push, only in WebSocket frames: it knows no others.
 
     Args:
         payload_bytes: Exact size of a tick.
@@ -76,43 +79,51 @@ def wire_costs(
         heartbeat_s: Time between the pings of a WebSocket.
         ticks_per_ack: See ``push_traffic``; ticks farther apart than the longest delay have an ACK each.
     """
-    poll_bytes = request_bytes("short_polling", CURSOR, headers=headers)
-    held_bytes = request_bytes("long_polling", CURSOR, headers=headers, hold_s=hold_s)
+    known = [*main_names("pull", "held"), *main_names("push", framing="WebSocket")]
+    asked = {"pull": {}, "held": {"hold_s": hold_s}}
+    requests_bytes = {
+        name: request_bytes(name, CURSOR, headers=headers, **asked[TRANSPORTS[name].family])
+        for name in main_names(*asked)
+    }
 
-    def push(rate_hz: float, latency_s: float) -> float:
+    def push(name: str, rate_hz: float, latency_s: float) -> float:
         sharing = ticks_per_ack if rate_hz * LONGEST_ACK_DELAY_S >= 1 else 1
         traffic = push_traffic(payload_bytes, ticks_per_ack=sharing)
         return rate_hz * traffic.wire_bytes + heartbeat_bytes_per_s(heartbeat_s)
 
     @functools.cache  # a map asks for each rate with many latencies, which cost it nothing
-    def held(rate_hz: float) -> float:
+    def held_by_rate(name: str, rate_hz: float) -> float:
         traffic = long_polling_traffic(
             rate_hz,
             payload_bytes=payload_bytes,
-            request_bytes=held_bytes,
+            request_bytes=requests_bytes[name],
             response_head_bytes=response_head_bytes(array_bytes(1, payload_bytes)),
             hold_s=hold_s,
             plan="poisson",
         )
         return rate_hz * traffic.wire_bytes
 
-    def polled(rate_hz: float, latency_s: float) -> float:
+    def held(name: str, rate_hz: float, latency_s: float) -> float:
+        return held_by_rate(name, rate_hz)
+
+    def pull(name: str, rate_hz: float, latency_s: float) -> float:
         interval_s = longest_interval_s(latency_s)
         body_bytes = array_bytes(max(round(rate_hz * interval_s), 1), payload_bytes)
         traffic = polling_traffic(
             rate_hz,
             interval_s,
             payload_bytes=payload_bytes,
-            request_bytes=poll_bytes,
+            request_bytes=requests_bytes[name],
             response_head_bytes=response_head_bytes(body_bytes),
         )
         return rate_hz * traffic.wire_bytes
 
-    return {"short_polling": polled, "long_polling": lambda rate_hz, _: held(rate_hz), "websocket": push}
+    families = {"pull": pull, "held": held, "push": push}
+    return {name: functools.partial(families[TRANSPORTS[name].family], name) for name in known}
 
 
 def cpu_costs(work: Work, *, hold_s: float, heartbeat_s: float) -> dict[str, Cost]:
-    """Return the processor time in µs per client-second of the three transports.
+    """Return the processor time in µs per client-second of each main transport.
 
     Args:
         work: What each step takes.
@@ -124,16 +135,20 @@ def cpu_costs(work: Work, *, hold_s: float, heartbeat_s: float) -> dict[str, Cos
         return 1e6 * (rate_hz * work.delivery_s + work.heartbeat_s / heartbeat_s)
 
     @functools.cache  # a map asks for each rate with many latencies, which cost it nothing
-    def held(rate_hz: float) -> float:
+    def held_by_rate(rate_hz: float) -> float:
         asked = long_polling_ticks_per_answer(
             rate_hz, 0.0, hold_s=hold_s, plan="poisson"
         ).requests_per_delivery
         return 1e6 * rate_hz * (work.answer_s + (asked - 1) * work.vain_hold_s)
 
-    def polled(rate_hz: float, latency_s: float) -> float:
+    def held(rate_hz: float, latency_s: float) -> float:
+        return held_by_rate(rate_hz)
+
+    def pull(rate_hz: float, latency_s: float) -> float:
         return 1e6 * (work.poll_s / longest_interval_s(latency_s) + rate_hz * work.poll_tick_s)
 
-    return {"short_polling": polled, "long_polling": lambda rate_hz, _: held(rate_hz), "websocket": push}
+    families = {"pull": pull, "held": held, "push": push}
+    return {name: families[TRANSPORTS[name].family] for name in main_names()}
 
 
 def ranked(costs: Mapping[str, Cost], rate_hz: float, latency_s: float) -> list[tuple[str, float]]:
@@ -152,7 +167,7 @@ def decision_map(
 
 
 def polling_from_s(costs: Mapping[str, Cost], rate_hz: float, latencies_s: Sequence[float]) -> float:
-    """Return the acceptable latency from which on short polling is the cheapest; infinite if from none.
+    """Return the acceptable latency from which on one that polls is the cheapest; infinite if from none.
 
     Args:
         costs: Of all transports.
@@ -161,7 +176,8 @@ def polling_from_s(costs: Mapping[str, Cost], rate_hz: float, latencies_s: Seque
     """
 
     def polled(latency_s: float) -> bool:
-        return ranked(costs, rate_hz, latency_s)[0][0] == "short_polling"
+        cheapest, _ = ranked(costs, rate_hz, latency_s)[0]
+        return TRANSPORTS[cheapest].family == "pull"
 
     dearest = next(
         (place for place in reversed(range(len(latencies_s))) if not polled(latencies_s[place])), -1

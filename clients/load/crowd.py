@@ -10,35 +10,31 @@ import contextlib
 import sys
 
 from clients.base import load_client_class
+from clients.load import ordinary_clients
 from clients.load.generator import LOOK_NS, LoadGenerator, settings_of_each
 from clients.load.orders import Order
-from clients.load.ordinary_clients import OrdinaryHttpClient, OrdinaryWebSocketClient
+from clients.load.ordinary_clients import OrdinaryClient
 from clients.load.process import main
 from clients.sockets.limits import raise_descriptor_limit
 from servers.wire import now_ns
 
 CONNECTING_AT_ONCE = 64
 """Clients that have been started and not yet been answered."""
-ORDINARY_CLIENTS = {
-    "short_polling": OrdinaryHttpClient,
-    "long_polling": OrdinaryHttpClient,
-    "websocket": OrdinaryWebSocketClient,
-}
 
 
 class Crowd(LoadGenerator):
     """Coroutines as clients: connected, stepped, read and closed like the swarm."""
 
     def __init__(self, order: Order, offset_ns: int) -> None:
-        if order.client not in ORDINARY_CLIENTS:
-            raise ValueError(
-                f"there is no ordinary client for {order.client}; there is {', '.join(ORDINARY_CLIENTS)}"
-            )
-        if unknown := set(order.settings) - set(load_client_class(order.client).settings):
+        try:
+            client_class = load_client_class(order.client)
+            make: type[OrdinaryClient] = getattr(ordinary_clients, client_class.ordinary)
+        except (ModuleNotFoundError, AttributeError) as error:
+            raise ValueError(f"there is no ordinary client for {order.client}; use the swarm") from error
+        if unknown := set(order.settings) - set(client_class.settings):
             raise ValueError(f"a client for {order.client} has no {', '.join(sorted(unknown))}")
         if order.ca is not None or order.settings.get("compression"):
             raise ValueError("ordinary clients have neither TLS nor compression here; use the swarm")
-        make = ORDINARY_CLIENTS[order.client]
         self._clients = [
             make(number, order, settings, self) for number, settings in enumerate(settings_of_each(order))
         ]

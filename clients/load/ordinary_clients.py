@@ -21,7 +21,7 @@ import aiohttp
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from clients.base import Address
+from clients.base import Address, load_client_class
 from clients.headers import header_lines, websocket_headers
 from clients.load.generator import LoadGenerator, pack_delivery, pack_lag
 from clients.load.orders import Order
@@ -211,7 +211,8 @@ class OrdinaryHttpClient(OrdinaryClient):
     def __init__(self, number: int, order: Order, settings: dict[str, Any], generator: LoadGenerator) -> None:
         super().__init__(number, order, settings, generator)
         asked = {name: value for name, value in settings.items() if value is not None}
-        if order.client == "short_polling" and ("poll_interval_s" in asked) == ("poll_pause_s" in asked):
+        polls = "poll_pause_s" in load_client_class(order.client).settings
+        if polls and ("poll_interval_s" in asked) == ("poll_pause_s" in asked):
             raise ValueError("give either poll_interval_s or poll_pause_s")
         lines = header_lines(self._header_set, self._address, cookie_bytes=self._cookie_bytes)
         self._headers = dict(line.split(": ", 1) for line in lines.splitlines())

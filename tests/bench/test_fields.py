@@ -19,10 +19,10 @@ from bench.results.scenarios import combinations, mixed_fields, varied_axes
 from bench.results.statistics import Interval
 from bench.scenario import FIELDS, PROFILES, Scenario
 from bench.theory.traffic import Bounds
-from bench.transports import MAIN
 from bench.wording import number
 from tests.synthetic import synthetic_run, trial
 
+THREE = ["short_polling", "long_polling", "websocket"]
 WORDS = {"verdict": "ok", "verdict_reason": "", "verdict_note": "", "bottleneck": "",
          "connect_bottleneck": "", "stamped_by": "kernel", "event_loop": "uvloop",
          "congestion_used": "cubic", "drained": True, "retried": False}  # fmt: skip
@@ -31,7 +31,7 @@ WORDS = {"verdict": "ok", "verdict_reason": "", "verdict_note": "", "bottleneck"
 def run_of(experiment: str, profile: str = "standard", **overrides: list[Any]) -> Any:
     """Return a run as it would be planned, without running: its figures grow by the transport's name."""
     rows = []
-    for planned in plan_run([experiment], MAIN, profile, 1, overrides):
+    for planned in plan_run([experiment], THREE, profile, 1, overrides):
         if planned.search is not None:
             continue
         scenario = planned.scenario
@@ -100,7 +100,7 @@ def test_a_table_tells_what_is_unusual_and_not_what_is_as_ever() -> None:
 def test_trials_measured_under_several_conditions_are_not_averaged(field: str, values: list[Any]) -> None:
     trials = trials_of("freshness", **{field: values})
     table, _ = experiment_table(EXPERIMENTS["freshness"], trials)
-    assert table.row_count == 2 * len(MAIN)
+    assert table.row_count == 2 * len(THREE)
     assert field in varied_axes(trials)
     assert len(findings(EXPERIMENTS["freshness"], trials)) == 2
 
@@ -314,7 +314,7 @@ def test_steps_of_searches_belong_to_every_number_of_clients() -> None:
 def test_a_transport_that_does_not_know_a_field_is_in_every_sentence() -> None:
     found = list(combinations(trials_of("freshness", hold_s=[1.0, 5.0]), ["hold_s"]))
     assert [each.fields for each in found] == [{"hold_s": 1.0}, {"hold_s": 5.0}]
-    assert all(set(each.trials["transport"]) == set(MAIN) for each in found)
+    assert all(set(each.trials["transport"]) == set(THREE) for each in found)
 
 
 # Rate, whose slow end is scaled

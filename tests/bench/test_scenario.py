@@ -13,7 +13,7 @@ from bench.experiments.catalogue import EXPERIMENTS
 from bench.measure.schedule import plan_run, planned_s
 from bench.measure.trial import choose_window
 from bench.scenario import FIELDS, PROFILES, Scenario, ScenarioError, parse_value
-from bench.transports import MAIN, TRANSPORTS
+from bench.transports import TRANSPORTS, main_names
 from servers.workloads.plan import due_times
 
 
@@ -131,7 +131,7 @@ def test_every_field_can_be_set_on_every_transport() -> None:
 # Plans of whole runs
 
 
-ALL = list(EXPERIMENTS), MAIN
+ALL = list(EXPERIMENTS), main_names()
 
 
 @pytest.mark.parametrize(("profile", "budget_s"), [("quick", 85), ("standard", 600)])
@@ -176,9 +176,9 @@ def test_variants_are_measured_where_they_are_named() -> None:
     def names(experiment: str, transports: list[str]) -> set[str]:
         return {each.scenario.transport for each in plan_run([experiment], transports, "standard", 1, {})}
 
-    assert names("freshness", MAIN) == set(MAIN)
+    assert names("freshness", main_names()) == set(main_names())
     assert names("freshness", ["websocket_picows"]) == {"websocket_picows"}
-    assert names("library", MAIN) == set(TRANSPORTS)
+    assert names("library", main_names()) == set(TRANSPORTS)
     assert names("library", ["websocket"]) == {"websocket", "websocket_aiohttp", "websocket_picows"}
     assert names("library", ["long_polling_httptools"]) == {"long_polling_httptools"}
 

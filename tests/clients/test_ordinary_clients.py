@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from bench.measure.load import running_swarm
 from bench.measure.processes import TrialFailed
+from bench.measure.schedule import plan_run
 from bench.measure.subject import running_server
 from bench.measure.trial import run_trial
 from bench.results.deliveries import ARRIVED_NS, CLIENT, DUE_NS, HANDLED_NS, SEQ
-from bench.scenario import Scenario
-from bench.transports import TRANSPORTS
-from clients.load.crowd import ORDINARY_CLIENTS
+from bench.scenario import Scenario, ScenarioError
+from bench.transports import TRANSPORTS, names_of
+from clients.load import ordinary_clients
 from clients.load.orders import Connected, Order, Window
 from clients.load.ordinary_clients import ObservedSocket, OrdinaryWebSocketClient
 from clients.sockets.stamped_socket import KERNEL_STAMPS, measure_clock_offset
@@ -120,8 +121,19 @@ def test_something_other_than_an_order_is_answered_with_a_sentence() -> None:
             swarm.receive(LIMIT_S)
 
 
-def test_every_client_of_the_registry_has_an_ordinary_one() -> None:
-    assert {transport.client for transport in TRANSPORTS.values()} >= set(ORDINARY_CLIENTS)
+def test_an_ordinary_client_that_is_named_is_there() -> None:
+    named = {transport.client_class.ordinary for transport in TRANSPORTS.values()} - {""}
+    assert named
+    assert all(hasattr(ordinary_clients, name) for name in named)
+
+
+def test_a_client_without_an_ordinary_one_is_refused_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clients.websocket.Client.ordinary", "")
+    with pytest.raises(ScenarioError, match="generator asyncio has no clients for websocket; use the swarm"):
+        Scenario("websocket", generator="asyncio")
+    assert {row.scenario.transport for row in plan_run(["instrument"], names_of(), "quick", 1, {})} == {
+        "long_polling"
+    }
 
 
 # Which read a message came with

@@ -18,7 +18,7 @@ from bench.measure.certificate import Certificate, make_certificate
 from bench.measure.subject import Server
 from bench.measure.trial import run_trial
 from bench.scenario import Scenario, ScenarioError
-from bench.transports import MAIN, TRANSPORTS, Transport
+from bench.transports import TRANSPORTS, Transport, main_names
 from clients.base import Address
 from clients.load.crowd import Crowd
 from clients.load.generator import DELIVERY_FIELDS
@@ -238,7 +238,7 @@ def test_a_connection_for_each_request_is_a_handshake_for_each(name, certificate
         assert not watched.swarm.errors
 
 
-@pytest.mark.parametrize("name", MAIN)
+@pytest.mark.parametrize("name", main_names())
 def test_what_the_wire_has_more_than_the_clients_is_the_records(name, certificate, start_server):
     server = start_server(TRANSPORTS[name], certificate=certificate.server, rate_hz=10)
     watched = secured(server, TRANSPORTS[name], certificate.ca)
@@ -319,7 +319,7 @@ def complaints(watched: WatchedSwarm) -> str:
         return "; ".join(swarm.errors)
 
 
-@pytest.mark.parametrize("name", MAIN)
+@pytest.mark.parametrize("name", main_names())
 def test_a_certificate_by_an_unknown_authority_is_refused(name, certificate, start_server, tmp_path):
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
     server = start_server(TRANSPORTS[name], certificate=certificate.server)
@@ -340,7 +340,7 @@ def test_a_certificate_for_another_host_is_refused(certificate, start_server, tm
     assert complaints(watched).startswith("the server's certificate does not verify: Hostname mismatch")
 
 
-@pytest.mark.parametrize("name", MAIN)
+@pytest.mark.parametrize("name", main_names())
 def test_a_server_without_tls_is_told_as_such(name, certificate, start_server):
     watched = secured(start_server(TRANSPORTS[name]), TRANSPORTS[name], certificate.ca)
     assert "TLS" in complaints(watched)
@@ -354,7 +354,7 @@ def test_a_client_without_tls_gets_nowhere(certificate, start_server):
 
 
 @pytest.mark.parametrize("text", [None, "", "no PEM", "without key"])
-@pytest.mark.parametrize("name", MAIN)
+@pytest.mark.parametrize("name", main_names())
 def test_a_certificate_that_cannot_be_read_is_one_sentence(name, text, certificate, tmp_path, capfd):
     path = tmp_path / "server.pem"
     if text is not None:

@@ -23,7 +23,7 @@ from tests.asking import (
     by_websocket,
     get,
     is_websocket,
-    of_family,
+    of,
     wait_for_tick,
 )
 from tests.waiting import wait_until
@@ -179,7 +179,7 @@ def ask_and_wait(server: Server) -> socket.socket:
     return client
 
 
-@of_family("pull")
+@of("pull")
 @pytest.mark.parametrize(
     "pieces",
     [

@@ -3,7 +3,7 @@
 from bench.judge.literature.base import FALLS, NOT_JUDGED, STANDS, WITHIN_LIMITS, Judgement, Publication
 from bench.results.evidence import Evidence
 from bench.theory.traffic import array_bytes, websocket_header_bytes
-from bench.transports import TRANSPORTS
+from bench.transports import TRANSPORTS, names_of
 from bench.wording import number
 
 HEADER_BYTES = (2, 4, 10)
@@ -15,7 +15,7 @@ EVERY_SIZE = "bench run overhead websocket --set payload_bytes=96,128,65536"
 
 def judge_framing(evidence: Evidence) -> Judgement:
     """Compare what is left of a tick's bytes without its message with the rule."""
-    names = tuple(name for name, each in TRANSPORTS.items() if each.protocol == "websocket")
+    names = tuple(names_of(framing="WebSocket"))
     pushed = evidence.trials("overhead", transport=names).dropna(subset=["app_bytes_per_delivery_down"])
     rows = []
     seen: set[int] = set()

@@ -123,7 +123,7 @@ def _searched(evidence: Evidence) -> str:
         return " None was searched for in this run: bench run clients."
     told = []
     for _, row in found.iterrows():
-        if TRANSPORTS[row["transport"]].protocol != "long_polling":
+        if TRANSPORTS[row["transport"]].family != "held":
             least = "at least " if row["at_least"] else ""
             limit_s = row["latency_limit_ms"] / 1e3
             told.append(

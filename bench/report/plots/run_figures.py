@@ -37,9 +37,14 @@ from bench.transports import TRANSPORTS
 
 AGE_SECONDS, AGE_CYCLES = 2.0, 3.0
 """How long a piece of a client's time is drawn: at least so many seconds, and so many polls."""
-PUSH = "websocket"
 TITLE_LETTERS = 46
 """What fits in a line of a title."""
+
+
+def _first_push(table: pd.DataFrame) -> str:
+    """Return the first transport that pushes, which theory builds upon; empty if a table has none."""
+    names = in_order(table["transport"].tolist())
+    return next((name for name in names if TRANSPORTS[name].family == "push"), "")
 
 
 # How late
@@ -58,7 +63,9 @@ def ecdf(run: Run, experiment: str = "freshness") -> Figure | None:
     if not frames:
         return None
     quantiles = pd.concat(frames, ignore_index=True)
-    push = quantiles[(quantiles["transport"] == PUSH) & (quantiles["quantile"].between(0.495, 0.505))]
+    push = quantiles[
+        (quantiles["transport"] == _first_push(quantiles)) & (quantiles["quantile"].between(0.495, 0.505))
+    ]
     push_ms = float(np.exp(np.log(push["latency_ms"]).mean())) if len(push) else 0.0
     shares = np.array([0.001, 0.01, *np.linspace(0.02, 1, 50)])
     models = []
@@ -132,7 +139,7 @@ def repeats(run: Run, experiment: str, column: str = "") -> Figure | None:
 def prediction(run: Run, experiment: str = "interval") -> Figure | None:
     """Draw measured mean latency of polling against half its interval beyond push."""
     trials = main_trials(run, experiment)
-    push = estimate(trials[trials["transport"] == PUSH], "latency_mean_ms").estimate
+    push = estimate(trials[trials["transport"] == _first_push(trials)], "latency_mean_ms").estimate
     polls = estimates(
         trials.dropna(subset=["poll_interval_s"]), ["transport", "poll_interval_s"], "latency_mean_ms"
     )
@@ -163,7 +170,7 @@ def frontier(run: Run, experiment: str = "interval") -> Figure | None:
         return None
     asked = points["poll_interval_s"]
     points["label"] = [f"every {seconds:g} s" if pd.notna(seconds) else "" for seconds in asked]
-    push = points.loc[points["transport"] == PUSH, "estimate"]
+    push = points.loc[points["transport"] == _first_push(points), "estimate"]
     model = polling_frontier(trials, float(push.iloc[0])) if len(push) else None
     return figure_of(plot_frontier(points, model=model))
 

@@ -14,13 +14,13 @@ from bench.wording import bottleneck_words
 
 
 def polling_frontier(trials: pd.DataFrame, push_ms: float) -> pd.DataFrame | None:
-    """Return what theory says of short polling between the shortest and the longest interval measured.
+    """Return what theory says of polling between the shortest and the longest interval measured.
 
     Args:
         trials: Trials of one tick rate and payload.
         push_ms: Latency of push in ms: what a tick takes beyond the wait for a poll.
     """
-    polls = trials[(trials["transport"] == "short_polling") & trials["poll_interval_s"].notna()]
+    polls = trials[trials["poll_interval_s"].notna()]
     if polls["poll_interval_s"].nunique() < 2:
         return None
     first = polls.iloc[0]
@@ -34,7 +34,7 @@ def polling_frontier(trials: pd.DataFrame, push_ms: float) -> pd.DataFrame | Non
             rate_hz,
             interval_s,
             payload_bytes=payload_bytes,
-            request_bytes=request_bytes("short_polling", 1000, **asked),
+            request_bytes=request_bytes(first["transport"], 1000, **asked),
             response_head_bytes=response_head_bytes(body_bytes),
             link=link,
         )

@@ -18,7 +18,7 @@ from bench.measure.conversation import (
 )
 from bench.results.run import Run
 from bench.scenario import ScenarioError
-from bench.transports import MAIN, TRANSPORTS
+from bench.transports import TRANSPORTS, main_names
 from servers.wire import TickStamp
 from tests import ROOT
 from tests.bench.report.test_page import small_run
@@ -30,10 +30,10 @@ FRAME = b"\x81\x7e\x00\x82" + b"x" * 130
 
 @pytest.fixture(scope="module")
 def traces() -> dict[str, list[TraceEvent]]:
-    return {name: record(name, 0.5, {"rate_hz": 20.0, "poll_interval_s": 0.1}) for name in MAIN}
+    return {name: record(name, 0.5, {"rate_hz": 20.0, "poll_interval_s": 0.1}) for name in main_names()}
 
 
-@pytest.mark.parametrize("transport", MAIN)
+@pytest.mark.parametrize("transport", main_names())
 def test_every_tick_is_overheard_once_and_in_order(
     traces: dict[str, list[TraceEvent]], transport: str
 ) -> None:
@@ -42,7 +42,7 @@ def test_every_tick_is_overheard_once_and_in_order(
     assert len(seen) >= 5
 
 
-@pytest.mark.parametrize("transport", MAIN)
+@pytest.mark.parametrize("transport", main_names())
 def test_no_tick_comes_before_it_is_due_and_no_answer_before_its_question(
     traces: dict[str, list[TraceEvent]], transport: str
 ) -> None:

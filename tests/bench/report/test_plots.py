@@ -33,7 +33,7 @@ from bench.report.tables import experiment_table
 from bench.report.terminal import words
 from bench.results.run import Run
 from bench.theory.cheapest import decision_map, wire_costs
-from bench.transports import MAIN, TRANSPORTS
+from bench.transports import TRANSPORTS, main_names
 from tests import ROOT
 from tests.bench.results.test_run import FACTS
 from tests.synthetic import synthetic_run, trial
@@ -74,7 +74,7 @@ def estimates(column: str, values: list[float]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"transport": name, column: value, "estimate": 10 * value, "low": 9 * value, "high": 11 * value}
-            for name in MAIN
+            for name in main_names()
             for value in values
         ]
     )
@@ -100,7 +100,7 @@ def layers() -> pd.DataFrame:
     rows = [("up", 0, 62, 22, 52), ("down", 128, 147, 22, 78)]
     names = ["direction", "payload", "framing", "tls", "tcp_ip"]
     return pd.DataFrame(
-        [{"transport": name, **dict(zip(names, row, strict=True))} for name in MAIN for row in rows]
+        [{"transport": name, **dict(zip(names, row, strict=True))} for name in main_names() for row in rows]
     )
 
 
@@ -283,8 +283,8 @@ def test_colours_are_those_of_the_registry_and_greys(plot: Callable[..., Axes]) 
 
 
 def test_transports_differ_without_colour() -> None:
-    looks = [look(name) for name in MAIN]
-    assert len({each["marker"] for each in looks}) == len(MAIN)
+    looks = [look(name) for name in main_names()]
+    assert len({each["marker"] for each in looks}) == len(main_names())
     hollow = [look(name)["markerfacecolor"] == "white" for name in TRANSPORTS]
     assert hollow == [TRANSPORTS[name].variant_of is not None for name in TRANSPORTS]
 
@@ -304,8 +304,8 @@ def test_arrows_run_downwards_and_never_before_their_time() -> None:
 
 
 def test_conversations_stand_side_by_side() -> None:
-    figure = sequence_figure(dict.fromkeys(MAIN, conversation()), until_ms=1200)
-    assert len(figure.axes) == len(MAIN)
+    figure = sequence_figure(dict.fromkeys(main_names(), conversation()), until_ms=1200)
+    assert len(figure.axes) == len(main_names())
     assert overlapping(figure) == []
 
 
