@@ -91,9 +91,8 @@ def _plain(default: object) -> str:
 
 
 def _by(field: Field) -> str:
-    names = main_names()
-    known = [TRANSPORTS[name].label for name in names if obeys(name, field)]
-    return "all" if len(known) == len(names) else ", ".join(known)
+    known = [TRANSPORTS[name].label for name in main_names() if obeys(name, field)]
+    return "all" if len(known) == len(main_names()) else ", ".join(known)
 
 
 if __name__ == "__main__":
