@@ -52,6 +52,11 @@ class Transport(NamedTuple):
         return self.variant_of or self.name
 
     @property
+    def protocol_label(self) -> str:
+        """What that protocol is called for people, without a library."""
+        return TRANSPORTS[self.protocol].label
+
+    @property
     def client_class(self) -> type[TickClient]:
         """The client class."""
         return load_client_class(self.client)

@@ -146,7 +146,7 @@ def finding(trials: pd.DataFrame) -> str:
     """Say how many clients each server serves in time, and the ratio of push to held requests."""
     found = capacities(trials)
     told = []
-    labels = found["transport"].map(lambda name: TRANSPORTS[TRANSPORTS[name].protocol].label)
+    labels = found["transport"].map(lambda name: TRANSPORTS[name].protocol_label)
     intervals_s = found["poll_interval_s"].astype(float).fillna(0.0)
     alphabetical = labels.str.casefold()
     for (_, limit_ms, interval_s), own in found.groupby([alphabetical, "latency_limit_ms", intervals_s]):

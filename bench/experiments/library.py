@@ -47,7 +47,7 @@ def finding(trials: pd.DataFrame) -> str:
     if len(costs) < 2:
         return ""
     told = ", ".join(
-        f"{TRANSPORTS[name].label.partition(' (')[0]} by {TRANSPORTS[name].library} {number(cost)} µs"
+        f"{TRANSPORTS[name].protocol_label} by {TRANSPORTS[name].library} {number(cost)} µs"
         for name, cost in sorted(costs.items(), key=lambda item: item[1])
     )
     load = loaded.iloc[0]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypedDict
 
 import numpy as np
@@ -98,13 +98,14 @@ class Chart:
 def wire_chart(evidence: Evidence) -> Chart:
     """Return the chart by wire bytes: bench/theory, held against what was measured."""
     payload_bytes = usual_payload_bytes(evidence)
+    costs = wire_costs(payload_bytes, "minimal", **ASSUMED_PERIODS)
     return Chart(
-        wire_costs(payload_bytes, "minimal", **ASSUMED_PERIODS),
+        costs,
         {
             "with a browser's headers": wire_costs(payload_bytes, "browser", **ASSUMED_PERIODS),
             "one ACK for two ticks": wire_costs(payload_bytes, "minimal", ticks_per_ack=2, **ASSUMED_PERIODS),
         },
-        measured_cheapest(evidence, _wire_bytes, payload_bytes),
+        measured_cheapest(evidence, costs, _wire_bytes, payload_bytes),
         payload_bytes,
     )
 
@@ -149,14 +150,12 @@ def cpu_chart(evidence: Evidence) -> Chart:
     mains = {name: work for name, work in works.items() if TRANSPORTS[name].variant_of is None}
     costs = {name: cpu_costs(work, **ASSUMED_PERIODS)[name] for name, work in mains.items()}
     others = {
-        f"{TRANSPORTS[TRANSPORTS[name].protocol].label} by {TRANSPORTS[name].library}": cpu_costs(
-            work, **ASSUMED_PERIODS
-        )
+        f"{TRANSPORTS[name].protocol_label} by {TRANSPORTS[name].library}": cpu_costs(work, **ASSUMED_PERIODS)
         for name, work in works.items()
         if name not in mains
     }
     payload_bytes = usual_payload_bytes(evidence)
-    points = measured_cheapest(evidence, _cpu_us, payload_bytes, fewest_clients=FEWEST_CLIENTS)
+    points = measured_cheapest(evidence, costs, _cpu_us, payload_bytes, fewest_clients=FEWEST_CLIENTS)
     return Chart(costs, others, points, payload_bytes)
 
 
@@ -214,11 +213,12 @@ def _staying_in_touch_s(evidence: Evidence, field: str, transport: str) -> float
 
 def measured_cheapest(
     evidence: Evidence,
+    contenders: Collection[str],
     cost: Callable[[pd.DataFrame], pd.Series],
     payload_bytes: int,
     fewest_clients: int = 1,
 ) -> pd.DataFrame:
-    """Return which of the main transports was the cheapest at each rate and poll interval measured.
+    """Return which of the contenders was the cheapest at each rate and poll interval measured.
 
     A run may stand for a slower service, with every time divided by the same number: ticks, polls, holds and
     heartbeats (the experiment ``rate``). By its own holds and heartbeats it is put where it stands for; a run
@@ -226,6 +226,7 @@ def measured_cheapest(
 
     Args:
         evidence: Of a run; what it lacks is left out.
+        contenders: The transports of the map. A point needs one of each family.
         cost: What a client took in a second, trial by trial.
         payload_bytes: Size of the ticks.
         fewest_clients: Trials with fewer are left out.
@@ -236,7 +237,7 @@ def measured_cheapest(
             trials = evidence.trials(experiment, payload_bytes=payload_bytes, headers="minimal")
         except NotMeasured:
             continue
-        trials = trials[trials["transport"].isin(main_names()) & (trials["clients"] >= fewest_clients)]
+        trials = trials[trials["transport"].isin(list(contenders)) & (trials["clients"] >= fewest_clients)]
         trials = trials.assign(cost=cost(trials))
         for _, alike in trials.groupby(["rate_hz", "clients"]):
             slowed = _slowed_ratio(alike)

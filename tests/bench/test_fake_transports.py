@@ -269,6 +269,16 @@ def test_a_fake_contends_in_the_decision_map(reference: Run, reference_with_fake
         assert with_fakes.points[places].equals(without.points[places])
 
 
+def test_what_theory_cannot_frame_is_no_contender_in_bytes(reference_with_fakes: Run, fakes: None) -> None:
+    """As server-sent events would be: they push, and a frame of WebSocket is not what they send."""
+    fake, evidence = FAKES["websocket"], Evidence(reference_with_fakes.trials)
+    TRANSPORTS[fake] = TRANSPORTS[fake]._replace(framing="HTTP", heartbeats=False)
+    chart = wire_chart(evidence)
+    assert fake not in {*chart.costs, *chart.points["transport"]}
+    assert len(chart.points)
+    assert cpu_chart(evidence).costs[fake](1.0, 1.0) < cpu_chart(evidence).costs["websocket"](1.0, 1.0)
+
+
 def test_a_fake_is_compared_as_its_twin_is(reference_with_fakes: Run, fakes: None) -> None:
     found = [each for each in compare(reference_with_fakes, reference_with_fakes)[0] if not each.against]
     for twin, fake in FAKES.items():

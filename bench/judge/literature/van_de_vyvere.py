@@ -112,7 +112,7 @@ def _share(ratio: float) -> str:
 
 def _heading(name: str) -> str:
     """Return a transport's name with its library below."""
-    return f"{TRANSPORTS[name].label.partition(' (')[0]}\n{TRANSPORTS[name].library}"
+    return f"{TRANSPORTS[name].protocol_label}\n{TRANSPORTS[name].library}"
 
 
 def _searched(evidence: Evidence) -> str:

@@ -14,7 +14,6 @@ from bench.report.plots.base import (
     MODEL_LINE,
     colour,
     in_order,
-    label,
     logarithmic,
     look,
     new_axes,
@@ -71,7 +70,7 @@ def plot_libraries(points: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
             textcoords="offset points",
             ha="center",
         )
-    row_labels(ax, [f"{label(TRANSPORTS[name].protocol)}, {TRANSPORTS[name].library}" for name in names])
+    row_labels(ax, [f"{TRANSPORTS[name].protocol_label}, {TRANSPORTS[name].library}" for name in names])
     ax.set(
         title="Is it the protocol or the library?",
         xlabel="server CPU per delivery (µs), logarithmic; band: range over libraries",
