@@ -4,13 +4,13 @@ import json
 
 import pandas as pd
 
-from bench.columns.catalogue import FORMER_NAMES, IN_FILE, RENAMED_SINCE_SCHEMA
+from bench.columns.catalogue import FORMER_COLUMNS, IN_FILE, RENAMED_SINCE_SCHEMA
 from bench.results.run import Run
 
 
 def names_before(schema: int) -> dict[str, str]:
     """Return what columns of today were called up to a schema."""
-    return {new: old for old, new in FORMER_NAMES.items()} if schema < RENAMED_SINCE_SCHEMA else {}
+    return {new: old for old, new in FORMER_COLUMNS.items()} if schema < RENAMED_SINCE_SCHEMA else {}
 
 
 def make_older(run: Run, schema: int) -> None:

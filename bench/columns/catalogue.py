@@ -26,7 +26,7 @@ COLUMNS = list(IN_FILE)
 FIGURE_COLUMNS = [column.name for column in _FIGURES]
 WORD_COLUMNS = [column.name for column in _FIGURES if column.kind is Kind.WORD]
 """Figures that are words or codes."""
-FORMER_NAMES = {column.formerly: name for name, column in IN_FILE.items() if column.formerly}
+FORMER_COLUMNS = {column.formerly: name for name, column in IN_FILE.items() if column.formerly}
 """What columns were called up to schema 4, and what they are called now."""
 
 
@@ -46,8 +46,8 @@ def check_column(name: str, known: Container[str]) -> None:
     """
     if name in known:
         return
-    if name in FORMER_NAMES:
-        raise UnknownColumn(f"{name} is called {FORMER_NAMES[name]} since schema {RENAMED_SINCE_SCHEMA}")
+    if name in FORMER_COLUMNS:
+        raise UnknownColumn(f"{name} is called {FORMER_COLUMNS[name]} since schema {RENAMED_SINCE_SCHEMA}")
     near = [each for each in difflib.get_close_matches(name, ALL_COLUMNS) if each in known]
     hint = f"did you mean {near[0]}?" if near else "results/README.md lists all columns"
     raise UnknownColumn(f"there is no column {name}; {hint}")

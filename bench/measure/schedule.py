@@ -24,7 +24,7 @@ from bench.results.trials import stands
 from bench.results.validity import INVALID, Fault
 from bench.scenario import FIELDS, PROFILES, Scenario
 from bench.transports import TRANSPORTS
-from servers.variants import names_of
+from servers.variants import all_names
 from servers.workloads.recording import recording_digest
 
 ATTEMPTS = 2
@@ -110,7 +110,7 @@ def digests(planned: Sequence[Planned]) -> dict[str, Any]:
     trials = [
         [
             *each[:3],
-            {**dataclasses.asdict(each.scenario), "transport": names_of(each.scenario.transport)[0]},
+            {**dataclasses.asdict(each.scenario), "transport": all_names(each.scenario.transport)[0]},
             each.seed,
             each.search and dataclasses.asdict(each.search),
         ]

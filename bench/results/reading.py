@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.columns.catalogue import (
-    FORMER_NAMES,
+    FORMER_COLUMNS,
     IN_FILE,
     RENAMED_SINCE_SCHEMA,
     SCHEMA_VERSION,
@@ -153,7 +153,7 @@ def read_trials(files: RunFiles, facts: Mapping[str, Any]) -> Rows:
         )
     text = _text(files, TRIALS_CSV)
     names, lines = _split(text, place)
-    renamed = FORMER_NAMES if schema < RENAMED_SINCE_SCHEMA else {}
+    renamed = FORMER_COLUMNS if schema < RENAMED_SINCE_SCHEMA else {}
     header = [renamed.get(name, name) for name in names]
     for old, new in renamed.items():
         if header.count(new) > 1:

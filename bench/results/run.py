@@ -41,7 +41,7 @@ from bench.results.trials import standing_trials, stands, trials_of
 from bench.results.validity import INVALID, OK, VERDICTS, Bottleneck, Fault, find_faults
 from bench.transports import TRANSPORTS
 from clients.load.generator import DELIVERY_FIELDS
-from servers.variants import current_name, names_of
+from servers.variants import all_names, current_name
 
 REFERENCE = "reference"
 INSTALLED = Path(__file__).parent.parent
@@ -104,12 +104,14 @@ class Run:
     def add(self, row: Mapping[str, Any], deliveries: Deliveries | None = None) -> None:
         """Add a finished trial: its deliveries first, so that a row never lacks them.
 
-        Of two attempts at a trial both are kept, and the worse (or else the earlier) is marked as replaced.
+        Of two attempts at a trial both are kept, and the worse (or else the earlier) is marked as retried.
 
         Raises:
             ResultsError: If they cannot be written; what was written before stays readable.
             ValueError: If the row has a figure that is no column.
         """
+        if unknown := sorted(set(row) - set(COLUMNS)):
+            raise ValueError(f"trials.csv has no column {', '.join(unknown)}; bench/columns/ has them all")
         if deliveries is not None:
             table = pa.table(
                 {name: deliveries[:, column] for column, name in enumerate(DELIVERY_FIELDS)}
@@ -124,8 +126,6 @@ class Run:
             )
             write_whole(self.folder / deliveries_name(row), buffer.getvalue())
         new = dict(row)
-        if unknown := sorted(set(new) - set(COLUMNS)):
-            raise ValueError(f"trials.csv has no column {', '.join(unknown)}; bench/columns/ has them all")
         for earlier in self.rows:
             if (earlier["trial_number"], earlier["search_step"]) == (row["trial_number"], row["search_step"]):
                 worse = VERDICTS.index(new["verdict"]) > VERDICTS.index(earlier["verdict"])
@@ -171,7 +171,7 @@ class Run:
         facts["transports"] = [current_name(name) for name in facts["transports"]]
         for row, again in zip(rows, twice, strict=True):
             row["transport"] = current_name(row["transport"])
-            attempt = f"order {row['trial_number']}, step {row['search_step']}, attempt {row['attempt']}"
+            attempt = f"trial {row['trial_number']}, step {row['search_step']}, attempt {row['attempt']}"
             where = f"{files.place(TRIALS_CSV)}: {attempt}"
             if again:
                 raise ResultsError(f"{where} stands there twice; restore the file as bench wrote it")
@@ -216,7 +216,7 @@ class Run:
 
         In an older run it has the name that the transport had then.
         """
-        names = [deliveries_name({**row, "transport": name}) for name in names_of(row["transport"])]
+        names = [deliveries_name({**row, "transport": name}) for name in all_names(row["transport"])]
         return next(filter(self.files.has, names), None)
 
     def deliveries(self, row: Mapping[str, Any]) -> pd.DataFrame | None:

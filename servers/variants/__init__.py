@@ -12,6 +12,6 @@ def current_name(transport: str) -> str:
     return FORMER_NAMES.get(transport, transport)
 
 
-def names_of(transport: str) -> list[str]:
+def all_names(transport: str) -> list[str]:
     """Return all names that a transport has had, the first one first."""
     return [*(former for former, name in FORMER_NAMES.items() if name == transport), transport]

@@ -9,7 +9,7 @@ import pytest
 
 from bench.columns.catalogue import (
     ALL_COLUMNS,
-    FORMER_NAMES,
+    FORMER_COLUMNS,
     IN_FILE,
     RENAMED_SINCE_SCHEMA,
     SCHEMA_VERSION,
@@ -39,7 +39,7 @@ def test_every_column_is_in_it_once_and_has_a_meaning() -> None:
 
 
 def test_no_column_has_the_former_name_of_another_but_for_reasons_that_were_sentences() -> None:
-    assert set(FORMER_NAMES) & set(ALL_COLUMNS) == {"verdict_reason"}
+    assert set(FORMER_COLUMNS) & set(ALL_COLUMNS) == {"verdict_reason"}
 
 
 def test_no_column_comes_with_a_schema_that_is_not_yet() -> None:

@@ -17,7 +17,7 @@ from bench.results.run import REFERENCE, Run
 from bench.transports import TRANSPORTS
 from servers.__main__ import main as serve
 from servers.options import ServerOptions
-from servers.variants import FORMER_NAMES, names_of
+from servers.variants import FORMER_NAMES, all_names
 from tests import ROOT
 from tests.bench.results.test_run import FACTS, fake_deliveries, fake_row
 from tests.commands import Done, run_bench
@@ -63,8 +63,8 @@ def test_a_server_is_started_by_the_former_name(monkeypatch: pytest.MonkeyPatch,
 
 def older(folder: Path, run: Run) -> Run:
     """Write a run as it would have been written when its transports had their first names."""
-    rows = [{**row, "transport": names_of(row["transport"])[0]} for row in run.rows]
-    facts = {**run.facts, "transports": [names_of(name)[0] for name in run.facts["transports"]]}
+    rows = [{**row, "transport": all_names(row["transport"])[0]} for row in run.rows]
+    facts = {**run.facts, "transports": [all_names(name)[0] for name in run.facts["transports"]]}
     folder.mkdir()
     old = Run(folder, facts, rows)
     old.write()
