@@ -1,4 +1,4 @@
-"""How figures are written for people: numbers, ratios, intervals; and what somebody else wrote."""
+"""What is written for people: numbers, ratios and intervals; texts of others; faults and bottlenecks."""
 
 import math
 import unicodedata

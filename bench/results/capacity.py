@@ -21,9 +21,9 @@ from bench.results.statistics import CONFIDENCE, Interval
 from bench.results.trials import search_steps
 from bench.results.validity import (
     BUSY_GENERATOR_CPU_RATIO,
+    FOREIGN_CPU_RATIO,
     INVALID,
-    OTHERS_CPU_RATIO,
-    STEAL_RATIO,
+    STOLEN_CPU_RATIO,
     Bottleneck,
 )
 from clients.sockets.limits import most_clients
@@ -261,5 +261,5 @@ def _bottleneck_of_step(worst: Mapping[Any, Any]) -> Bottleneck:
 def is_disturbed(row: Mapping[Any, Any]) -> bool:
     """Return whether something else used the processors: then a step may end otherwise at another try."""
     used = row.get("foreign_cpu_ratio"), row.get("stolen_cpu_ratio")
-    limits = OTHERS_CPU_RATIO, STEAL_RATIO
+    limits = FOREIGN_CPU_RATIO, STOLEN_CPU_RATIO
     return any(share is not None and share > most for share, most in zip(used, limits, strict=True))

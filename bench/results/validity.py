@@ -23,8 +23,8 @@ BUSY_CONNECTING_CPU_RATIO = 0.75
 SHARED_STAMPS_RATIO = 0.01
 LATE_MS = 20.0
 CLOCK_STEP_NS = 50_000
-STEAL_RATIO = 0.05
-OTHERS_CPU_RATIO = 0.15
+STOLEN_CPU_RATIO = 0.05
+FOREIGN_CPU_RATIO = 0.15
 
 
 class Fault(enum.StrEnum):
@@ -69,37 +69,33 @@ INSTRUMENT_LATE = frozenset({Fault.GENERATOR_CPU, Fault.GENERATOR_LAG, Fault.REQ
 
 
 class Bottleneck(enum.StrEnum):
-    """What ran out, in a trial or at the end of a search for capacity; nothing where nothing did.
-
-    Attributes:
-        is_server: Whether it was the server, with nothing else on its processor: else it bears more.
-        in_bursts: Whether only while a tick was handed to all clients, though the core rested between ticks.
-        disturbed: Whether something else used the processor.
-    """
-
-    is_server: bool
-    in_bursts: bool
-    disturbed: bool
-
-    def __new__(
-        cls, code: str, is_server: bool = False, in_bursts: bool = False, disturbed: bool = False
-    ) -> "Bottleneck":
-        """Make a bottleneck of its code and its data."""
-        bottleneck = str.__new__(cls, code)
-        bottleneck._value_ = code
-        bottleneck.is_server, bottleneck.in_bursts, bottleneck.disturbed = is_server, in_bursts, disturbed
-        return bottleneck
+    """What ran out, in a trial or at the end of a search for capacity; nothing where nothing did."""
 
     NONE = ""
-    SERVER_CPU = "server_cpu", True
-    SERVER_CPU_DISTURBED = "server_cpu_disturbed", False, False, True
-    SERVER_CPU_IN_BURSTS = "server_cpu_in_bursts", True, True
-    SERVER_CPU_IN_BURSTS_DISTURBED = "server_cpu_in_bursts_disturbed", False, True, True
+    SERVER_CPU = "server_cpu"
+    SERVER_CPU_DISTURBED = "server_cpu_disturbed"
+    SERVER_CPU_IN_BURSTS = "server_cpu_in_bursts"
+    SERVER_CPU_IN_BURSTS_DISTURBED = "server_cpu_in_bursts_disturbed"
     GENERATOR_CPU = "generator_cpu"
     CPU_QUOTA = "cpu_quota"
     CONNECTING = "connecting"
     """Clients waited too long to get in."""
     UNKNOWN = "unknown"
+
+    @property
+    def is_server(self) -> bool:
+        """Whether it was the server, with nothing else on its processor: else it bears more."""
+        return self in (Bottleneck.SERVER_CPU, Bottleneck.SERVER_CPU_IN_BURSTS)
+
+    @property
+    def in_bursts(self) -> bool:
+        """Whether only while a tick was handed to all clients, though the core rested between ticks."""
+        return self in (Bottleneck.SERVER_CPU_IN_BURSTS, Bottleneck.SERVER_CPU_IN_BURSTS_DISTURBED)
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether something else used the server's processor."""
+        return self in (Bottleneck.SERVER_CPU_DISTURBED, Bottleneck.SERVER_CPU_IN_BURSTS_DISTURBED)
 
 
 class Assessment(NamedTuple):
@@ -137,12 +133,12 @@ def find_faults(row: Mapping[str, Any]) -> tuple[Fault, ...]:
         Fault.REQUEST_LAG: _above(row["request_lag_p99_ms"], LATE_MS),
         Fault.SHARED_STAMPS: _above(row["stamp_shared_ratio"], SHARED_STAMPS_RATIO),
         Fault.USER_STAMPS: row["stamped_by"] == "user",
-        Fault.NOT_DRAINED: row["drained"] is False,
+        Fault.NOT_DRAINED: row["drained"] is not None and not row["drained"],
         Fault.CPU_QUOTA: _above(row["throttled_periods"], 0),
         Fault.CONDITIONS: bool(row["conditions"]),
         Fault.CLOCK_STEP: _above(abs(row["clock_shift_ns"] or 0), CLOCK_STEP_NS),
-        Fault.STOLEN_CPU: _above(row["stolen_cpu_ratio"], STEAL_RATIO),
-        Fault.FOREIGN_CPU: _above(row["foreign_cpu_ratio"], OTHERS_CPU_RATIO),
+        Fault.STOLEN_CPU: _above(row["stolen_cpu_ratio"], STOLEN_CPU_RATIO),
+        Fault.FOREIGN_CPU: _above(row["foreign_cpu_ratio"], FOREIGN_CPU_RATIO),
         Fault.PUBLISH_LAG: _above(row["publish_lag_p99_ms"], LATE_MS)
         and (row["server_cpu_ratio"] or 0.0) < IDLE_SERVER_CPU_RATIO,
     }

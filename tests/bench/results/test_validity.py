@@ -4,11 +4,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from bench.columns.catalogue import COLUMNS
 from bench.results.files import ResultsError
 from bench.results.run import REFERENCE, Run
-from bench.results.validity import VERDICTS, Bottleneck, Fault, faults_of
+from bench.results.validity import VERDICTS, Bottleneck, Fault, faults_of, find_faults
 from bench.wording import bottleneck_words, fault_words, validity_sentence
 from tests import ROOT
 from tests.bench.results.test_run import FACTS, fake_row
@@ -72,6 +74,13 @@ def test_what_a_data_frame_makes_of_nothing_is_nothing(nothing: Any) -> None:
     row = ROW | {"verdict_note": nothing}
     assert validity_sentence(row | {"verdict_reason": nothing}) == ""
     assert "hypervisor" in validity_sentence(row | {"verdict_reason": "stolen_cpu"})
+
+
+@pytest.mark.parametrize("drained", [False, np.False_])
+def test_a_trial_that_was_not_drained_is_found_out_whoever_read_its_row(drained: Any) -> None:
+    row = dict.fromkeys(COLUMNS) | {"drained": drained}
+    assert find_faults(row) == (Fault.NOT_DRAINED,)
+    assert find_faults(row | {"drained": None}) == ()
 
 
 def test_the_reference_has_codes() -> None:
