@@ -66,8 +66,9 @@ def _announcement(planned: Sequence[Planned], blocks: int, places: Places) -> st
     pinned = f"server on core {places.subject.core}, swarm on core {places.load.core}"
     if places.subject.core is None:
         pinned = "server and swarm are not pinned: there is one core, or the system cannot"
+    count = len(planned)
     return (
-        f"{len(planned)} trials in {blocks} block{'s' if blocks > 1 else ''}, "
+        f"{count} trial{'s' if count > 1 else ''} in {blocks} block{'s' if blocks > 1 else ''}, "
         f"about {minutes} minute{'s' if minutes > 1 else ''}; {pinned}"
     )
 
