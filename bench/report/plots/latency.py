@@ -182,10 +182,8 @@ def plot_repeats(
     row_labels(ax, [f"{label(str(name))}{', ' * bool(scenario)}{scenario}" for (name, scenario), _ in rows])
     bar = "; bar: 95 % interval" if len(shown) > len(rows) else ""
     told = "; ?: suspect" if (shown["verdict"] == "suspect").any() else ""
-    ax.set(
-        title=title,
-        xlabel=f"{axis_label(column)}{told}{bar}",
-    )
+    ax.set_title(title, wrap=True)  # long labels of rows leave little room for it
+    ax.set_xlabel(f"{axis_label(column)}{told}{bar}")
     return ax
 
 
