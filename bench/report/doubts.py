@@ -154,8 +154,9 @@ def _by_design_sentences(run: Run, experiments: Collection[str]) -> list[str]:
             which = ", ".join(
                 field_words(field, value, alone=True) for field, value in EXPERIMENTS[name].doubtful.items()
             )
+            trials = "1 trial" if count == 1 else f"{count} trials"
             told.append(
-                f"? {name}: {count} trial{'s' if count > 1 else ''} ({which}) are suspect of what the "
+                f"? {name}: {trials} ({which}) {'is' if count == 1 else 'are'} suspect of what the "
                 "experiment asks for: the load generator is late"
             )
     return told
@@ -177,6 +178,5 @@ def _by_design(row: Mapping[str, Any]) -> bool:
 
 
 def _trial_words(row: Mapping[str, Any]) -> str:
-    return (
-        f"trial {row['trial_number']} ({row['transport']}, {row['clients']} clients, repeat {row['repeat']})"
-    )
+    clients = "1 client" if row["clients"] == 1 else f"{row['clients']} clients"
+    return f"trial {row['trial_number']} ({row['transport']}, {clients}, repeat {row['repeat']})"

@@ -1,6 +1,5 @@
 """What a person sees while a run goes on: time left, first figures after a block, and how they narrow."""
 
-import math
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -13,6 +12,10 @@ from bench.report.summary import print_run
 from bench.report.tables import spread
 from bench.results.run import Run
 from bench.scenario import PROFILES
+from bench.wording import number
+
+WIDEST_FACTOR = 10.0
+"""Beyond it how wide an interval is says nothing: two trials that differ have one of thousands."""
 
 
 def run_watched(run: Run, planned: Sequence[Planned], out: Console, err: Console, *, quiet: bool) -> bool:
@@ -92,8 +95,16 @@ def _print_block(run: Run, block: int, blocks: int, out: Console, err: Console) 
         print_run(run, out, provisional=True)
         return
     widths = {name: spread(run, EXPERIMENTS[name]) for name in run.facts["experiments"]}
-    told = ", ".join(f"{name} ±{width:.0%}" for name, width in widths.items() if not math.isnan(width))
+    told = ", ".join(f"{name} {_width_words(width)}" for name, width in widths.items() if width >= 0)
     err.print(
         f"After block {block} of {blocks}, the typical 95 % interval of the first figure is: {told}",
         highlight=False,
     )
+
+
+def _width_words(width: float) -> str:
+    """Write a relative half-width: ± in percent, × where it reaches beyond double, as tables do."""
+    factor = 1 + width
+    if factor > WIDEST_FACTOR:
+        return f"over ×{WIDEST_FACTOR:g}"
+    return f"×{number(factor)}" if factor > 2 else f"±{width:.0%}"

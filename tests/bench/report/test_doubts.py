@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.experiments.catalogue import EXPERIMENTS
-from bench.report.doubts import doubt_sentences, doubts, far_from_others
+from bench.report.doubts import doubt_sentence, doubt_sentences, doubts, far_from_others
 from bench.report.summary import print_run
 from bench.report.tables import experiment_table
 from bench.report.terminal import Console, words
@@ -139,3 +139,9 @@ def test_every_mark_in_the_terminal_has_its_doubt() -> None:
     marked = re.search(r"[\d%]\?", said)
     assert bool(marked) == any(each.startswith("?") for each in told)
     assert all(each in said for each in told)
+
+
+def test_one_client_is_said_as_one() -> None:
+    row = {"trial_number": 3, "transport": "websocket", "repeat": 1, **LATE}
+    assert "(websocket, 1 client, repeat 1)" in doubt_sentence(row | {"clients": 1})
+    assert "(websocket, 2 clients, repeat 1)" in doubt_sentence(row | {"clients": 2})
