@@ -1,20 +1,26 @@
-"""The documents, held against the program. ``python -m tests.test_docs`` renews the README's figures."""
+"""The documents, held against the program. ``python -m tests.test_docs`` renews what they quote."""
 
 import contextlib
 import itertools
 import re
 import shlex
+import textwrap
 
 import pytest
 from typer.testing import CliRunner
 
 from bench.commands.app import app
+from bench.report.front import plain_findings
+from bench.results.run import Run
 from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS
 from servers.base import server_modules
 from tests import ROOT
 
 README = ROOT / "README.md"
+REFERENCE = ROOT / "results" / "reference"
+PAGES = [README, REFERENCE / "README.md"]
+FINDINGS = re.compile(r"(<!-- findings of the reference run -->\n)(.*?)(<!-- end of findings -->)", re.DOTALL)
 QUOTE = re.compile(r"(<!-- from bench ([^>]*) -->\n```\n)(.*?)(```)", re.DOTALL)
 
 
@@ -25,16 +31,37 @@ def as_printed(command: str) -> str:
     return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines()) + "\n"
 
 
-QUOTED = QUOTE.findall(README.read_text(encoding="utf-8"))
+def findings() -> str:
+    return "".join(f"{textwrap.fill(f'- {each}', 118)}\n" for each in plain_findings(Run.open(REFERENCE)))
+
+
+def renewed(text: str) -> str:
+    """Return a page with what it quotes as the program says it now."""
+    text = QUOTE.sub(lambda match: match[1] + as_printed(match[2]) + match[4], text)
+    return FINDINGS.sub(lambda match: match[1] + findings() + match[3], text)
+
+
+QUOTED = [quote for page in PAGES for quote in QUOTE.findall(page.read_text(encoding="utf-8"))]
 
 
 @pytest.mark.parametrize(("command", "text"), [(command, text) for _, command, text, _ in QUOTED])
-def test_readme_quotes_the_reference_run(command: str, text: str) -> None:
+def test_pages_quote_the_reference_run(command: str, text: str) -> None:
     assert text == as_printed(command)
 
 
-def test_readme_quotes_something() -> None:
+def test_pages_quote_something() -> None:
     assert {command.split()[0] for _, command, _, _ in QUOTED} >= {"show"}
+
+
+def test_the_readme_opens_with_what_the_reference_run_found() -> None:
+    text = README.read_text(encoding="utf-8")
+    found = FINDINGS.search(text)
+    assert found is not None
+    assert found[2] == findings()
+    assert found[2].count("- **") == 3
+    for term in ("A **tick**", "A **transport**", "**Latency**", "**Age of information**"):
+        assert text.index(term) < found.start()  # terms come before figures
+    assert found.end() < text.index("    make run")
 
 
 def commands() -> list[str]:
@@ -77,7 +104,14 @@ def mentions() -> list[tuple[str, str]]:
     """Return every path of the project that a text or a docstring mentions: where, and which."""
     texts = [
         path
-        for pattern in ("*.md", "bench/**/*.py", "servers/**/*.py", "clients/**/*.py", "notebooks/**/*.md")
+        for pattern in (
+            "*.md",
+            "results/**/*.md",
+            "bench/**/*.py",
+            "servers/**/*.py",
+            "clients/**/*.py",
+            "notebooks/**/*.md",
+        )
         for path in ROOT.glob(pattern)
         if path.name != "CHANGELOG.md"
     ]
@@ -96,9 +130,5 @@ def test_every_file_that_is_mentioned_is_there() -> None:
 
 
 if __name__ == "__main__":
-    README.write_text(
-        QUOTE.sub(
-            lambda match: match[1] + as_printed(match[2]) + match[4], README.read_text(encoding="utf-8")
-        ),
-        encoding="utf-8",
-    )
+    for page in PAGES:
+        page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")
