@@ -10,6 +10,7 @@ from bench.experiments.clients import capacity_words
 from bench.results.capacity import capacities
 from bench.results.estimates import estimate, valid_trials
 from bench.results.run import Run
+from bench.results.scenarios import mixed_fields
 from bench.results.statistics import Interval
 from bench.results.trials import telling
 from bench.transports import TRANSPORTS, main_names
@@ -17,7 +18,10 @@ from bench.wording import number
 
 
 def plain_findings(run: Run) -> list[str]:
-    """Return the sentences that the run can say: how fresh, what it costs on the wire, how many clients."""
+    """Return the sentences that the run can say: how fresh, what it costs on the wire, how many clients.
+
+    Where a run has several scenarios of a transport (by --set), there is no plain sentence, and none is said.
+    """
     return [sentence for say in (_freshness, _bytes, _clients) if (sentence := say(run))]
 
 
@@ -36,6 +40,8 @@ def _asking(trials: pd.DataFrame, name: str) -> str:
 
 def _freshness(run: Run) -> str:
     trials = valid_trials(run, "freshness")
+    if mixed_fields(trials, ()):
+        return ""
     medians_ms = {name: estimate(trials, "latency_p50_ms", transport=name).estimate for name in main_names()}
     told = _listed(medians_ms, lambda name: f"{number(medians_ms[name])} ms by {_asking(trials, name)}")
     return f"**How fresh?** Half of the ticks arrive within {told}." if told else ""
@@ -53,6 +59,8 @@ def _bytes(run: Run) -> str:
     ]
     pushed = small[small["transport"].isin(main_names("push"))]
     own = pd.concat([as_browser[~as_browser["transport"].isin(main_names("push"))], pushed])
+    if mixed_fields(own, ()):
+        return ""
     costs = {name: estimate(own, "wire_bytes_per_delivery", transport=name).estimate for name in main_names()}
     told = _listed(costs, lambda name: f"{number(costs[name])} B by {TRANSPORTS[name].label}")
     if not told:
@@ -69,6 +77,8 @@ def _clients(run: Run) -> str:
     if not len(found):
         return ""
     fresh = found[found["latency_limit_ms"] == found["latency_limit_ms"].min()]
+    if fresh["transport"].duplicated().any():
+        return ""
     by_library: dict[str, dict[str, Interval]] = {}
     for name, own in fresh.groupby("transport", sort=False):
         library = TRANSPORTS[str(name)].library
