@@ -48,10 +48,11 @@ def designs(profile: Profile) -> list[Design]:
         "full": [96, 128, 256, 1024, 4096, 16_384],
     }[profile.name]
     headers = ["browser"] if profile.name == "quick" else ["minimal", "browser"]
+    largest = [] if profile.name == "quick" else [65_536]
     asking, told = main_names("pull", "held"), main_names("push")
     found = [
         Design(FIXED, {"payload_bytes": payloads, "headers": headers}, asking, once=True),
-        Design({**FIXED, "headers": headers[-1]}, {"payload_bytes": [*payloads, 65_536]}, told, once=True),
+        Design({**FIXED, "headers": headers[-1]}, {"payload_bytes": [*payloads, *largest]}, told, once=True),
     ]
     if profile.name == "full":
         cookies = {"cookie_bytes": [200, 1000, 4000]}
