@@ -63,13 +63,16 @@ AT_EQUAL_BYTES = {
 
 
 def designs(profile: Profile) -> list[Design]:
-    """Return the searches: every transport by every library, and short polling at equal bytes."""
+    """Return the searches: every transport by every library, and short polling at equal bytes.
+
+    The quick profile has no polling: its two steps would end at a bound, whoever serves.
+    """
     search = {
         "quick": Search(start=500, most=1_000, steps=2, usual=700),
         "standard": Search(),
         "full": Search(steps=8),
     }[profile.name]
-    served = main_names() if profile.name == "quick" else names_of()
+    served = main_names("held", "push") if profile.name == "quick" else names_of()
     full = profile.name == "full"  # searched for in every block
     found = [Design(AT_EQUAL_FRESHNESS, transports=served, once=not full, search=search)]
     if profile.name != "quick":

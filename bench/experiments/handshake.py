@@ -18,7 +18,7 @@ from bench.theory.requests import long_polling_ticks_per_answer, polling_ticks_p
 from bench.transports import TRANSPORTS, main_names
 from bench.wording import number
 
-FIXED = {"clients": 1, "rate_hz": 50.0, "poll_interval_s": 0.02, "window_s": 1.0, "warmup_s": 0.1}
+FIXED = {"clients": 1, "rate_hz": 50.0, "poll_interval_s": 0.02, "warmup_s": 0.1}
 
 
 def designs(profile: Profile) -> list[Design]:
@@ -28,7 +28,8 @@ def designs(profile: Profile) -> list[Design]:
         "standard": main_names("pull", "push"),
         "full": main_names(),
     }[profile.name]
-    return [Design(FIXED, {"keep_alive": [True, False], "tls": [False, True]}, transports, once=True)]
+    fixed = {**FIXED, "window_s": 0.5 if profile.name == "quick" else 1.0}
+    return [Design(fixed, {"keep_alive": [True, False], "tls": [False, True]}, transports, once=True)]
 
 
 def predict(summary: pd.DataFrame) -> pd.Series:

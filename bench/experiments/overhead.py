@@ -32,7 +32,6 @@ FIXED = {
     "rate_hz": 50.0,
     "poll_interval_s": 0.02,
     "hold_s": 10.0,
-    "window_s": 1.0,
     "warmup_s": 0.1,
 }
 
@@ -48,15 +47,16 @@ def designs(profile: Profile) -> list[Design]:
         "full": [96, 128, 256, 1024, 4096, 16_384],
     }[profile.name]
     headers = ["browser"] if profile.name == "quick" else ["minimal", "browser"]
+    fixed = {**FIXED, "window_s": 0.5 if profile.name == "quick" else 1.0}
     largest = [] if profile.name == "quick" else [65_536]
     asking, told = main_names("pull", "held"), main_names("push")
     found = [
-        Design(FIXED, {"payload_bytes": payloads, "headers": headers}, asking, once=True),
-        Design({**FIXED, "headers": headers[-1]}, {"payload_bytes": [*payloads, *largest]}, told, once=True),
+        Design(fixed, {"payload_bytes": payloads, "headers": headers}, asking, once=True),
+        Design({**fixed, "headers": headers[-1]}, {"payload_bytes": [*payloads, *largest]}, told, once=True),
     ]
     if profile.name == "full":
         cookies = {"cookie_bytes": [200, 1000, 4000]}
-        found.append(Design({**FIXED, "headers": "browser"}, cookies, asking, once=True))
+        found.append(Design({**fixed, "headers": "browser"}, cookies, asking, once=True))
     return found
 
 

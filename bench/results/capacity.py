@@ -60,7 +60,7 @@ class Search:
     start: int = 300
     most: int = 50_000
     steps: int = 6
-    usual: int = 4_000
+    usual: int = 2_000
 
 
 class Tried(NamedTuple):
