@@ -67,10 +67,16 @@ class Recording:
         """Mean ticks per second."""
         return len(self.offsets_ns) / recording_length_ns(self.offsets_ns) * NS_PER_S
 
-    def loop(self) -> Iterator[tuple[str, float]]:
-        """Yield symbol and price without end, from the first row again after the last."""
+    def loop(self, *, after: int = 0) -> Iterator[tuple[str, float]]:
+        """Yield symbol and price without end, from the first row again after the last.
+
+        Those of the first ``after`` ticks are left out.
+        """
+        row = after % len(self.prices)
         while True:
-            yield from zip(map(self.names.__getitem__, self.codes), self.prices, strict=True)
+            quotes = zip(map(self.names.__getitem__, self.codes), self.prices, strict=True)
+            yield from islice(quotes, row, None)
+            row = 0
 
 
 def recording_digest(path: Path) -> str:
