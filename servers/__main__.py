@@ -18,7 +18,7 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +31,22 @@ from servers.questions import Questions
 from servers.variants import current_name
 from servers.wire import now_ns
 from servers.workloads.market import random_walk
-from servers.workloads.plan import due_times
+from servers.workloads.plan import due_times, due_times_again
 from servers.workloads.recording import RecordingError, read_recording
 
 
 def build_feed(options: ServerOptions) -> tuple[Feed, int]:
     """Build the feed that the options describe; return it and its start, from which its plan counts.
 
-    It starts when a recording has been read, however long that took.
+    A new feed starts when a recording has been read, however long that took. With ``start_ns`` it is the feed
+    of an earlier server, and holds what its history would hold by now. For start, seed and options say all of
+    a feed, and the bench clock is one for all processes of a machine until that boots again. So a client goes
+    on from its cursor as if the server had never been away.
+
+    Raises:
+        ValueError: If ``start_ns`` is to come, or too long ago.
     """
-    quotes = random_walk(options.seed)
-    offsets_ns: Sequence[int] | None = None
+    recording, offsets_ns = None, None
     if options.recording is not None:
         recording = read_recording(
             Path(options.recording),
@@ -49,24 +54,36 @@ def build_feed(options: ServerOptions) -> tuple[Feed, int]:
             speed=options.speed,
             time_unit=options.time_unit,
         )
-        quotes, offsets_ns = recording.loop(), recording.offsets_ns
-    start_ns = now_ns()
-    due = due_times(
-        options.plan,
-        rate_hz=options.rate_hz,
-        seed=options.seed,
-        start_ns=start_ns,
-        open_after_s=options.open_after_s,
-        offsets_ns=offsets_ns,
-    )
+        offsets_ns = recording.offsets_ns
+    now = now_ns()
+    start_ns = now if options.start_ns is None else options.start_ns
+    if start_ns > now:
+        raise ValueError(
+            f"start_ns is {start_ns}, but this machine's clock, which counts since it booted, is at {now}; "
+            "give what an earlier server told when it was ready"
+        )
+    plan: dict[str, Any] = {
+        "plan": options.plan,
+        "rate_hz": options.rate_hz,
+        "seed": options.seed,
+        "start_ns": start_ns,
+        "open_after_s": options.open_after_s,
+        "offsets_ns": offsets_ns,
+    }
+    left_out, due = 0, due_times(**plan)
+    if options.start_ns is not None:
+        left_out, due = due_times_again(now_ns=now, kept=options.history_ticks, **plan)
     feed = Feed(
         due,
-        quotes,
+        random_walk(options.seed, after=left_out) if recording is None else recording.loop(after=left_out),
         payload_bytes=options.payload_bytes,
         padding=options.padding,
         contract=options.contract,
         history_ticks=options.history_ticks,
+        left_out=left_out,
     )
+    if options.start_ns is not None:
+        feed.rebuild()
     return feed, start_ns
 
 

@@ -40,6 +40,8 @@ class Feed:
         padding: What fills it up, see :data:`servers.wire.PADDINGS`.
         contract: ``every`` (each client gets each tick once, in order) or ``latest`` (the newest only).
         history_ticks: How many ticks are remembered.
+        left_out: How many ticks are older than the first of ``due`` and ``quotes``, if it is the feed of an
+            earlier server (see :meth:`rebuild`).
         clock: The bench clock, in ns.
     """
 
@@ -52,10 +54,11 @@ class Feed:
         padding: str = "noise",
         contract: str = "every",
         history_ticks: int = 1_000,
+        left_out: int = 0,
         clock: Callable[[], int] = now_ns,
     ) -> None:
         self.contract = contract
-        self.newest_seq = 0
+        self.newest_seq = left_out
         self.listeners: set[Callable[[], None]] = set()
         self.next_due_ns = next(due)
         self._due = due
@@ -70,6 +73,12 @@ class Feed:
         self._closed = False
 
     # Publishing
+
+    def rebuild(self) -> None:
+        """Remember the ticks that are due by now as an earlier server published them; they have no lags."""
+        now = self._clock()
+        while self.next_due_ns <= now:
+            self._publish_next()
 
     async def run(self) -> None:
         """Publish until cancelled.
@@ -110,24 +119,26 @@ class Feed:
         now = self._clock()
         count = 0
         while self.next_due_ns <= now:
-            self.newest_seq += 1
-            symbol, price = next(self._quotes)
-            self._history.append(
-                encode_tick(
-                    self.newest_seq, self.next_due_ns, symbol, price, self._payload_bytes, self._padding
-                )
-            )
             self._lags_ns.append(now - self.next_due_ns)
             self._loop_lags_ns.append(0 if woken_ns is None else now - woken_ns)
-            self.next_due_ns = next(self._due)
+            self._publish_next()
             count += 1
         if count:
             self._deliveries.clear()
             self._wake()
         return count
 
+    def _publish_next(self) -> None:
+        self.newest_seq += 1
+        symbol, price = next(self._quotes)
+        tick = encode_tick(
+            self.newest_seq, self.next_due_ns, symbol, price, self._payload_bytes, self._padding
+        )
+        self._history.append(tick)
+        self.next_due_ns = next(self._due)
+
     def lags_between(self, first_seq: int, last_seq: int) -> tuple[list[int], list[int]]:
-        """Return, for each of these ticks (of the last 100,000 that were published), two lags in ns.
+        """Return, for each of these ticks (of the last 100,000 that were published here), two lags in ns.
 
         Published − due; and how long the event loop took to turn to it, a part of the former.
         """

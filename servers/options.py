@@ -50,6 +50,11 @@ class ServerOptions:
         + ", ".join(TIME_UNITS),
     )
     seed: int = option(0, "seed of the plan and of the prices")
+    start_ns: int | None = option(
+        None,
+        "go on with the feed of an earlier server on this machine: the start_ns that it told when ready; "
+        "the other options of the feed must be the same",
+    )
     open_after_s: float = option(
         0.0, "tick 1 is there at once, the others when the market opens, so many seconds later"
     )
@@ -89,6 +94,10 @@ class ServerOptions:
                 0 < self.rate_hz < MIN_RATE_HZ,
                 f"rate_hz is {self.rate_hz:g}, less than a tick in three years; choose {MIN_RATE_HZ:g} "
                 "or more, or 0 for a silent market",
+            ),
+            (
+                self.start_ns is not None and self.start_ns < 0,
+                f"start_ns is {self.start_ns}; it must be what an earlier server told when it was ready",
             ),
             (
                 not 0 <= self.open_after_s <= DAY_S,
