@@ -1,7 +1,8 @@
 """Serve the live ticker over one transport: ``python -m servers websocket --port 8000``.
 
-Prints one JSON line (url, pid …) when ready; stops at Ctrl-C or SIGTERM, answering whoever waits. With
---stop-with-stdin it stops when standard input ends, and until then answers what is asked there.
+Prints one JSON line (url, pid …) when ready, and on standard error the address to open in a browser. Stops at
+Ctrl-C or SIGTERM, answering whoever waits. With --stop-with-stdin it says nothing to people, stops when
+standard input ends, and until then answers what is asked there.
 """
 
 if __name__ == "__main__":
@@ -17,12 +18,14 @@ import json
 import os
 import platform
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from servers.base import PATH, congestion_in_force, listen, load_serve, server_modules
+from servers.browser.page import PAGE_PATH
 from servers.conditions import conditions
 from servers.door import clients_that_fit, raise_descriptor_limit
 from servers.feed import Feed
@@ -87,14 +90,21 @@ def build_feed(options: ServerOptions) -> tuple[Feed, int]:
     return feed, start_ns
 
 
+def addresses(listener: socket.socket, options: ServerOptions) -> dict[str, str]:
+    """Return where the ticks are, and the page; that one where a browser on this machine finds it."""
+    scheme = "http" if options.certificate is None else "https"
+    host, port = listener.getsockname()[:2]
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    origin, page = (f"{scheme}://{f'[{each}]' if ':' in each else each}:{port}" for each in (host, near))
+    return {"url": f"{origin}{PATH}", "page": f"{page}{PAGE_PATH}"}
+
+
 @contextlib.asynccontextmanager
 async def serving(transport: str, options: ServerOptions) -> AsyncIterator[tuple[dict[str, Any], Feed]]:
     """Serve a transport while the context is open; yields the line that says where and how, and the feed."""
     serve = load_serve(transport)
     feed, start_ns = build_feed(options)
     with listen(options) as listener:
-        host, port = listener.getsockname()[:2]
-        scheme = "http" if options.certificate is None else "https"
         publishing = asyncio.create_task(feed.run())
         try:
             async with serve(feed, listener, options):
@@ -102,7 +112,7 @@ async def serving(transport: str, options: ServerOptions) -> AsyncIterator[tuple
                     ready = {
                         "event": "ready",
                         "transport": transport,
-                        "url": f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{PATH}",
+                        **addresses(listener, options),
                         "pid": os.getpid(),
                         "start_ns": start_ns,
                         "loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
@@ -157,6 +167,8 @@ async def _run(transport: str, options: ServerOptions) -> None:
         print(json.dumps(ready), flush=True)  # whoever reads it may stop us at once
         if options.stop_with_stdin:
             _answer_until_stdin_ends(feed, stopped)
+        else:
+            print(f"open {ready['page']} in a browser; Ctrl-C stops the server", file=sys.stderr, flush=True)
         await stopped.wait()
 
 

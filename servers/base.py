@@ -18,12 +18,15 @@ from typing import Any, Protocol
 
 import psutil
 
+from servers.browser.page import PAGE_PATH
 from servers.feed import Feed
 from servers.options import ServerOptions
 from servers.wire import now_ns
 
 PATH = "/ticks"
 HEALTH_PATH = "/health"
+FOR_PEOPLE = (PAGE_PATH, HEALTH_PATH)
+"""Who asks for these only is no client."""
 BACKLOG = 4096
 MAX_HOLD_S = 120.0
 DEFAULT_HOLD_S = 30.0

@@ -24,6 +24,7 @@ from aiohttp.web_protocol import RequestHandler
 from servers.base import (
     ANSWER_HEADERS,
     BACKLOG,
+    FOR_PEOPLE,
     HEALTH_PATH,
     PATH,
     VARY_HEADERS,
@@ -31,6 +32,7 @@ from servers.base import (
     health,
     ssl_context,
 )
+from servers.browser.page import HTML, PAGE_PATH, Page, build_page
 from servers.door import HEAD_TIMEOUT_S, Door
 from servers.feed import Delivery, Feed
 from servers.options import ServerOptions
@@ -52,9 +54,18 @@ def _only_our_faults(record: logging.LogRecord) -> bool:
 
 @contextlib.asynccontextmanager
 async def serve_http(
-    transport: str, feed: Feed, listener: socket.socket, options: ServerOptions, answer_ticks: Handler
+    transport: str,
+    feed: Feed,
+    listener: socket.socket,
+    options: ServerOptions,
+    answer_ticks: Handler,
+    *,
+    script: str | None = None,
 ) -> AsyncIterator[None]:
-    """Serve ``GET /ticks`` by ``answer_ticks``, and ``GET /health``, while the context is open."""
+    """Serve ``GET /ticks`` by ``answer_ticks``, and ``GET /health``, while the context is open.
+
+    With a ``script`` there is a page at ``/`` that asks by it (servers/browser/page.py).
+    """
     server: web.Server
     known_connections: weakref.WeakSet[asyncio.Task[None]] = weakref.WeakSet()
     door = Door(options.max_clients)
@@ -65,7 +76,7 @@ async def serve_http(
         """Answer whatever is wrong with one JSON sentence, and go on."""
         visitors.discard(request.protocol)
         connection = request.task  # one per connection, and unlike uvloop's TLS transports weakly referable
-        if connection not in known_connections and request.path != HEALTH_PATH:
+        if connection not in known_connections and request.path not in FOR_PEOPLE:
             others = min(len(known_connections), len(server.connections) - 1)
             if not door.has_room_for_a_client(others):
                 return _error(503, door.sentence)
@@ -94,6 +105,8 @@ async def serve_http(
     app = web.Application(middlewares=[refuse_politely])
     app.router.add_get(PATH, answer_ticks, allow_head=False)
     app.router.add_get(HEALTH_PATH, answer_health)
+    if script is not None:
+        app.router.add_get(PAGE_PATH, _page_handler(build_page(transport, options, script)))
     runner = web.AppRunner(
         app, access_log=None, handler_cancellation=True, shutdown_timeout=STOP_TIMEOUT_S, logger=_log
     )
@@ -183,6 +196,15 @@ def ticks_response(delivery: Delivery) -> web.Response:
     if delivery.waiting:
         headers["Ticks-Waiting"] = str(delivery.waiting)
     return _json(delivery.body, headers=headers)
+
+
+def _page_handler(page: Page) -> Handler:
+    headers = {**page.headers, **ANSWER_HEADERS, "Content-Type": HTML}
+
+    async def answer_page(request: web.Request) -> web.Response:
+        return web.Response(body=page.body, headers=headers)
+
+    return answer_page
 
 
 def _json(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -26,5 +26,5 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
         await feed.newer_than(query.cursor, query.hold_s)
         return ticks_response(feed.after(query.cursor))
 
-    async with serve_http("long_polling", feed, listener, options, answer_ticks):
+    async with serve_http("long_polling", feed, listener, options, answer_ticks, script="long_polling.js"):
         yield

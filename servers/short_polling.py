@@ -24,5 +24,5 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
         query = parse_query(request.query, feed)
         return ticks_response(feed.after(query.cursor))
 
-    async with serve_http("short_polling", feed, listener, options, answer_ticks):
+    async with serve_http("short_polling", feed, listener, options, answer_ticks, script="polling.js"):
         yield

@@ -27,12 +27,14 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from servers.base import BACKLOG, ssl_context
+from servers.browser.page import build_page
 from servers.door import HEAD_TIMEOUT_S, Door
 from servers.feed import Feed
 from servers.options import ServerOptions
 from servers.websocket_rules import (
     GOING_AWAY,
     MAX_MESSAGE_BYTES,
+    SCRIPT,
     STOP_TIMEOUT_S,
     STOPPING,
     PlainAnswer,
@@ -50,6 +52,7 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
     catching_up: dict[ServerConnection, asyncio.Task[None]] = {}
     broadcast_seq = feed.newest_seq
     door = Door(options.max_clients)
+    page = build_page("websocket", options, SCRIPT)
 
     def clients() -> int:
         return len(keeping_up) + len(catching_up)
@@ -108,8 +111,9 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
             transport="websocket",
             feed=feed,
             clients=clients(),
+            page=page,
         )
-        return None if plain is None else _json_response(connection, request, plain)
+        return None if plain is None else _plain_response(connection, request, plain)
 
     encryption = ssl_context(options)
     feed.listeners.add(publish)
@@ -136,10 +140,10 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
         await server.wait_closed()
 
 
-def _json_response(connection: ServerConnection, request: Request, plain: PlainAnswer) -> Response:
+def _plain_response(connection: ServerConnection, request: Request, plain: PlainAnswer) -> Response:
     response = connection.respond(plain.status, plain.body.decode())
     del response.headers["Content-Type"]
-    response.headers["Content-Type"] = "application/json; charset=utf-8"
+    response.headers["Content-Type"] = plain.content_type
     response.headers.update(plain.headers)
     if request.method == "HEAD":
         response.body = b""

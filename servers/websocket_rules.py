@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
-from servers.base import HEALTH_PATH, PATH, BadRequest, health, parse_query
+from servers.base import ANSWER_HEADERS, HEALTH_PATH, PATH, BadRequest, health, parse_query
+from servers.browser.page import HTML, PAGE_PATH, Page
 from servers.door import Door
 from servers.feed import Feed
 from servers.request_head import WEBSOCKET_VERSION, WrongVersion, check_hosts, check_version, read_target
@@ -17,6 +18,9 @@ TRY_AGAIN_LATER = 1013
 BAD_QUERY = 4400
 """Close code of a bad query, after HTTP's 400: 4000–4999 are for applications (RFC 6455, 7.4.2)."""
 STOP_TIMEOUT_S = 5.0
+SCRIPT = "web_socket.js"
+"""What the page at ``/`` asks by (servers/browser/page.py)."""
+JSON = "application/json; charset=utf-8"
 
 
 class Refused(Exception):
@@ -29,11 +33,12 @@ class Refused(Exception):
 
 
 class PlainAnswer(NamedTuple):
-    """An answer of plain HTTP, in JSON, to what goes no further."""
+    """An answer of plain HTTP to what goes no further: JSON, or the page."""
 
     status: HTTPStatus
     body: bytes
     headers: Mapping[str, str] = {}
+    content_type: str = JSON
 
 
 def admit(target: str, feed: Feed, clients: int, door: Door) -> int:
@@ -58,6 +63,7 @@ def plain_answer(
     transport: str,
     feed: Feed,
     clients: int,
+    page: Page,
 ) -> PlainAnswer | None:
     """Return the plain answer to what is no WebSocket handshake at /ticks; None goes on with it.
 
@@ -65,12 +71,15 @@ def plain_answer(
         target: Of the request, as it came.
         hosts, versions: Values of its headers Host and Sec-WebSocket-Version, each as often as it came.
         transport, feed, clients: What ``/health`` tells of.
+        page: What people are given at ``/``.
     """
     try:
         check_hosts(hosts)
         path, _ = read_target(target)
         if path == HEALTH_PATH:
             return PlainAnswer(HTTPStatus.OK, health(transport, feed, clients))
+        if path == PAGE_PATH:
+            return PlainAnswer(HTTPStatus.OK, page.body, {**page.headers, **ANSWER_HEADERS}, HTML)
         if path != PATH:
             sentence = f"there is no {path}; ask for {PATH} or {HEALTH_PATH}"
             return PlainAnswer(HTTPStatus.NOT_FOUND, _error(sentence))

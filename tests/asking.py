@@ -29,7 +29,7 @@ def get(server: Server, target: str, method: str = "GET", body: bytes | None = N
         connection.request(method, target, body)
         answer = connection.getresponse()
         text = answer.read()
-        return answer.status, answer.headers, json.loads(text) if text[:1] in b"[{" else text.decode()
+        return answer.status, answer.headers, json.loads(text) if text[:1] in (b"[", b"{") else text.decode()
 
 
 def wait_for_tick(server: Server, seq: int) -> None:

@@ -28,6 +28,7 @@ MAX_REQUESTS_WAITING = 16
 """A client that is more requests than this ahead of its answers is not read from until they are served."""
 LINGER_S = 2.0
 """How long a refused client may go on sending before the connection is cut."""
+JSON = "application/json"
 
 _SERVER = f"Python/{platform.python_version().rpartition('.')[0]} httptools/{httptools.__version__}"
 _ANSWER_LINES = "".join(f"{name}: {value}\r\n" for name, value in ANSWER_HEADERS.items())
@@ -190,7 +191,9 @@ class Connection(asyncio.Protocol):
             extra += f"Ticks-Waiting: {delivery.waiting}\r\n"
         self.respond(HTTPStatus.OK, delivery.body, extra)
 
-    def respond(self, status: int, body: bytes, extra: str = "", *, close: bool = False) -> None:
+    def respond(
+        self, status: int, body: bytes, extra: str = "", *, content_type: str = JSON, close: bool = False
+    ) -> None:
         """Write an answer to the current request; the next one has its turn in the next turn of the loop."""
         request, self._current = self._current, None
         assert request is not None
@@ -200,7 +203,8 @@ class Connection(asyncio.Protocol):
         if closes:
             self._finished = True
             self._waiting.clear()
-        head = _head(int(time.time()), status, len(body), extra + "Connection: close\r\n" * closes)
+        extra += "Connection: close\r\n" * closes
+        head = _head(int(time.time()), status, len(body), extra, content_type)
         self._transport.write(head if request.method == "HEAD" else head + body)
         if close:
             self._close_gently()
@@ -238,10 +242,10 @@ class Connection(asyncio.Protocol):
 
 
 @functools.lru_cache(maxsize=64)
-def _head(second: int, status: int, body_bytes: int, extra: str) -> bytes:
+def _head(second: int, status: int, body_bytes: int, extra: str, content_type: str) -> bytes:
     """Return the head of an answer. Within a second, those of answers of one length are the same."""
     return (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{extra}{_ANSWER_LINES}"
-        f"Content-Type: application/json\r\nContent-Length: {body_bytes}\r\n"
+        f"Content-Type: {content_type}\r\nContent-Length: {body_bytes}\r\n"
         f"Date: {formatdate(second, usegmt=True)}\r\nServer: {_SERVER}\r\n\r\n"
     ).encode()

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from servers.base import BACKLOG, HEALTH_PATH, PATH, BadRequest, health, ssl_context
+from servers.base import BACKLOG, FOR_PEOPLE, HEALTH_PATH, PATH, BadRequest, health, ssl_context
+from servers.browser.page import HTML, PAGE_PATH, Page, build_page
 from servers.door import Door
 from servers.feed import Feed
 from servers.options import ServerOptions
@@ -29,6 +30,7 @@ class HttptoolsServer:
     Args:
         answer_ticks: Called with connection and query of each ``GET /ticks``; it answers at once or later.
         forget: Called when a connection is gone.
+        page: What people are given at ``/``.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class HttptoolsServer:
         door: Door,
         answer_ticks: AnswerTicks,
         forget: Callable[[Connection], Any],
+        page: Page,
     ) -> None:
         self.connections: set[Connection] = set()
         self.all_gone = asyncio.Event()
@@ -47,6 +50,7 @@ class HttptoolsServer:
         self._door = door
         self._answer_ticks = answer_ticks
         self._forget = forget
+        self._page = page
 
     def build_connection(self) -> Connection:
         """Return a connection that is served here."""
@@ -78,7 +82,7 @@ class HttptoolsServer:
         except BadRequest as bad:
             connection.refuse(HTTPStatus.BAD_REQUEST, str(bad), close=True)
             return
-        if connection not in self._clients and path != HEALTH_PATH:
+        if connection not in self._clients and path not in FOR_PEOPLE:
             if not self._door.has_room_for_a_client(len(self._clients)):
                 connection.refuse(HTTPStatus.SERVICE_UNAVAILABLE, self._door.sentence, close=True)
                 return
@@ -89,7 +93,10 @@ class HttptoolsServer:
         elif path == HEALTH_PATH and request.method in ("GET", "HEAD"):
             body = health(self._transport, self._feed, len(self.connections))
             connection.respond(HTTPStatus.OK, body)
-        elif path not in (PATH, HEALTH_PATH):
+        elif path == PAGE_PATH and request.method in ("GET", "HEAD"):
+            extra = "".join(f"{name}: {value}\r\n" for name, value in self._page.headers.items())
+            connection.respond(HTTPStatus.OK, self._page.body, extra, content_type=HTML)
+        elif path not in (PATH, *FOR_PEOPLE):
             connection.refuse(HTTPStatus.NOT_FOUND, f"there is no {path}; ask for {PATH} or {HEALTH_PATH}")
         elif request.method != "GET":
             sentence = f"{request.method} is not answered here; use GET"
@@ -109,16 +116,20 @@ async def serve_httptools(
     options: ServerOptions,
     answer_ticks: AnswerTicks,
     *,
+    script: str,
     forget: Callable[[Connection], Any] = lambda connection: None,
 ) -> AsyncIterator[None]:
     """Serve ``GET /ticks`` by ``answer_ticks``, and ``GET /health``, while the context is open.
+
+    ``script`` is what the page at ``/`` asks by (servers/browser/page.py).
 
     Raises:
         ValueError: If answers are to be compressed.
     """
     if options.compression:
         raise ValueError(f"{transport} does not compress; use {transport.removesuffix('_httptools')}")
-    served = HttptoolsServer(transport, feed, Door(options.max_clients), answer_ticks, forget)
+    page = build_page(transport, options, script)
+    served = HttptoolsServer(transport, feed, Door(options.max_clients), answer_ticks, forget, page)
     server = await asyncio.get_running_loop().create_server(
         served.build_connection, sock=listener, backlog=BACKLOG, ssl=ssl_context(options)
     )

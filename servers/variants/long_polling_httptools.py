@@ -46,7 +46,13 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
     feed.listeners.add(answer_all)
     try:
         async with serve_httptools(
-            "long_polling_httptools", feed, listener, options, answer_ticks, forget=forget
+            "long_polling_httptools",
+            feed,
+            listener,
+            options,
+            answer_ticks,
+            script="long_polling.js",
+            forget=forget,
         ):
             yield
     finally:

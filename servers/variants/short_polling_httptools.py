@@ -18,5 +18,7 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
     def answer_ticks(connection: Connection, query: Mapping[str, str]) -> None:
         connection.answer(feed.after(parse_query(query, feed).cursor))
 
-    async with serve_httptools("short_polling_httptools", feed, listener, options, answer_ticks):
+    async with serve_httptools(
+        "short_polling_httptools", feed, listener, options, answer_ticks, script="polling.js"
+    ):
         yield

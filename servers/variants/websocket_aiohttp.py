@@ -25,6 +25,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 from aiohttp.abc import AbstractStreamWriter
 
+from servers.browser.page import build_page
 from servers.door import Door
 from servers.feed import Feed
 from servers.http import Visitors, listening
@@ -32,6 +33,7 @@ from servers.options import ServerOptions
 from servers.websocket_rules import (
     GOING_AWAY,
     MAX_MESSAGE_BYTES,
+    SCRIPT,
     STOP_TIMEOUT_S,
     STOPPING,
     PlainAnswer,
@@ -63,6 +65,7 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
     news = asyncio.Event()
     door = Door(options.max_clients)
     visitors: Visitors = set()
+    page = build_page("websocket_aiohttp", options, SCRIPT)
 
     async def send_next(client: Client) -> None:
         """Send one delivery; it does not wait for the client."""
@@ -104,9 +107,10 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
             transport="websocket_aiohttp",
             feed=feed,
             clients=len(clients),
+            page=page,
         )
         if plain is not None:
-            return _json_response(plain)
+            return _plain_response(plain)
         if request.method != "GET":
             return _refusal(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} is not answered here; use GET")
         connection = web.WebSocketResponse(
@@ -166,16 +170,14 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
 
 
 def _refusal(status: HTTPStatus, sentence: str) -> web.Response:
-    return _json_response(PlainAnswer(status, json.dumps({"error": sentence}).encode()))
+    return _plain_response(PlainAnswer(status, json.dumps({"error": sentence}).encode()))
 
 
-def _json_response(plain: PlainAnswer) -> web.Response:
+def _plain_response(plain: PlainAnswer) -> web.Response:
     return web.Response(
         status=plain.status,
         body=plain.body,
-        headers=plain.headers,
-        content_type="application/json",
-        charset="utf-8",
+        headers={**plain.headers, "Content-Type": plain.content_type},
     )
 
 

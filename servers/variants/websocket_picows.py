@@ -38,12 +38,14 @@ from picows import (
 )
 
 from servers.base import BACKLOG, ssl_context
+from servers.browser.page import build_page
 from servers.door import HEAD_TIMEOUT_S, Door
 from servers.feed import Delivery, Feed
 from servers.options import ServerOptions
 from servers.websocket_rules import (
     GOING_AWAY,
     MAX_MESSAGE_BYTES,
+    SCRIPT,
     STOP_TIMEOUT_S,
     STOPPING,
     Refused,
@@ -149,6 +151,7 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
     if options.compression:
         raise ValueError("websocket_picows does not compress; use websocket or websocket_aiohttp")
     broadcast = Broadcast(feed, Door(options.max_clients))
+    page = build_page("websocket_picows", options, SCRIPT)
 
     def route(request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
         """Answer what is no WebSocket handshake at /ticks; else listen to the client."""
@@ -160,10 +163,11 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
             transport="websocket_picows",
             feed=feed,
             clients=len(broadcast.clients),
+            page=page,
         )
         if answer is None:
             return Client(broadcast)
-        headers = {"Content-Type": "application/json; charset=utf-8", **answer.headers}
+        headers = {"Content-Type": answer.content_type, **answer.headers}
         if answer.status < 400:
             response = WSUpgradeResponse.create_ok_response(answer.body, headers)
         else:
