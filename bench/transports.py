@@ -20,8 +20,8 @@ class Transport(NamedTuple):
         server: A module of servers/.
         client: A module of clients/; variants share one.
         family: ``pull``, ``held`` or ``push``: see :data:`FAMILIES`.
-        framing: What is put around an array of ticks: ``HTTP`` (a request or an answer) or ``WebSocket`` (a
-            frame). Theory computes bytes by it.
+        framing: What is put around an array of ticks: ``HTTP`` (a request or an answer), ``WebSocket`` (a
+            frame) or ``event stream`` (an event in a chunk). Theory computes bytes by it.
         label: Its name for people.
         colour: Its colour in figures and tables (of Okabe and Ito's palette, legible to the colour-blind).
         library: What the server is written with.
@@ -94,6 +94,17 @@ WEBSOCKET = Transport(
     heartbeats=True,
     speaks_upwards=True,
 )
+SERVER_SENT_EVENTS = Transport(
+    name="server_sent_events",
+    server="server_sent_events",
+    client="server_sent_events",
+    family="push",
+    framing="event stream",
+    label="server-sent events",
+    colour="#009E73",
+    library="aiohttp",
+    heartbeats=True,
+)
 
 
 def _variant(of: Transport, library: str, *, compresses: bool) -> Transport:
@@ -116,6 +127,7 @@ TRANSPORTS = {
         _variant(SHORT_POLLING, "httptools", compresses=False),
         LONG_POLLING,
         _variant(LONG_POLLING, "httptools", compresses=False),
+        SERVER_SENT_EVENTS,
         WEBSOCKET,
         _variant(WEBSOCKET, "aiohttp", compresses=True),
         _variant(WEBSOCKET, "picows", compresses=False),

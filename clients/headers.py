@@ -15,6 +15,8 @@ _USER_AGENT = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
 )
 
+_ACCEPT_EVENTS = "Accept: text/event-stream\r\n"
+
 
 def header_lines(headers: str, address: Address, *, cookie_bytes: int = 0, compression: bool = False) -> str:
     """Return the header lines of a request for ticks, each ended by CRLF.
@@ -51,6 +53,19 @@ def header_lines(headers: str, address: Address, *, cookie_bytes: int = 0, compr
         lines.append(("Accept-Encoding", "gzip"))
     lines += _cookie(cookie_bytes)
     return "".join(f"{name}: {value}\r\n" for name, value in lines)
+
+
+def event_source_lines(
+    headers: str, address: Address, *, cookie_bytes: int = 0, compression: bool = False
+) -> str:
+    """Return the header lines of an EventSource's request (WHATWG HTML, section 9.2.3); arguments as above.
+
+    It accepts ``text/event-stream`` and nothing else, and asks past every cache.
+    """
+    lines = header_lines(headers, address, cookie_bytes=cookie_bytes, compression=compression)
+    if headers == "browser":
+        return lines.replace("Accept: */*\r\n", f"{_ACCEPT_EVENTS}Cache-Control: no-cache\r\n")
+    return lines + _ACCEPT_EVENTS
 
 
 def websocket_headers(headers: str, address: Address, *, cookie_bytes: int = 0) -> list[tuple[str, str]]:

@@ -151,7 +151,7 @@ class HttpClient(TickClient):
         self._body, self._encoding, self._complete, self._parsing = b"", b"", 0, False
         status = self._parser.get_status_code()
         if status != 200:
-            raise ServerError(_sentence(status, body))
+            raise ServerError(refusal(status, body))
         return self._answer(body, arrived_ns)
 
     def _answer(self, body: bytes, arrived_ns: int) -> Ticks:
@@ -204,7 +204,8 @@ def _decode(body: bytes, encoding: bytes) -> bytes:
     return decoded
 
 
-def _sentence(status: int, body: bytes) -> str:
+def refusal(status: int, body: bytes) -> str:
+    """Return the sentence of an answer that refuses: the server's own, or else the body as it came."""
     try:
         return f"HTTP {status}: {json.loads(body)['error']}"
     except (ValueError, KeyError, TypeError):

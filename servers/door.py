@@ -12,6 +12,8 @@ HEAD_TIMEOUT_S = 10.0
 """How long a client may take for the head of its first request; it is the default of ``websockets``, too."""
 SPARE_CONNECTIONS = 16
 """Connections beyond those of clients: for ``/health``, and for whoever is just being refused."""
+RETRY_AFTER_S = 5
+"""When a client that finds the server full may come again; beside HTTP's 503 (RFC 9110, section 15.6.4)."""
 OTHER_FILES = 20
 """Open files that are no connections: standard ones, the listener, what the event loop needs."""
 

@@ -33,7 +33,7 @@ from servers.base import (
     ssl_context,
 )
 from servers.browser.page import HTML, PAGE_PATH, Page, build_page
-from servers.door import HEAD_TIMEOUT_S, Door
+from servers.door import HEAD_TIMEOUT_S, RETRY_AFTER_S, Door
 from servers.feed import Delivery, Feed
 from servers.options import ServerOptions
 from servers.request_head import check_target
@@ -79,16 +79,16 @@ async def serve_http(
         if connection not in known_connections and request.path not in FOR_PEOPLE:
             others = min(len(known_connections), len(server.connections) - 1)
             if not door.has_room_for_a_client(others):
-                return _error(503, door.sentence)
+                return _error(503, door.sentence, headers={"Retry-After": str(RETRY_AFTER_S)})
             known_connections.add(connection)
         if request.can_read_body:
             return _error(413, "a request body is not read here; ask by GET with a query")
         try:
             check_target(request.raw_path)
             response = await handler(request)
-            if options.compression and request.path == PATH:
+            if options.compression and request.path == PATH and not response.prepared:
                 response.headers.update(VARY_HEADERS)
-                if _accepts_gzip(request):
+                if accepts_gzip(request):
                     response.enable_compression(web.ContentCoding.gzip)
             return response
         except BadRequest as bad:
@@ -96,7 +96,9 @@ async def serve_http(
         except web.HTTPNotFound:
             return _error(404, f"there is no {request.path}; ask for {PATH} or {HEALTH_PATH}", close=False)
         except web.HTTPMethodNotAllowed:
-            return _error(405, f"{request.method} is not answered here; use GET", close=False, allow="GET")
+            return _error(
+                405, f"{request.method} is not answered here; use GET", close=False, headers={"Allow": "GET"}
+            )
 
     async def answer_health(request: web.Request) -> web.Response:
         body = health(transport, feed, len(server.connections))
@@ -133,7 +135,7 @@ class Full(asyncio.Protocol):
         body = json.dumps({"error": sentence})
         self._answer = (
             "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
+            f"Retry-After: {RETRY_AFTER_S}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
         ).encode()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -212,7 +214,7 @@ def _json(body: bytes, status: int = 200, headers: Mapping[str, str] | None = No
     return web.Response(status=status, body=body, content_type="application/json", headers=headers)
 
 
-def _accepts_gzip(request: web.Request) -> bool:
+def accepts_gzip(request: web.Request) -> bool:
     """Return whether gzip is among what the client accepts (RFC 9110, section 12.5.3)."""
     for offer in request.headers.get("Accept-Encoding", "").lower().split(","):
         coding, _, weight = offer.replace(" ", "").partition(";")
@@ -221,10 +223,10 @@ def _accepts_gzip(request: web.Request) -> bool:
     return False
 
 
-def _error(status: int, sentence: str, *, close: bool = True, allow: str | None = None) -> web.Response:
-    response = _json(json.dumps({"error": sentence}).encode(), status)
-    if allow:
-        response.headers["Allow"] = allow
+def _error(
+    status: int, sentence: str, *, close: bool = True, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    response = _json(json.dumps({"error": sentence}).encode(), status, headers)
     if close:
         response.force_close()
     return response

@@ -65,7 +65,9 @@ class ServerOptions:
     contract: str = option("every", "every (each tick once, in order) or latest (the newest only)")
     history_ticks: int = option(1_000, "how many ticks are remembered")
     max_clients: int = option(50_000, "connections beyond this many are refused with a clear answer")
-    heartbeat_s: float | None = option(None, "seconds between WebSocket pings; none unless given")
+    heartbeat_s: float | None = option(
+        None, "seconds between heartbeats of push: pings or comments; none unless given"
+    )
     compression: bool = option(
         False, "permessage-deflate (WebSocket) or gzip (HTTP) for clients that offer it"
     )

@@ -22,7 +22,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from clients.base import Address, load_client_class
-from clients.headers import header_lines, websocket_headers
+from clients.event_stream import LARGEST_EVENT_BYTES
+from clients.headers import event_source_lines, header_lines, websocket_headers
 from clients.load.generator import LoadGenerator, pack_delivery, pack_lag
 from clients.load.orders import Order
 from clients.sockets.stamped_socket import ANCILLARY_BYTES, prepare, unpack_stamp
@@ -200,6 +201,53 @@ class OrdinaryWebSocketClient(OrdinaryClient):
                 completed, message_end = completed + 1, start
         self._unread = data if self._shaking_hands else data[start:]
         self._arrivals.extend([(arrived_ns, completed > 1 or message_end < end)] * completed)
+
+
+class OrdinaryServerSentEventsClient(OrdinaryClient):
+    """A client by aiohttp that reads a stream of events line by line, as far as our servers write them.
+
+    Blocks wait in its buffer, so their arrivals wait in a queue here. Each ends with an empty line, which
+    neither the head of the answer nor a chunk has: their lines end with CR LF.
+    """
+
+    def __init__(self, number: int, order: Order, settings: dict[str, Any], generator: LoadGenerator) -> None:
+        super().__init__(number, order, settings, generator)
+        lines = event_source_lines(self._header_set, self._address, cookie_bytes=self._cookie_bytes)
+        self._headers = dict(line.split(": ", 1) for line in lines.splitlines())
+        self._arrivals: deque[tuple[int, bool]] = deque()
+        self._unread = b""
+
+    async def talk(self) -> None:
+        """Take events."""
+        self._arrivals, self._unread, ticks = deque(), b"", []
+        async with (
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(socket_factory=self.make_socket),
+                headers=self._headers,
+                skip_auto_headers=LIBRARY_HEADERS,
+                timeout=aiohttp.ClientTimeout(total=None),
+                read_bufsize=LARGEST_EVENT_BYTES,
+                raise_for_status=True,
+            ) as session,
+            session.get(self._url("http")) as response,
+        ):
+            self._is_connected()
+            async for line in response.content:
+                if line.startswith(b"data: ["):
+                    ticks = json.loads(line[len(b"data: ") :])
+                elif line == b"\n":
+                    arrival = self._arrivals.popleft()
+                    if ticks:
+                        self.take(ticks, *arrival)
+                        ticks = []
+
+    def arrived(self, data: bytes, arrived_ns: int) -> None:
+        """Note the arrival of each block that this read completed; shared, if it held anything beside."""
+        data = self._unread + data
+        completed = data.count(b"\n\n")
+        self._unread = data[-1:] if data[-1:] == b"\n" and data[-2:] != b"\n\n" else b""
+        shared = completed > 1 or not data.endswith((b"\n\n", b"\n\n\r\n"))
+        self._arrivals.extend([(arrived_ns, shared)] * completed)
 
 
 class OrdinaryHttpClient(OrdinaryClient):

@@ -217,10 +217,10 @@ class Connection(asyncio.Protocol):
         """Say in one JSON sentence why the current request is not answered."""
         self.respond(status, json.dumps({"error": sentence}).encode(), extra, close=close)
 
-    def turn_away(self, status: int, sentence: str) -> None:
+    def turn_away(self, status: int, sentence: str, extra: str) -> None:
         """Refuse a client before it has asked, and close."""
         self._current = Request("GET", "", keep_alive=False)
-        self.refuse(status, sentence)
+        self.refuse(status, sentence, extra)
 
     def _close_gently(self) -> None:
         """Close for writing only: a reset could overtake the answer (RFC 9112, section 9.6)."""

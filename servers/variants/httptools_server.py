@@ -13,13 +13,14 @@ from typing import Any
 
 from servers.base import BACKLOG, FOR_PEOPLE, HEALTH_PATH, PATH, BadRequest, health, ssl_context
 from servers.browser.page import HTML, PAGE_PATH, Page, build_page
-from servers.door import Door
+from servers.door import RETRY_AFTER_S, Door
 from servers.feed import Feed
 from servers.options import ServerOptions
 from servers.request_head import check_hosts, read_target
 from servers.variants.httptools_connection import Connection, Request
 
 STOP_TIMEOUT_S = 5.0
+RETRY_AFTER = f"Retry-After: {RETRY_AFTER_S}\r\n"
 
 AnswerTicks = Callable[[Connection, Mapping[str, str]], None]
 
@@ -59,7 +60,7 @@ class HttptoolsServer:
     def take_note(self, connection: Connection) -> None:
         """Take note of a connection, or close it if it is one too many."""
         if not self._door.has_room_for_a_connection(len(self.connections)):
-            connection.turn_away(HTTPStatus.SERVICE_UNAVAILABLE, self._door.sentence)
+            connection.turn_away(HTTPStatus.SERVICE_UNAVAILABLE, self._door.sentence, RETRY_AFTER)
             return
         self.connections.add(connection)
 
@@ -84,7 +85,9 @@ class HttptoolsServer:
             return
         if connection not in self._clients and path not in FOR_PEOPLE:
             if not self._door.has_room_for_a_client(len(self._clients)):
-                connection.refuse(HTTPStatus.SERVICE_UNAVAILABLE, self._door.sentence, close=True)
+                connection.refuse(
+                    HTTPStatus.SERVICE_UNAVAILABLE, self._door.sentence, RETRY_AFTER, close=True
+                )
                 return
             self._clients.add(connection)
         if request.has_body:

@@ -35,6 +35,7 @@ SCENARIO: dict[str, Any] = {"generator": "asyncio", "clients": CLIENTS, "rate_hz
     "fields",
     [
         {"transport": "websocket"},
+        {"transport": "server_sent_events"},
         {"transport": "long_polling"},
         {"transport": "short_polling", "poll_interval_s": 0.2},
         {"transport": "short_polling", "poll_pause_s": 0.1, "keep_alive": False},
@@ -54,7 +55,7 @@ def test_a_whole_trial(fields: dict[str, Any]) -> None:
     assert (deliveries[:, ARRIVED_NS] <= deliveries[:, HANDLED_NS]).all()
     for client in range(CLIENTS):
         assert (np.diff(deliveries[deliveries[:, CLIENT] == client][:, SEQ]) == 1).all()
-    assert (row["requests"] > 0) == (fields["transport"] != "websocket")
+    assert (row["requests"] > 0) == TRANSPORTS[fields["transport"]].client_class.pulls
     if fields.get("keep_alive") is False:
         assert row["connections_opened"] >= row["requests"]
     else:
@@ -131,9 +132,8 @@ def test_a_client_without_an_ordinary_one_is_refused_beforehand(monkeypatch: pyt
     monkeypatch.setattr("clients.websocket.Client.ordinary", "")
     with pytest.raises(ScenarioError, match="generator asyncio has no clients for websocket; use the swarm"):
         Scenario("websocket", generator="asyncio")
-    assert {row.scenario.transport for row in plan_run(["instrument"], names_of(), "quick", 1, {})} == {
-        "long_polling"
-    }
+    asked = {row.scenario.transport for row in plan_run(["instrument"], names_of(), "quick", 1, {})}
+    assert asked == {"long_polling", "server_sent_events"}
 
 
 # Which read a message came with

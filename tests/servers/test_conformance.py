@@ -21,8 +21,11 @@ from tests.asking import (
     Watch,
     by_holding,
     by_websocket,
+    event_stream,
     get,
+    is_event_stream,
     is_websocket,
+    of,
     wait_for_tick,
 )
 from tests.waiting import wait_until
@@ -132,6 +135,11 @@ def test_a_client_is_told_what_the_history_has_lost(transport: Transport, start_
         with connect(server.url.replace("http:", "ws:") + "?after=0") as socket_:
             told = json.loads(socket_.recv(timeout=20))["missed"]
             first = json.loads(socket_.recv(timeout=20))[0]["seq"]
+    elif is_event_stream(transport):
+        with event_stream(server, "/ticks?after=0") as (_, blocks):
+            _, missed, event = next(blocks), next(blocks), next(blocks)
+        assert (missed["event"], "event" in event) == ("missed", False)
+        told, first = json.loads(missed["data"])["missed"], json.loads(event["data"])[0]["seq"]
     else:
         _, headers, ticks = get(server, "/ticks?after=0")
         told, first = int(headers["Ticks-Missed"]), ticks[0]["seq"]
@@ -140,10 +148,8 @@ def test_a_client_is_told_what_the_history_has_lost(transport: Transport, start_
 
 # What answers say beside the ticks
 
-POLLED = [transport for transport in TRANSPORTS.values() if not is_websocket(transport)]
 
-
-@pytest.mark.parametrize("transport", POLLED, ids=lambda transport: transport.name)
+@of("pull", "held")
 def test_no_cache_may_keep_an_answer(transport: Transport, start_server: StartServer) -> None:
     """RFC 6202, section 5.6: an answer, or a refusal, that a cache kept would be an old one."""
     server = start_server(transport, rate_hz=20)
@@ -152,7 +158,7 @@ def test_no_cache_may_keep_an_answer(transport: Transport, start_server: StartSe
         assert (said, headers["Cache-Control"], headers["Vary"]) == (status, "no-store", None), target
 
 
-@pytest.mark.parametrize("transport", POLLED, ids=lambda transport: transport.name)
+@of("pull", "held")
 def test_variants_send_the_same_head_and_the_theory_knows_its_bytes(
     transport: Transport, start_server: StartServer
 ) -> None:
@@ -194,6 +200,11 @@ def test_stop_answers_held_requests_and_closes_sockets(
                 socket_.recv(timeout=20)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1001
+    elif is_event_stream(transport):
+        with event_stream(server) as (answer, blocks):
+            next(blocks)
+            code = server.stop()
+            answer.read()  # to its end: the stream is closed, not cut
     elif transport.family == "held":
         connection = http.client.HTTPConnection(server.host, server.port, timeout=20)
         with contextlib.closing(connection):
@@ -229,14 +240,15 @@ def test_a_dead_server_is_an_error_not_a_hang(
         lost.swarm.connect(now_ns() + 200_000_000)
 
 
-@by_websocket
+@of(heartbeats=True)
 def test_heartbeats_do_not_disturb(transport: Transport, start_server: StartServer, watch: Watch) -> None:
     server = start_server(transport, rate_hz=50, heartbeat_s=0.05)
     swarm = watch(server, transport, count=3)
     swarm.connect()
     swarm.until(lambda: all((c.cursor or 0) >= 60 for c in swarm.clients), "tick 60")
     assert not swarm.swarm.errors
-    assert swarm.swarm.bytes_up > 3 * 200  # the handshakes, and pongs
+    if is_websocket(transport):
+        assert swarm.swarm.bytes_up > 3 * 200  # the handshakes, and pongs
     seqs = swarm.seqs(0)
     assert seqs == list(range(seqs[0], seqs[-1] + 1))
 

@@ -35,7 +35,10 @@ def servers() -> Iterator[dict[str, Server]]:
 
 
 def ask(server: Server, request: bytes, *, patience_s: float = 20.0) -> bytes:
-    """Send bytes and return what comes until the server closes, or a whole head of an answer is here."""
+    """Send bytes and return what comes until the server closes, or a whole head of an answer is here.
+
+    An answer that closes the connection comes whole, unless it has no end.
+    """
     received = b""
     with (
         socket.create_connection((server.host, server.port), timeout=patience_s) as client,
@@ -44,7 +47,7 @@ def ask(server: Server, request: bytes, *, patience_s: float = 20.0) -> bytes:
         client.sendall(request)
         while b"\r\n\r\n" not in received and (more := client.recv(65_536)):
             received += more
-        if b"connection: close" in received.lower():
+        if b"connection: close" in received.lower() and b"text/event-stream" not in received:
             while more := client.recv(65_536):
                 received += more
     return received
