@@ -1,8 +1,8 @@
 """What does a silent client cost?
 
 A market without ticks, and clients that wait: memory, and what it takes to stay in touch. A short poll each
-quarter of a second; or a request that is held for as long; or a WebSocket ping and its pong. Real systems do
-so each 15 to 60 s: the cost of one is the same.
+quarter of a second; or a request that is held for as long; or a heartbeat: a WebSocket's ping and
+its pong, a line in a stream of events. Real systems do so each 15 to 60 s: the cost of one is the same.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from bench.results.estimates import estimate
 from bench.results.trials import single_trials
 from bench.scenario import FEWEST_PERIODS, Profile
 from bench.theory.break_even import heartbeat_bytes_per_s, idle_polling_bytes_per_s
-from bench.theory.traffic import request_bytes, response_head_bytes
+from bench.theory.traffic import PUSH_FRAMINGS, request_bytes, response_head_bytes
 from bench.transports import TRANSPORTS, main_names
 from bench.wording import number
 
@@ -39,9 +39,9 @@ def designs(profile: Profile) -> list[Design]:
 
 
 def period_s(row: Row) -> float:
-    """Return each how many seconds a silent client stays in touch: by poll, hold or ping; NaN if it does not.
+    """Return each how many seconds a silent client stays in touch, by poll, hold or heartbeat; or NaN.
 
-    It does not either if the period is longer than the trial.
+    It does not if none of them is asked for, or if the period is longer than the trial.
     """
     asked = [row[name] for name in ("poll_interval_s", "poll_pause_s", "hold_s", "heartbeat_s")]
     periods_s = [float(seconds) for seconds in asked if pd.notna(seconds)]
@@ -51,7 +51,7 @@ def period_s(row: Row) -> float:
 
 
 def predict(summary: pd.DataFrame) -> pd.Series:
-    """Predict the bytes: an empty answer per poll or hold, a ping and a pong per heartbeat, or nothing."""
+    """Predict the bytes: an empty answer per poll or hold, a heartbeat and its answer, or nothing."""
 
     def wire_bytes(row: Row) -> float:
         transport, every_s = TRANSPORTS[row["transport"]], period_s(row)
@@ -59,8 +59,8 @@ def predict(summary: pd.DataFrame) -> pd.Series:
             return math.nan
         if math.isnan(every_s):
             return 0.0
-        if transport.framing == "WebSocket":
-            return heartbeat_bytes_per_s(every_s)
+        if transport.framing in PUSH_FRAMINGS:
+            return heartbeat_bytes_per_s(every_s, transport.framing)
         if transport.family == "push" or transport.library != "aiohttp":
             return math.nan
         settings = {"headers": row["headers"], "cookie_bytes": int(row["cookie_bytes"])}

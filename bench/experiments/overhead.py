@@ -1,6 +1,6 @@
 """What does one tick cost on the wire, layer by layer?
 
-One client, fifty ticks, counted by the kernel: the tick's own bytes, what HTTP or the WebSocket frame puts
+One client, fifty ticks, counted by the kernel: the tick's own bytes, what HTTP, a frame or an event puts
 around them, and what TCP and IP add. Short polling asks once a tick here, so each tick pays for one question.
 """
 
@@ -15,6 +15,7 @@ from bench.results.trials import single_trials
 from bench.scenario import Profile
 from bench.theory.break_even import heartbeat_bytes_per_s
 from bench.theory.traffic import (
+    PUSH_FRAMINGS,
     Bounds,
     Traffic,
     array_bytes,
@@ -36,7 +37,7 @@ FIXED = {
 }
 
 TYPICAL_CURSOR = 50
-"""Most of the fifty cursors have two digits, and each digit is a byte of a request."""
+"""Most of the fifty numbers have two digits, and each digit is a byte of a request, or of an event."""
 
 
 def designs(profile: Profile) -> list[Design]:
@@ -61,7 +62,7 @@ def designs(profile: Profile) -> list[Design]:
 
 
 def predict(summary: pd.DataFrame) -> pd.Series:
-    """Predict the bytes on the wire: a frame, or a request and an answer, in full segments.
+    """Predict the bytes on the wire: a frame, an event, or a request and an answer, in full segments.
 
     Only for servers that write aiohttp's heads; and for what neither TLS nor compression changes.
     """
@@ -70,11 +71,11 @@ def predict(summary: pd.DataFrame) -> pd.Series:
         transport = TRANSPORTS[row["transport"]]
         if not is_plain(row, "keep_alive", "tls", "compression", "mss"):
             return math.nan
-        if transport.framing == "WebSocket":
+        if transport.framing in PUSH_FRAMINGS:
             beats = 0.0
             if pd.notna(row["heartbeat_s"]):
-                beats = heartbeat_bytes_per_s(row["heartbeat_s"]) / row["rate_hz"]
-            pushed = push_traffic(int(row["payload_bytes"]))
+                beats = heartbeat_bytes_per_s(row["heartbeat_s"], transport.framing) / row["rate_hz"]
+            pushed = push_traffic(int(row["payload_bytes"]), transport.framing, seq=_usual_seq(row))
             return _both_ways(pushed, beats)
         if transport.family == "push" or transport.library != "aiohttp":
             return math.nan
@@ -91,6 +92,10 @@ def _both_ways(traffic: Traffic, more: float = 0.0) -> float | Bounds:
     return low if low == high else Bounds(low, high)
 
 
+def _usual_seq(row: Row) -> int:
+    return max(TYPICAL_CURSOR, round(float(row["rate_hz"]) * float(row["window_s"])))
+
+
 def _asked(row: Row) -> Traffic:
     """Return what a tick costs by polling, short or long, by the row's own fields."""
     rate_hz, payload = float(row["rate_hz"]), int(row["payload_bytes"])
@@ -101,7 +106,7 @@ def _asked(row: Row) -> Traffic:
         settings["hold_s"] = row["hold_s"]
     else:
         ticks = max(round(rate_hz * poll_cycle_s(row)), 1)
-    cursor = max(TYPICAL_CURSOR, round(rate_hz * float(row["window_s"])))
+    cursor = _usual_seq(row)
     sizes: dict[str, Any] = {
         "payload_bytes": payload,
         "request_bytes": request_bytes(row["transport"], cursor, **settings),
@@ -160,6 +165,6 @@ EXPERIMENT = Experiment(
     named=("payload_bytes", "headers"),
     predict=predict,
     predicted="wire_bytes_per_delivery",
-    note="Framing: HTTP head or frame header, and the two brackets of the JSON array. TCP/IP: 52 B for each "
-    "packet (20 IPv4, 20 TCP, 12 of time stamps), pure ACKs included.",
+    note="Framing: HTTP head, frame header or lines of an event, and the two brackets of the JSON array. "
+    "TCP/IP: 52 B for each packet (20 IPv4, 20 TCP, 12 of time stamps), pure ACKs included.",
 )

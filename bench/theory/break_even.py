@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from scipy.optimize import brentq
 
-from bench.theory.traffic import SEGMENT_HEADER_BYTES, websocket_header_bytes
+from bench.theory.traffic import PUSH_FRAMINGS, SEGMENT_HEADER_BYTES
 
 SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 1e-3, 3600.0
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1e-6, 100.0
@@ -40,15 +40,14 @@ def equal_bytes_interval_s(
     return float(brentq(excess, SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S, xtol=1e-6))
 
 
-def heartbeat_bytes_per_s(heartbeat_s: float, *, payload_bytes: int = 4) -> float:
-    """Return the wire bytes per second of an idle WebSocket that is pinged each ``heartbeat_s``.
+def heartbeat_bytes_per_s(heartbeat_s: float, framing: str = "WebSocket") -> float:
+    """Return the wire bytes per second of an idle client of push with a heartbeat each ``heartbeat_s``.
 
-    A ping, a pong with the same payload (RFC 6455, section 5.5.3) that also carries the ping's ACK, and the
-    ACK of the pong: three segments. The ``websockets`` library puts 4 random bytes in a ping.
+    Of a WebSocket: a ping, a pong that also carries the ping's ACK, and the ACK of the pong. Of a stream of
+    events: a comment and its ACK.
     """
-    ping = payload_bytes + websocket_header_bytes(payload_bytes)
-    pong = payload_bytes + websocket_header_bytes(payload_bytes, masked=True)
-    return (ping + pong + 3 * SEGMENT_HEADER_BYTES) / heartbeat_s
+    beat = PUSH_FRAMINGS[framing]
+    return (beat.heartbeat_bytes + beat.heartbeat_packets * SEGMENT_HEADER_BYTES) / heartbeat_s
 
 
 def idle_polling_bytes_per_s(period_s: float, *, request_bytes: int, response_head_bytes: int) -> float:

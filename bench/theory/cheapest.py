@@ -16,6 +16,8 @@ import pandas as pd
 from bench.theory.break_even import heartbeat_bytes_per_s
 from bench.theory.requests import long_polling_ticks_per_answer
 from bench.theory.traffic import (
+    PUSH_FRAMINGS,
+    USUAL_SEQ,
     array_bytes,
     long_polling_traffic,
     polling_traffic,
@@ -30,8 +32,6 @@ QUANTILE = 0.99
 LONGEST_ACK_DELAY_S = 0.5
 """RFC 9293, section 3.8.6.3: no ACK may wait for longer."""
 FINE_RATIO = 1.002
-CURSOR = 1000
-"""A usual ``after``: its digits are in the requests."""
 
 Cost = Callable[[float, float], float]
 """What a client takes in a second, by the tick rate in Hz and the acceptable latency in s."""
@@ -42,7 +42,7 @@ class Work(NamedTuple):
 
     Attributes:
         delivery_s: A tick by push.
-        heartbeat_s: A ping and its pong.
+        heartbeat_s: A heartbeat, and its answer if it has one.
         answer_s: A tick in answer to a held request, with the next request.
         vain_hold_s: A held request that times out, and the next.
         poll_s: A poll and its answer.
@@ -70,26 +70,28 @@ def wire_costs(
 ) -> dict[str, Cost]:
     """Return the wire bytes per client-second of each main transport, by bench/theory/traffic.py.
 
-    Of those that push, only in WebSocket frames: it knows no others.
+    Of those that push, only in the framings that it knows.
 
     Args:
         payload_bytes: Exact size of a tick.
         headers: ``minimal``, or those of a ``browser``.
         hold_s: After how long a held request times out.
-        heartbeat_s: Time between the pings of a WebSocket.
+        heartbeat_s: Time between heartbeats: a WebSocket's pings, a stream's comments.
         ticks_per_ack: See ``push_traffic``; ticks farther apart than the longest delay have an ACK each.
     """
-    known = [*main_names("pull", "held"), *main_names("push", framing="WebSocket")]
+    pushed = [name for name in main_names("push") if TRANSPORTS[name].framing in PUSH_FRAMINGS]
+    known = [*main_names("pull", "held"), *pushed]
     asked = {"pull": {}, "held": {"hold_s": hold_s}}
     requests_bytes = {
-        name: request_bytes(name, CURSOR, headers=headers, **asked[TRANSPORTS[name].family])
+        name: request_bytes(name, USUAL_SEQ, headers=headers, **asked[TRANSPORTS[name].family])
         for name in main_names(*asked)
     }
 
     def push(name: str, rate_hz: float, latency_s: float) -> float:
         sharing = ticks_per_ack if rate_hz * LONGEST_ACK_DELAY_S >= 1 else 1
-        traffic = push_traffic(payload_bytes, ticks_per_ack=sharing)
-        return rate_hz * traffic.wire_bytes + heartbeat_bytes_per_s(heartbeat_s)
+        framing = TRANSPORTS[name].framing
+        traffic = push_traffic(payload_bytes, framing, ticks_per_ack=sharing)
+        return rate_hz * traffic.wire_bytes + heartbeat_bytes_per_s(heartbeat_s, framing)
 
     @functools.cache  # a map asks for each rate with many latencies, which cost it nothing
     def held_by_rate(name: str, rate_hz: float) -> float:
@@ -128,7 +130,7 @@ def cpu_costs(work: Work, *, hold_s: float, heartbeat_s: float) -> dict[str, Cos
     Args:
         work: What each step takes.
         hold_s: After how long a held request times out.
-        heartbeat_s: Time between the pings of a WebSocket.
+        heartbeat_s: Time between heartbeats.
     """
 
     def push(rate_hz: float, latency_s: float) -> float:

@@ -10,6 +10,7 @@ once. One that also answers (a "ping-pong" connection) waits for its own next se
 """
 
 import math
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import NamedTuple
 
@@ -98,6 +99,57 @@ def websocket_header_bytes(message_bytes: int, *, masked: bool = False) -> int:
     return 2 + length_bytes + (4 if masked else 0)
 
 
+def event_framing_bytes(message_bytes: int, seq: int) -> int:
+    """Return what stands around the data of an event: its lines, and the chunk that it is alone in.
+
+    ``id: SEQ``, ``data: `` and an empty line (WHATWG HTML, section 9.2.6); the chunk's size in hexadecimal,
+    and two line ends (RFC 9112, section 7.1).
+    """
+    lines_bytes = len(f"id: {seq}\ndata: \n\n")
+    return lines_bytes + chunk_framing_bytes(lines_bytes + message_bytes)
+
+
+def chunk_framing_bytes(chunk_bytes: int) -> int:
+    """Return what stands around a chunk (RFC 9112, section 7.1)."""
+    return len(f"{chunk_bytes:x}\r\n\r\n")
+
+
+class Framing(NamedTuple):
+    """What a transport that pushes puts around what it sends. The heads of its handshake come once, beside.
+
+    Attributes:
+        around_bytes: Bytes around a message, by its size and the seq of its newest tick.
+        heartbeat_bytes: A heartbeat and its answer, if it has one.
+        heartbeat_packets: Those that carry them, and an ACK for what no packet back carries.
+    """
+
+    around_bytes: Callable[[int, int], int]
+    heartbeat_bytes: int
+    heartbeat_packets: int
+
+
+PING_BYTES, COMMENT_BYTES = 4, len(":\n")
+"""What ``websockets`` puts in a ping, at random; and the shortest line of a stream that says nothing."""
+PUSH_FRAMINGS = {
+    "WebSocket": Framing(
+        around_bytes=lambda message_bytes, seq: websocket_header_bytes(message_bytes),
+        # a ping, and a pong with the same payload (RFC 6455, section 5.5.3) that carries the ping's ACK
+        heartbeat_bytes=2 * PING_BYTES
+        + websocket_header_bytes(PING_BYTES)
+        + websocket_header_bytes(PING_BYTES, masked=True),
+        heartbeat_packets=3,
+    ),
+    "event stream": Framing(
+        around_bytes=event_framing_bytes,
+        heartbeat_bytes=COMMENT_BYTES + chunk_framing_bytes(COMMENT_BYTES),
+        heartbeat_packets=2,
+    ),
+}
+"""By the word of the registry. Of a transport that pushes in another framing, theory tells no bytes."""
+USUAL_SEQ = 1000
+"""A usual number of a tick: its digits are in an event's id, and in a request's ``after``."""
+
+
 def request_bytes(transport: str, cursor: int | None = 0, **settings: object) -> int:
     """Return the exact size of a request, by making it.
 
@@ -127,8 +179,10 @@ def response_head_bytes(body_bytes: int) -> int:
     return sum(len(line) + len("\r\n") for line in (*lines, ""))
 
 
-def push_traffic(payload_bytes: int, *, ticks_per_ack: int = 1) -> Traffic:
-    """Return what a tick costs by WebSocket, in a message of its own: a frame down, its ACKs up.
+def push_traffic(
+    payload_bytes: int, framing: str = "WebSocket", *, seq: int = USUAL_SEQ, ticks_per_ack: int = 1
+) -> Traffic:
+    """Return what a tick costs by push, in a message of its own: a frame or an event down, its ACKs up.
 
     One ACK per read: exactly one for a delivery of one segment, up to s for one of s segments. It is less
     only if a client is so late that it reads several deliveries at once; or if its kernel waits with the ACK,
@@ -136,13 +190,15 @@ def push_traffic(payload_bytes: int, *, ticks_per_ack: int = 1) -> Traffic:
 
     Args:
         payload_bytes: Exact size of a tick.
+        framing: One of ``PUSH_FRAMINGS``.
+        seq: The number of a tick, where its digits are sent.
         ticks_per_ack: How many deliveries of one segment an ACK is for: 1 on Linux, 2 by that rule.
     """
     message_bytes = array_bytes(1, payload_bytes)
-    frame_bytes = message_bytes + websocket_header_bytes(message_bytes)
-    packets = segments(frame_bytes)
+    sent_bytes = message_bytes + PUSH_FRAMINGS[framing].around_bytes(message_bytes, seq)
+    packets = segments(sent_bytes)
     return Traffic(
-        0, frame_bytes, Bounds(1 / ticks_per_ack, packets / ticks_per_ack), Bounds(packets, packets)
+        0, sent_bytes, Bounds(1 / ticks_per_ack, packets / ticks_per_ack), Bounds(packets, packets)
     )
 
 

@@ -28,8 +28,11 @@ from bench.theory.http2 import (
 from bench.theory.latency import Plan, polling_latency
 from bench.theory.requests import polling_ticks_per_answer
 from bench.theory.traffic import (
+    COMMENT_BYTES,
+    PUSH_FRAMINGS,
     SEGMENT_HEADER_BYTES,
     array_bytes,
+    event_framing_bytes,
     long_polling_traffic,
     polling_traffic,
     push_traffic,
@@ -37,8 +40,11 @@ from bench.theory.traffic import (
     segments,
     websocket_header_bytes,
 )
+from bench.transports import TRANSPORTS
 from clients.base import Address
 from clients.headers import HEADER_SETS
+from servers.feed import Delivery
+from servers.server_sent_events import COMMENT, encode_event
 from servers.wire import encode_array, encode_tick
 
 ADDRESS = Address("127.0.0.1", 12345)
@@ -61,6 +67,22 @@ def test_an_array_is_as_long_as_the_one_that_servers_send(ticks: int) -> None:
 def test_a_frame_header_is_as_long_as_the_one_that_websockets_writes(size: int, masked: bool) -> None:
     frame = Frame(Opcode.TEXT, bytes(size)).serialize(mask=masked)
     assert websocket_header_bytes(size, masked=masked) == len(frame) - size
+
+
+@pytest.mark.parametrize("seq", [1, 99, 100, 12_345])
+@pytest.mark.parametrize("payload_bytes", [96, 128, 229, 230, 4_000, 65_536])
+def test_an_event_is_as_long_as_the_one_that_the_server_writes(payload_bytes: int, seq: int) -> None:
+    body = encode_array([encode_tick(seq, 0, "ACME", 1.0, payload_bytes)])
+    text = encode_event(seq - 1, Delivery(body, seq))
+    chunk = b"%x\r\n%b\r\n" % (len(text), text)
+    assert event_framing_bytes(len(body), seq) == len(chunk) - len(body)
+    assert push_traffic(payload_bytes, "event stream", seq=seq).app_bytes_down == len(chunk)
+
+
+def test_the_framings_are_those_that_the_registry_has() -> None:
+    assert {each.framing for each in TRANSPORTS.values() if each.family == "push"} == set(PUSH_FRAMINGS)
+    assert len(COMMENT) == COMMENT_BYTES
+    assert heartbeat_bytes_per_s(20, "event stream") == (2 + 5 + 2 * SEGMENT_HEADER_BYTES) / 20
 
 
 @pytest.mark.parametrize(("size", "count"), [(1, 1), (1448, 1), (1449, 2), (13_048, 10)])
