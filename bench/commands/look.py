@@ -28,6 +28,9 @@ from bench.scenario import FIELDS, Scenario
 from bench.transports import TRANSPORTS, Transport
 from bench.wording import shown
 
+CARRIERS = {"HTTP": "answer", "WebSocket": "frame", "event stream": "event"}
+"""What ticks come by, by what frames them."""
+
 
 def list_() -> None:
     """List the experiments, the transports, and the fields that --set reaches."""
@@ -137,7 +140,7 @@ def watch(
     ticks: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
     settings: SettingsOption = None,
 ) -> None:
-    """Show one client's ticks as they come: their age, their bytes, and the answer or frame they came by."""
+    """Show one client's ticks as they come: age, bytes, and the answer, frame or event around them."""
     from bench.measure.certificate import make_certificate
     from bench.measure.subject import running_server
     from clients.load.stream import stream
@@ -154,7 +157,7 @@ def watch(
     if url is not None and of_server:
         complain(f"the server at {url} runs already; leave out --set {of_server[0]}", USAGE)
     scenario = Scenario(transport, **{"clients": 1, "rate_hz": 4.0, **fields})
-    carrier = "answer" if entry.client_class.pulls else "frame"
+    carrier = CARRIERS.get(entry.framing, entry.framing)
     try:
         with ExitStack() as stack:
             address, trusted = url, None if ca is None else str(ca)

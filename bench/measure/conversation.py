@@ -119,7 +119,7 @@ def decode(heard: Sequence[_Heard]) -> list[TraceEvent]:
     An answer's stamp can be earlier than that of its question's send() returning, so ties keep their order.
     """
     events = []
-    frames = False
+    frames = stream = False
     for at_ns, direction, data, ticks in heard:
         marks = tuple(TickMark(tick.seq, (tick.due_ns - heard[0].at_ns) / 1e6) for tick in ticks)
         head, _, rest = data.partition(b"\r\n\r\n")
@@ -129,11 +129,17 @@ def decode(heard: Sequence[_Heard]) -> list[TraceEvent]:
         elif data.startswith(b"HTTP/"):
             frames = " 101 " in line
             label = "101, now frames" if frames else f"{line.split(' ')[1]}: {_told(marks)}"
+            stream = b"\r\ncontent-type: text/event-stream" in head.lower()
+            if stream:
+                label = f"200; event: {_told(marks)}" if marks else "200, now events"
             if frames and rest:
                 line, label = f"{line}; {', '.join(frame_headers(rest))}", f"101; frame: {_told(marks)}"
         elif frames:
             line = ", ".join(frame_headers(data))
             label = f"frame: {_told(marks)}" if marks else line.partition(",")[0]
+        elif stream:
+            line = "; ".join(stream_lines(data))
+            label = f"event: {_told(marks)}" if marks else line
         else:
             line, label = "(the rest of the answer)", f"the rest: {_told(marks)}"
         events.append(TraceEvent((at_ns - heard[0].at_ns) / 1e6, direction, len(data), label, line, marks))
@@ -158,6 +164,16 @@ def frame_headers(data: bytes) -> Iterator[str]:
         told = " ".join([name, *flags, *(["masked"] if masked else [])])
         yield f"{told}: {header_bytes} B header + {length - header_bytes} B"
         start += length
+
+
+def stream_lines(data: bytes) -> Iterator[str]:
+    """Yield the lines of a stream of events (WHATWG HTML, section 9.2.6) in short, without its chunks."""
+    for line in data.replace(b"\r\n", b"\r").split(b"\n"):
+        name, colon, value = line.rpartition(b"\r")[2].decode(errors="replace").partition(":")
+        if name:
+            yield name if name == "data" else f"{name}:{value}"
+        elif colon:
+            yield "a comment"
 
 
 def _question(line: str, *, upgrade: bool) -> str:

@@ -93,6 +93,22 @@ def test_frames_after_the_handshake_are_decoded_by_their_headers() -> None:
     assert list(frame_headers(FRAME[:20])) == ["part of a frame"]
 
 
+def test_a_stream_is_told_line_by_line(traces: dict[str, list[TraceEvent]]) -> None:
+    heard = [
+        _Heard(0, "up", b"GET /ticks HTTP/1.1\r\n\r\n", ()),
+        _Heard(1, "down", b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", ()),
+        _Heard(2, "down", b"f\r\nretry: 9\nid: 6\n\n\r\n", ()),
+        _Heard(3, "down", b"2\r\n:\n\r\n1b\r\nid: 7\ndata: [{}]\n\n\r\n", [TickStamp(seq=7, due_ns=0)]),
+    ]
+    told = [(event.first_line, event.label) for event in decode(heard)[1:]]
+    assert told == [
+        ("HTTP/1.1 200 OK", "200, now events"),
+        ("retry: 9; id: 6", "retry: 9; id: 6"),
+        ("a comment; id: 7; data", "event: tick 7"),
+    ]
+    assert "id: 3; data" in [event.first_line for event in traces["server_sent_events"]]
+
+
 def test_nothing_heard_is_an_empty_listing() -> None:
     assert decode([]) == []
     assert len(list(listing([]))) == 3
