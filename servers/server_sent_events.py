@@ -187,7 +187,9 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
             await writer.write(deflate.flush(), drain=False)
         return response
 
-    async with serve_http("server_sent_events", feed, listener, options, answer_ticks):
+    async with serve_http(
+        "server_sent_events", feed, listener, options, answer_ticks, script="event_source.js"
+    ):
         tasks = [asyncio.create_task(publish())]
         if options.heartbeat_s is not None:
             tasks.append(asyncio.create_task(beat(options.heartbeat_s)))
