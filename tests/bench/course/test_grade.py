@@ -9,6 +9,7 @@ from bench.course.grading.base import try_check
 from bench.course.grading.checks import checks_of, client
 from bench.course.grading.submission import Part, read_parts, read_submissions
 from bench.course.grading.supervise import grade
+from bench.transports import TRANSPORTS, Transport
 from clients.base import load_client_class
 from tests import ROOT
 from tests.bench.course.grading import SOLUTIONS, START, graded, report, write
@@ -95,6 +96,17 @@ def test_the_exercises_say_how_many_rules_there_are() -> None:
     )
     said = re.findall(r"at (\d+) of (\d+)", (START.parent / "README.md").read_text(encoding="utf-8"))
     assert said == [(str(count),) * 2 for count in (serve, serve + client_ + pair)]
+
+
+def test_the_entry_of_exercise_12_says_nothing_that_another_transport_says() -> None:
+    """A framing that theory knows would give wrong bytes, a colour that is used two lines alike."""
+    text = (SOLUTIONS / "README.md").read_text(encoding="utf-8")
+    (written,) = re.findall(r"`(Transport\(.*?\))`", text)
+    entry = eval(written, {"Transport": Transport})
+    for each in TRANSPORTS.values():
+        assert not {entry.name, entry.label, entry.colour, entry.framing} & {
+            each.name, each.label, each.colour, each.framing
+        }  # fmt: skip
 
 
 # Faults of servers of other forms and transports

@@ -109,9 +109,10 @@ class Visitor:
         async with self.session.get(self.url + "/ticks" + query) as answer:
             if answer.status != 200:
                 raise _refuses(query, answer.status, await answer.read())
-            self.unfinished_line = b""
+            rest = b""
             async for piece in answer.content.iter_any():
-                *lines, self.unfinished_line = (self.unfinished_line + piece).split(b"\n")
+                *lines, rest = (rest + piece).split(b"\n")
+                self.unfinished_line = rest
                 for line in lines:
                     if not line.strip():
                         self.heartbeats_ns.append(self.service.clock())
