@@ -96,7 +96,7 @@ def test_every_transport_is_in_the_readme() -> None:
 MENTION = re.compile(
     r"(?<![\w/.-])((?:bench|servers|clients|tests|benchmarks)/[\w/]+\.(?:py|md|j2|mplstyle|csv))\b"
 )
-TO_BE_WRITTEN = {"servers/server_sent_events.py", "clients/server_sent_events.py"}
+TO_BE_WRITTEN = {"servers/http_streaming.py", "clients/http_streaming.py"}
 """What an exercise asks for."""
 
 

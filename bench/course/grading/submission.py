@@ -213,10 +213,13 @@ def _transport(path: Path, tree: ast.Module) -> str:
                 f"{path}, line {node.lineno}: there is no transport {value.value!r}; "
                 f"there are {', '.join(CONNECTIONS)}"
             )
+    spoken = TRANSPORTS[path.stem].protocol if path.stem in TRANSPORTS else path.stem
+    if spoken in CONNECTIONS:
+        return spoken
     if path.stem in TRANSPORTS:
-        return TRANSPORTS[path.stem].protocol
-    if path.stem in CONNECTIONS:
-        return path.stem
+        raise SubmissionError(
+            f"{path}: there are rules for {', '.join(CONNECTIONS)}, and none for {path.stem}"
+        )
     raise SubmissionError(
         f'{path}: say what it speaks by a line TRANSPORT = "…", one of {", ".join(CONNECTIONS)}'
     )

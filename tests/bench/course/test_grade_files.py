@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.course.grading import VERSION, submission
 from bench.course.grading.submission import SubmissionError, read_parts
 from bench.course.grading.supervise import grade
+from tests import ROOT
 from tests.bench.course.grading import HANG_LIMIT_S, NEVER, POLLING, SOLUTIONS, report, write
 from tests.waiting import LIMIT_S
 
@@ -95,6 +97,13 @@ def test_what_is_no_python_file_is_one_sentence(tmp_path: Path) -> None:
             read_parts(path)
 
 
+def test_a_transport_without_rules_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transport of the registry that no exercise is about."""
+    monkeypatch.delitem(submission.CONNECTIONS, "websocket")
+    with pytest.raises(SubmissionError, match="and none for websocket"):
+        read_parts(ROOT / "clients" / "websocket.py")
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [
@@ -128,5 +137,5 @@ def test_a_bad_file_ends_nothing(tmp_path: Path) -> None:
     results, printed = report(*files)
     assert [bool(result.unusable) for result in results] == [True, True, False, True, True]
     assert [result.passed for result in results] == [False, False, True, False, False]
-    assert "5 files (grader 2): 1 keep every rule, 0 break some, 4 cannot be graded" in printed
+    assert f"5 files (grader {VERSION}): 1 keep every rule, 0 break some, 4 cannot be graded" in printed
     assert "Traceback" not in printed

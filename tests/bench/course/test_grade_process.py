@@ -15,7 +15,7 @@ from bench.course.grading.seal import Seal, new_secret
 from bench.course.grading.submission import Part
 from bench.course.grading.supervise import grade
 from tests.bench.course.grading import HANG_LIMIT_S, POLLING, report, write
-from tests.waiting import LIMIT_S
+from tests.waiting import LIMIT_S, interruptible
 
 # What goes wrong while it runs
 
@@ -207,9 +207,9 @@ def test_ctrl_c_and_kill_leave_no_process(tmp_path: Path, number: signal.Signals
     mark = tmp_path / "child"
     stuck = f"    open({str(mark)!r}, 'w').write(str(os.getpid()))\n    while True: pass\n    yield 1\n"
     file = write(tmp_path, POLLING + "async def ticks(url):\n" + stuck)
-    grading = subprocess.Popen(
-        [sys.executable, "-m", "bench", "grade", str(file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    words = [sys.executable, "-m", "bench", "grade", str(file)]
+    with interruptible():
+        grading = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + LIMIT_S
     while not (mark.exists() and mark.read_text(encoding="utf-8")):
         assert time.monotonic() < deadline

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.course.grading.base import Check
-from bench.course.grading.checks import client, pair, server, ticks
+from bench.course.grading.checks import client, client_stream, pair, server, server_stream, ticks
 
 
 def checks_of(form: str, transport: str, source: bytes) -> Sequence[Check[Any]]:
     """Return the checks for a form; ``source`` is the text of the file."""
+    streams = transport == "http_streaming"
     if form == "client":
-        return client.checks(transport)
+        return client.checks(transport) + client_stream.CHECKS * streams
     if form == "ticks":
         return ticks.checks(tells_latency=b"latency_ms" in source)
-    return pair.CHECKS if form == "pair" else server.CHECKS
+    return pair.CHECKS if form == "pair" else server.CHECKS + server_stream.CHECKS * streams

@@ -39,7 +39,7 @@ def bad_queries_get_a_sentence(student: StudentServer) -> None:
                     refused = message.type is aiohttp.WSMsgType.CLOSE and message.data == 4400
                     seen, sentence = f"{message.type.name} {message.data}", str(message.extra)
             else:
-                status, _, body = await visitor.get(f"/ticks?{query}", Accept="text/event-stream")
+                status, _, body = await visitor.get(f"/ticks?{query}")
                 refused = status == 400 and body.startswith(b"{")
                 seen, sentence = f"{status} {body[:120]!r}", body.decode(errors="replace")
             if not refused or query.partition("=")[0] not in sentence or "Traceback" in sentence:
@@ -67,10 +67,10 @@ def slow_client_costs_nothing(student: StudentServer) -> None:
 
     async def stall(visitor: Visitor) -> None:
         host, _, port = visitor.url.removeprefix("http://").partition(":")
-        upgrade = HANDSHAKE if student.transport == "websocket" else "Accept: text/event-stream\r\n"
+        upgrade = HANDSHAKE if student.transport == "websocket" else ""
         request = f"GET /ticks?after=0 HTTP/1.1\r\nHost: {host}:{port}\r\n{upgrade}\r\n".encode()
         with await connect_with_small_window(host, int(port)) as stalled:
-            requests = request if student.transport in ("websocket", "server_sent_events") else request * 50
+            requests = request if student.pushes else request * 50
             await asyncio.get_running_loop().sock_sendall(stalled, requests)
             await visitor.seqs_until(2 * SLOW_HISTORY_TICKS)
             before_bytes = psutil.Process().memory_info().rss
@@ -105,7 +105,7 @@ def stops_when_told(student: StudentServer) -> None:
             await asyncio.sleep(0.5)
             closing_ns = service.clock()
             service.feed.close()
-            if student.transport in ("websocket", "server_sent_events"):
+            if student.pushes:
                 waiting.add_done_callback(lambda task: task.cancelled() or task.exception())
             else:
                 waiting.cancel()

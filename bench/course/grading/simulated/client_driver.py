@@ -147,6 +147,7 @@ class ClientDriver:
         except ServerError as error:
             if not self.expects_refusal:
                 raise
+            self.ticks.extend(error.ticks)
             self.refusals.append(describe(error))
             self._disconnect()
 

@@ -24,6 +24,7 @@ class ServerConnection(ABC):
     """One connection's end at the server."""
 
     transport: str
+    pushes = False
     parameters: tuple[str, ...] = ("after",)
 
     def __init__(self, service: Service) -> None:
@@ -132,44 +133,54 @@ class LongPollingConnection(ShortPollingConnection):
             super()._begin(request)
 
 
-class EventStreamConnection(ServerConnection):
-    """One answer without an end: server-sent events (WHATWG HTML, section 9.2), chunked (RFC 9112, 7.1)."""
+class LineStreamConnection(ServerConnection):
+    """One answer without an end (RFC 6202, section 3): lines of JSON, in chunks (RFC 9112, section 7.1)."""
 
-    transport = "server_sent_events"
-    line_end = "\n"
+    transport = "http_streaming"
+    pushes = True
     _sent_seq: int | None = None
 
-    def _hold_to_form(self, request: Request) -> None:
-        super()._hold_to_form(request)
-        if "text/event-stream" not in request.headers.get("accept", ""):
-            raise _form(
-                request,
-                "Accept: text/event-stream",
-                "tell the server what you can read",
-                "WHATWG HTML, section 9.2.2",
-            )
-
     def _begin(self, request: Request) -> None:
+        if self.under_way:
+            raise _asks_within_a_stream(request)
         self.outbox += (
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
-            b"Transfer-Encoding: chunked\r\n\r\n"
-        )
+            f"HTTP/1.1 200 OK\r\n{self.service.content_type}\r\nCache-Control: no-store\r\n"
+            "Transfer-Encoding: chunked\r\n\r\n"
+        ).encode()
         self._sent_seq = self._cursor(request)
         self.wake()
 
-    def say(self, *lines: str) -> None:
-        """Send one block of lines, ended by an empty one."""
-        block = self.line_end.join((*lines, "", "")).encode()
-        self.outbox += f"{len(block):x}\r\n".encode() + block + b"\r\n"
+    @property
+    def under_way(self) -> bool:
+        """Whether the answer has begun, and has not ended."""
+        return self._sent_seq is not None
+
+    def say(self, *lines: bytes) -> None:
+        """Send lines."""
+        self._send(b"".join(line + self.service.line_end for line in lines))
+
+    def end(self, unfinished_line: bytes) -> None:
+        """End the answer, as a server does that stops; the connection stays."""
+        self._send(unfinished_line)
+        self.outbox += b"0\r\n\r\n"
+        self._sent_seq = None
+
+    def _send(self, data: bytes) -> None:
+        chunk_bytes = self.service.chunk_bytes or max(len(data), 1)
+        for start in range(0, len(data), chunk_bytes):
+            chunk = data[start : start + chunk_bytes]
+            self.outbox += b"%x\r\n%b\r\n" % (len(chunk), chunk)
 
     def wake(self) -> None:
         """Send the ticks that are new."""
+        lines = []
         while self._sent_seq is not None and self._sent_seq < self.service.feed.newest_seq:
             delivery = self._deliver(self._sent_seq)
             self._sent_seq = delivery.last_seq
             if delivery.missed:
-                self.say("event: missed", f"data: {msgspec.json.encode(Missed(delivery.missed)).decode()}")
-            self.say(f"id: {delivery.last_seq}", f"data: {delivery.body.decode()}")
+                lines.append(msgspec.json.encode(Missed(delivery.missed)))
+            lines.append(delivery.body)
+        self.say(*lines)
 
 
 class WebSocketConnection(ServerConnection):
@@ -180,6 +191,7 @@ class WebSocketConnection(ServerConnection):
     """
 
     transport = "websocket"
+    pushes = True
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
@@ -273,7 +285,7 @@ CONNECTIONS: dict[str, type[ServerConnection]] = {
     for connection in (
         ShortPollingConnection,
         LongPollingConnection,
-        EventStreamConnection,
+        LineStreamConnection,
         WebSocketConnection,
     )
 }
@@ -306,6 +318,16 @@ def _asks_by_message(data: bytes) -> Fault:
         expected="none: the cursor is in the address of the handshake, and then the server pushes",
         where="README, Three ways to the same tick",
         hint="a client of push listens; a question for each tick would be polling again",
+    )
+
+
+def _asks_within_a_stream(request: Request) -> Fault:
+    return Fault(
+        "it asks again while it is answered",
+        seen=request.raw.partition(b"\r\n")[0].decode("latin-1"),
+        expected="one request, whose answer goes on",
+        where="RFC 6202, section 3.1",
+        hint="the next request is read when the answer has ended; a question for each tick would be polling",
     )
 
 

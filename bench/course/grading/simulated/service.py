@@ -11,6 +11,8 @@ from servers.workloads.market import random_walk
 from servers.workloads.plan import due_times
 
 PAYLOAD_BYTES = 128
+STREAM_TYPE = "application/x-ndjson"
+"""The media type of lines of JSON (NDJSON, section 3.3; https://github.com/ndjson/ndjson-spec)."""
 MOST_REQUESTS_AT_ONCE = 300
 """So many requests at one simulated instant are a loop without a pause."""
 FULL = (503, "3 clients are connected, the most allowed; try later")
@@ -33,8 +35,8 @@ class Request(NamedTuple):
 
     @property
     def cursor(self) -> int | None:
-        """The cursor that it asks with, None if it has none (Last-Event-ID: WHATWG HTML, section 9.2.4)."""
-        text = self.headers.get("last-event-id") or self.query.get("after")
+        """The cursor that it asks with, None if it has none."""
+        text = self.query.get("after")
         return None if text is None else int(text)
 
 
@@ -44,7 +46,8 @@ class Service:
     Args:
         rate_hz: Ticks per simulated second.
         earlier_ticks: Ticks that have been published before anybody comes.
-        history_ticks, payload_bytes: See :class:`servers.feed.Feed`.
+        history_ticks, payload_bytes, contract: See :class:`servers.feed.Feed`.
+        heartbeat_s: See :class:`servers.options.ServerOptions`.
         clock: The simulated clock.
         quotes: Symbol and price of each tick; a seeded walk.
 
@@ -57,6 +60,9 @@ class Service:
         stale_requests: Requests for ticks after a cursor that was older than that.
         length_headers: How answers write the length of their body, in turn, ``{}`` standing for the number.
         body_end: White space behind each array, which belongs to the body.
+        content_type: The header that says of a stream that it has lines.
+        chunk_bytes: Into how long chunks a stream is cut; None, all that is sent at one instant is one.
+        line_end: How the lines of a stream end.
     """
 
     def __init__(
@@ -66,12 +72,14 @@ class Service:
         earlier_ticks: int = 5,
         history_ticks: int = 5_000,
         payload_bytes: int = PAYLOAD_BYTES,
+        contract: str = "every",
+        heartbeat_s: float | None = None,
         clock: Clock | None = None,
         quotes: Iterator[tuple[str, float]] | None = None,
     ) -> None:
         self.clock = clock or Clock()
         self.begin_ns = self.clock.now_ns
-        self.payload_bytes = payload_bytes
+        self.payload_bytes, self.contract, self.heartbeat_s = payload_bytes, contract, heartbeat_s
         self._quotes, self._history_ticks = quotes, history_ticks
         self.feed = self._feed(rate_hz, earlier_ticks)
         self._restarted = False
@@ -81,6 +89,9 @@ class Service:
         self.stale_requests: list[Request] = []
         self.length_headers: tuple[str, ...] = ("Content-Length: {}",)
         self.body_end = b""
+        self.content_type = f"Content-Type: {STREAM_TYPE}"
+        self.chunk_bytes: int | None = None
+        self.line_end = b"\n"
         self._refuse_until_ns = 0
 
     def _feed(self, rate_hz: float, earlier_ticks: int) -> Feed:
@@ -90,6 +101,7 @@ class Service:
             due_times("steady", rate_hz=rate_hz, seed=0, start_ns=start_ns),
             random_walk(0) if self._quotes is None else self._quotes,
             payload_bytes=self.payload_bytes,
+            contract=self.contract,
             history_ticks=self._history_ticks,
             clock=self.clock,
         )

@@ -12,9 +12,11 @@ import msgspec
 from bench.course.grading.base import Fault, TimeIsOver, fail
 from bench.course.grading.simulated.clock import Clock, run_simulated
 from bench.course.grading.simulated.loopback_server import publishing
+from bench.course.grading.simulated.server_connections import CONNECTIONS
 from bench.course.grading.simulated.service import Service
 from servers.base import Serve, listen
 from servers.options import ServerOptions
+from servers.wire import Missed
 
 LIMIT_S = 60.0
 
@@ -22,12 +24,11 @@ decode_json = msgspec.json.Decoder().decode
 
 
 class Arrival(NamedTuple):
-    """An array as it came: its bytes, its ticks, the simulated instant, and the event's id if it has one."""
+    """An array as it came: its bytes, its ticks, and the simulated instant."""
 
     body: bytes
     ticks: list[dict[str, Any]]
     at_ns: int
-    event_id: str = ""
 
 
 class Visitor:
@@ -35,34 +36,34 @@ class Visitor:
 
     Attributes:
         missed: Ticks that the server has said the history no longer has.
-        unfinished_lines: Lines of an event that no empty line has ended yet.
+        heartbeats_ns: Simulated instants at which an empty line came.
+        unfinished_line: What came of a line whose end has not come yet.
     """
 
     def __init__(self, transport: str, service: Service, url: str, session: aiohttp.ClientSession) -> None:
         self.transport, self.service, self.url = transport, service, url
         self.session = session
         self.missed = 0
-        self.unfinished_lines: list[str] = []
+        self.heartbeats_ns: list[int] = []
+        self.unfinished_line = b""
 
-    async def get(self, target: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    async def get(self, target: str) -> tuple[int, dict[str, str], bytes]:
         """Ask by plain HTTP; return status, headers and body."""
-        async with self.session.get(self.url + target, headers=headers) as answer:
+        async with self.session.get(self.url + target) as answer:
             return answer.status, dict(answer.headers), await answer.read()
 
-    def deliveries(self, query: str = "", headers: dict[str, str] | None = None) -> AsyncIterator[Arrival]:
+    def deliveries(self, query: str = "") -> AsyncIterator[Arrival]:
         """Return what comes to a client that starts with this query, without end."""
         if self.transport == "websocket":
             return self._frames(query)
-        if self.transport == "server_sent_events":
-            return self._events(query, headers or {})
+        if self.transport == "http_streaming":
+            return self._lines(query)
         return self._answers(query)
 
-    async def seqs_until(
-        self, last: int, query: str = "", headers: dict[str, str] | None = None
-    ) -> list[int]:
+    async def seqs_until(self, last: int, query: str = "") -> list[int]:
         """Return the ``seq`` of all ticks that come, up to tick ``last``."""
         seqs: list[int] = []
-        async with contextlib.aclosing(self.deliveries(query, headers)) as coming:  # type: ignore[type-var]
+        async with contextlib.aclosing(self.deliveries(query)) as coming:  # type: ignore[type-var]
             async for arrival in coming:
                 seqs += [tick["seq"] for tick in arrival.ticks]
                 if seqs and seqs[-1] >= last:
@@ -73,12 +74,7 @@ class Visitor:
         """Ask once, as a client that polls."""
         status, headers, body = await self.get(f"/ticks{query}")
         if status != 200:
-            fail(
-                "it refuses a right request",
-                f"/ticks{query}: {status} {body[:120]!r}",
-                "200 and an array of ticks",
-                "servers/base.py, parse_query, reads the query",
-            )
+            raise _refuses(query, status, body)
         self.missed += int(headers.get("Ticks-Missed", 0))
         return self._arrival(body)
 
@@ -104,63 +100,54 @@ class Visitor:
             async for message in connection:
                 body = message.data if isinstance(message.data, bytes) else message.data.encode()
                 if body.startswith(b"{"):
-                    self.missed += decode_json(body)["missed"]
+                    self.missed += self._number_missed(body)
                 else:
                     yield self._arrival(body)
 
-    async def _events(self, query: str, headers: dict[str, str]) -> AsyncIterator[Arrival]:
-        """Read events (WHATWG HTML, section 9.2.6): blocks of lines, each ended by an empty one."""
-        headers = {"Accept": "text/event-stream", **headers}
-        async with self.session.get(self.url + "/ticks" + query, headers=headers) as answer:
-            if answer.status != 200 or answer.content_type != "text/event-stream":
-                fail(
-                    "it does not answer with a stream of events",
-                    f"{answer.status}, Content-Type: {answer.content_type}",
-                    "200, Content-Type: text/event-stream",
-                    "web.StreamResponse(headers={'Content-Type': 'text/event-stream'})",
-                )
-            fields: dict[str, str] = {}
-            async for line in answer.content:
-                self.unfinished_lines.append(line.decode(errors="replace"))
-                name, _, text = line.decode(errors="replace").rstrip("\r\n").partition(":")
-                text = text.removeprefix(" ")
-                if name:
-                    fields[name] = f"{fields[name]}\n{text}" if name == "data" and name in fields else text
-                    continue
-                if line.strip():
-                    continue  # a comment
-                self.unfinished_lines = []
-                if fields.get("event") == "missed":
-                    self.missed += decode_json(fields["data"])["missed"]
-                elif "data" in fields:
-                    yield self._arrival(fields["data"].encode(), fields.get("id", ""))
-                fields = {}
+    async def _lines(self, query: str) -> AsyncIterator[Arrival]:
+        """Read lines: an array, what was missed, or nothing at all, which is a heartbeat."""
+        async with self.session.get(self.url + "/ticks" + query) as answer:
+            if answer.status != 200:
+                raise _refuses(query, answer.status, await answer.read())
+            rest = b""
+            async for piece in answer.content.iter_any():
+                *lines, rest = (rest + piece).split(b"\n")
+                self.unfinished_line = rest
+                for line in lines:
+                    if not line.strip():
+                        self.heartbeats_ns.append(self.service.clock())
+                    elif line.startswith(b"{"):
+                        self.missed += self._number_missed(line)
+                    else:
+                        yield self._arrival(line.removesuffix(b"\r"))
 
-    def _arrival(self, body: bytes, event_id: str = "") -> Arrival:
+    def _number_missed(self, text: bytes) -> int:
+        try:
+            return msgspec.json.decode(text, type=Missed).missed
+        except msgspec.MsgspecError as error:
+            raise _no_array(text) from error
+
+    def _arrival(self, body: bytes) -> Arrival:
         try:
             ticks = decode_json(body)
             seqs_are_there = all(isinstance(tick["seq"], int) for tick in ticks)
-            return Arrival(body, ticks * seqs_are_there, self.service.clock(), event_id)
+            return Arrival(body, ticks * seqs_are_there, self.service.clock())
         except (ValueError, TypeError, KeyError, msgspec.DecodeError) as error:
-            raise Fault(
-                "what it sends is no array of ticks",
-                seen=repr(body[:120]),
-                expected='[{"seq":1,"due_ns":…,"symbol":…,"price":…,"padding":…}], also for one tick or none',
-                where="README, Three ways to the same tick; servers/feed.py, Delivery",
-                hint="send delivery.body as it is: it is a JSON array already",
-            ) from error
+            raise _no_array(body) from error
 
 
 @contextlib.asynccontextmanager
 async def visitor_of(serve: Serve, transport: str, service: Service) -> AsyncIterator[Visitor]:
     """Run a student's server in this process, on a free port of loopback, while the context is open."""
-    options = ServerOptions(payload_bytes=service.payload_bytes)
+    options = ServerOptions(
+        payload_bytes=service.payload_bytes, contract=service.contract, heartbeat_s=service.heartbeat_s
+    )
     with listen(options) as listener:
         url = "http://{}:{}".format(*listener.getsockname()[:2])
         async with (
             publishing(service),
+            aiohttp.ClientSession() as session,  # whoever still waits is there when the server stops
             serve(service.feed, listener, options),
-            aiohttp.ClientSession() as session,
         ):
             try:
                 yield Visitor(transport, service, url, session)
@@ -177,13 +164,33 @@ async def connect_with_small_window(host: str, port: int) -> socket.socket:
     return sock
 
 
-def _unfinished(lines: list[str]) -> Fault:
+def _refuses(query: str, status: int, body: bytes) -> Fault:
     return Fault(
-        "an event has no end",
-        seen=f"{''.join(lines)[-200:]!r}, and then nothing",
-        expected="an empty line behind each event: its text ends in \\n\\n",
-        where="WHATWG HTML, section 9.2.6",
-        hint="a client collects the lines of an event, and takes it when an empty line comes",
+        "it refuses a right request",
+        seen=f"/ticks{query}: {status} {body[:120]!r}",
+        expected="200 and arrays of ticks",
+        hint="servers/base.py, parse_query, reads the query",
+    )
+
+
+def _no_array(body: bytes) -> Fault:
+    return Fault(
+        "what it sends is no array of ticks",
+        seen=repr(body[:120]),
+        expected='[{"seq":1,"due_ns":…,"symbol":…,"price":…,"padding":…}], also for one tick or none',
+        where="README, Three ways to the same tick; servers/feed.py, Delivery",
+        hint="send delivery.body as it is: it is a JSON array already",
+    )
+
+
+def _unfinished(line: bytes) -> Fault:
+    return Fault(
+        "a line has no end",
+        seen=f"{line[-200:]!r}, and then nothing",
+        expected="\\n behind each line",
+        where="RFC 6202, section 3.2, Framing Techniques",
+        hint="a client collects the bytes of a line, and takes it when its end comes; neither a write nor a "
+        "chunk is an end",
     )
 
 
@@ -193,6 +200,11 @@ class StudentServer(NamedTuple):
     serve: Serve
     transport: str
     clock: Clock
+
+    @property
+    def pushes(self) -> bool:
+        """Whether ticks come to a client unasked."""
+        return CONNECTIONS[self.transport].pushes
 
     def visit(self, service: Service, behave: Callable[[Visitor], Awaitable[None]]) -> None:
         """Serve a service, and let a visitor of it behave like this."""
@@ -206,8 +218,8 @@ class StudentServer(NamedTuple):
         try:
             run_simulated(self.clock, play(), LIMIT_S)
         except TimeIsOver as error:
-            if visitors and visitors[0].unfinished_lines:
-                raise _unfinished(visitors[0].unfinished_lines) from error
+            if visitors and visitors[0].unfinished_line:
+                raise _unfinished(visitors[0].unfinished_line) from error
             raise
 
     def service(self, rate_hz: float, *, earlier_ticks: int = 5, history_ticks: int = 5_000) -> Service:

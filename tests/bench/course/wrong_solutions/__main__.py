@@ -16,6 +16,8 @@ from bench.course.grading.checks import checks_of
 from bench.course.grading.simulated.clock import Clock
 
 FOLDER = Path(__file__).parent
+FORMS = {"handle": "handle", "client": "client", "server": "serve"}
+"""The form that is graded, by the end of an exercise's name; all others are generators of ticks."""
 EXERCISES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in ("__main__", "careful"))
 
 
@@ -39,7 +41,7 @@ def main(exercise: str) -> None:
     guard.keep_logged_exceptions()
     guard.refuse_to_block()
     module = import_file(file)
-    form = {"long_polling_handle": "handle", "long_polling_client": "client"}.get(exercise, "ticks")
+    form = FORMS.get(exercise.rpartition("_")[2], "ticks")
     checks = [*checks_of(form, module.TRANSPORT, file.read_bytes())]
     found = {}
     for name, said in wrong_solutions(exercise).items():

@@ -1,13 +1,22 @@
-"""Right, and more careful than need be: each of these keeps all rules."""
+"""Right, and more careful than need be: each of these keeps all rules.
+
+A docstring begins with what the solution speaks, and the form that it has.
+"""
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import random
 
 import aiohttp
+from aiohttp import web
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from clients.base import ServerError, TickClient
+from servers.base import parse_query
+from servers.http import serve_http
 
 
 @dataclasses.dataclass
@@ -17,7 +26,7 @@ class Tick:
 
 
 async def polls_with_back_off_and_time_limits(url, poll_interval_s: float = 1.0):
-    """short_polling: full jitter after a refusal, a time limit, and anew where the cursor is refused."""
+    """short_polling ticks: full jitter after a refusal, a time limit; anew if the cursor is refused."""
     cursor, failures = None, 0
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
         while True:
@@ -49,7 +58,7 @@ def was_refused(error):
 
 
 async def listens_with_back_off(url):
-    """websocket: doubles its pause up to a limit, with jitter; a message resets it."""
+    """websocket ticks: doubles its pause up to a limit, with jitter; a message resets it."""
     cursor, pause_s = None, 0.1
     while True:
         try:
@@ -72,7 +81,7 @@ async def listens_with_back_off(url):
 
 
 async def reads_ahead(url):
-    """websocket: a task of its own fills a queue, so that a slow reader does not hold up the connection."""
+    """websocket ticks: a task of its own fills a queue, so that a slow reader holds nothing up."""
     queue: asyncio.Queue = asyncio.Queue(1_000)
 
     async def listen():
@@ -99,7 +108,7 @@ async def reads_ahead(url):
 
 
 async def holds_by_its_own_waiting(query, feed):
-    """long_polling: hears of ticks by feed.listeners, under a time limit."""
+    """long_polling handle: hears of ticks by feed.listeners, under a time limit."""
     news = asyncio.Event()
     feed.listeners.add(news.set)
     try:
@@ -111,3 +120,143 @@ async def holds_by_its_own_waiting(query, feed):
     finally:
         feed.listeners.discard(news.set)
     return feed.after(query.cursor)
+
+
+@contextlib.asynccontextmanager
+async def hears_of_ticks_by_a_listener(feed, listener, options):
+    """http_streaming serve: a task for each client that is not up to date, and line ends of Windows."""
+    keeping_up, stopping = {}, asyncio.Event()
+    headers = {
+        "Content-Type": "application/x-ndjson; charset=utf-8",
+        "Cache-Control": "no-store, no-transform",
+    }
+
+    async def catch_up(response, cursor):
+        while cursor < feed.newest_seq:
+            delivery = feed.after(cursor)
+            missed = json.dumps({"missed": delivery.missed}) + "\r\n" if delivery.missed else ""
+            await response.write(missed.encode() + delivery.body + b"\r\n")
+            cursor = delivery.last_seq
+        keeping_up[response] = cursor
+
+    async def answer_ticks(request):
+        cursor = parse_query(request.query, feed).cursor
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        try:
+            await catch_up(response, cursor)
+            while not stopping.is_set():
+                waiting = asyncio.ensure_future(stopping.wait())
+                try:
+                    await asyncio.wait_for(waiting, options.heartbeat_s)
+                except TimeoutError:
+                    await response.write(b"\n")
+        finally:
+            keeping_up.pop(response, None)
+        return response
+
+    catching_up = set()
+
+    def publish():
+        for response, cursor in list(keeping_up.items()):
+            del keeping_up[response]
+            task = asyncio.create_task(catch_up(response, cursor))
+            catching_up.add(task)
+            task.add_done_callback(catching_up.discard)
+
+    feed.listeners.add(publish)
+    async with serve_http("http_streaming", feed, listener, options, answer_ticks):
+        yield
+        stopping.set()
+        feed.listeners.discard(publish)
+
+
+class ReadsChunksByItself(TickClient):
+    """http_streaming Client: without a parser from elsewhere, and it asks anew on the same connection."""
+
+    settings = ()
+
+    def connected(self, now_ns):
+        self.ready, self.ready_ns = True, now_ns
+        self._bytes = b""
+        self._begin()
+
+    def disconnected(self):
+        self.ready = False
+
+    def _begin(self):
+        self._status, self._headers, self._body, self._is_over = 0, {}, b"", False
+        self.requests += 1
+        host, port, path = self._address
+        query = "" if self.cursor is None else f"?after={self.cursor}"
+        self.outbox = f"GET {path}{query} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: */*\r\n\r\n".encode()
+
+    def receive_data(self, data, arrived_ns):
+        self._bytes += data
+        if not self._status and not self._read_head():
+            return ()
+        if "transfer-encoding" in self._headers:
+            self._read_chunks()
+        else:
+            self._body += self._bytes
+            self._bytes = b""
+            self._is_over = len(self._body) >= int(self._headers["content-length"])
+        if self._status != 200:
+            return self._refuse()
+        if not self._headers.get("content-type", "").lower().startswith("application/x-ndjson"):
+            raise ServerError(f"not a stream of lines but {self._headers.get('content-type')}")
+        *lines, self._body = self._body.split(b"\n")
+        ticks, arrays = [], 0
+        for line in filter(bytes.strip, lines):
+            try:
+                if "missed" in (said := self._decode_json(line)):
+                    self._check_missed(said)
+                else:
+                    ticks += self._read(line)
+                    arrays += 1
+            except ServerError as error:
+                error.ticks = ticks
+                raise
+        self.messages += arrays
+        self.stamp_shared = arrays > 1
+        if self._is_over:
+            self._begin()
+        return ticks
+
+    def _decode_json(self, line):
+        try:
+            said = json.loads(line)
+        except ValueError as error:
+            raise ServerError(f"no JSON: {line[:40]!r}") from error
+        return said if isinstance(said, dict) else {}
+
+    def _check_missed(self, said):
+        if not isinstance(said["missed"], int):
+            raise ServerError(f"missed is {said['missed']!r}, which is no number")
+
+    def _read_head(self):
+        head, end, rest = self._bytes.partition(b"\r\n\r\n")
+        if not end:
+            return False
+        status_line, *lines = head.decode("latin-1").split("\r\n")
+        for name, _, value in (line.partition(":") for line in lines):
+            self._headers[name.lower()] = value.strip()
+        self._status, self._bytes = int(status_line.split(" ")[1]), rest
+        return True
+
+    def _read_chunks(self):
+        while not self._is_over:
+            size, end, rest = self._bytes.partition(b"\r\n")
+            length = int(size.partition(b";")[0], 16) if end else 0
+            if not end or len(rest) < length + 2:
+                return
+            self._body += rest[:length]
+            self._bytes = rest[length + 2 :]
+            self._is_over = length == 0
+
+    def _refuse(self):
+        if not self._is_over:
+            return ()
+        if self._status == 400:
+            self.cursor = None
+        raise ServerError(f"HTTP {self._status}: {json.loads(self._body)['error']}")
