@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.style import context as style_context
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
@@ -256,5 +257,19 @@ def rendered(figure: Figure, form: str) -> bytes:
     """Return a figure as the bytes of a file; the same figure always gives the same bytes."""
     file = io.BytesIO()
     with style_context(HOUSE):
-        figure.savefig(file, format=form, metadata={"Date": None} if form == "svg" else None)
+        if form == "svg":
+            _write_svg(figure, file)
+        else:
+            figure.savefig(file, format=form)
     return file.getvalue()
+
+
+def _write_svg(figure: Figure, file: io.BytesIO) -> None:
+    """Write a figure as SVG: the bytes of ``savefig``, which draws it all once more to give labels room."""
+    canvas = FigureCanvasSVG(figure)
+    figure.set_dpi(POINTS_PER_INCH)  # in an SVG a dot is a point
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+    figure.set_dpi(STYLE["savefig.dpi"])  # of pictures within it
+    canvas.print_svg(file, metadata={"Date": None})
