@@ -125,7 +125,10 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     results: ResultsOption = Path("results"),
 ) -> None:
-    """Copy a run in small: all trials, quantiles of each, deliveries of the first block's freshness."""
+    """Copy a run in small: all trials, quantiles of each, deliveries of the first block's freshness.
+
+    A folder gets the figure of the front door, too.
+    """
     from bench.results.export import export_folder, export_zip
     from bench.results.run import Run, find_run
 
@@ -139,8 +142,14 @@ def export(
         written = Path(f"{source.folder.name}.zip")
         export_zip(source, written, kept, force=force)
     else:
+        from bench.report.matplotlib_start import start_matplotlib
+
         written = target
         export_folder(source, target, kept, force=force)
+        start_matplotlib()
+        from bench.report.plots.figures import write_front_figures
+
+        write_front_figures(source, target)
     files = [written, *written.rglob("*")]
     size_kb = sum(path.stat().st_size for path in files if path.is_file()) / 1e3
     out.print(f"{written}: {len(source.rows)} trials, {size_kb:,.0f} kB")
