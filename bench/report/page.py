@@ -4,7 +4,6 @@ The page is written with its figures, which are drawn once: into it, and as file
 """
 
 import base64
-import os
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +20,7 @@ from bench.report.summary import NO_SENTENCE, findings
 from bench.report.tables import experiment_table
 from bench.report.terminal import words
 from bench.report.ways import DEFINITIONS, FAMILY_WAYS, costs
-from bench.results.files import ResultsError
+from bench.results.files import ResultsError, write_whole
 from bench.results.run import FinishedRun, Run
 from bench.results.trials import stands
 from bench.transports import TRANSPORTS
@@ -95,16 +94,12 @@ def write_page(run: Run) -> Path:
     Raises:
         ResultsError: If they cannot be written.
     """
-    path = run.folder / "report.html"
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
     html, figures = page(run)
     try:
-        run.folder_for_figures()
-        aside.write_text(html, encoding="utf-8")
-        aside.replace(path)
+        path = run.folder_for_figures() / "report.html"
     except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise ResultsError(f"cannot write {path}: {error.strerror}") from error
+        raise ResultsError(f"cannot write to {run.folder}: {error.strerror}") from error
+    write_whole(path, html.encode())
     write_figures(run, figures)
     return path
 
