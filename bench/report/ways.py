@@ -52,9 +52,12 @@ def costs(transport: Transport) -> str:
     return FAMILY_WAYS[transport.family].costs.format(framing=transport.framing)
 
 
-def in_short(transport: Transport, poll_interval_s: float | None) -> str:
+def in_short(transport: Transport, rate_hz: float, poll_interval_s: float | None) -> str:
     """Say in a few words how a client comes to its ticks; empty if it asks, but in no fixed interval."""
     words = FAMILY_WAYS[transport.family].in_short
-    if "{" in words and poll_interval_s is None:
+    if "{" not in words:
+        return words
+    if poll_interval_s is None:
         return ""
-    return words.format(poll_interval_s=poll_interval_s)
+    at_once = round(rate_hz * poll_interval_s)
+    return words.format(poll_interval_s=poll_interval_s) + (f" for {at_once} ticks" if at_once > 1 else "")

@@ -49,10 +49,11 @@ def front_points(run: Run) -> pd.DataFrame:
     rows = []
     for name in in_order(trials["transport"].tolist()):
         own = trials[trials["transport"] == name]
-        interval_s = own["poll_interval_s"].iloc[0]
+        first = own.iloc[0]
+        interval_s = float(first["poll_interval_s"]) if is_set(first["poll_interval_s"]) else None
         row: dict[str, Any] = {
             "transport": name,
-            "in_short": in_short(TRANSPORTS[name], float(interval_s) if is_set(interval_s) else None),
+            "in_short": in_short(TRANSPORTS[name], float(first["rate_hz"]), interval_s),
             "suspect": len(suspect_trials(own)) > 0,
         }
         for column in ("latency_p50_ms", "wire_bytes_per_delivery"):
@@ -127,7 +128,7 @@ def _draw_rows(ax: Axes, points: pd.DataFrame, column: str, unit: str, paper: Pa
         estimated, low, high = (float(point[name]) for name in names)
         style = look(point["transport"]) | {"markersize": 9, "capsize": 6}
         if column != "latency_p50_ms":
-            ax.barh(row, estimated, height=0.42, color=colour(point["transport"]), alpha=0.85)
+            ax.barh(row, estimated, height=0.42, color=colour(point["transport"]))
             end = estimated
         else:
             ax.errorbar(estimated, row, xerr=whiskers(estimated, low, high), **style)
