@@ -32,6 +32,8 @@ LAYERS = {"payload": ("", 1.0), "framing": ("//", 0.6), "tls": ("xx", 0.4), "tcp
 LAYER_NAMES = {"payload": "payload", "framing": "HTTP or frames", "tls": "TLS", "tcp_ip": "TCP/IP"}
 NARROWEST_NUMBER = 0.07
 """Shortest segment that holds its number, as a share of the longest bar."""
+NONE_LINE = 0.09
+"""What a line of text below all points takes of the height of the axes."""
 BELOW_AXIS_LETTERS = 4.0
 """How far a legend is from the axes whose ticks and label it stands below, in its font sizes."""
 
@@ -137,6 +139,8 @@ def plot_scaling(
         tag_right(ax, tags)
     without = [name for name in in_order(points["transport"].tolist()) if name not in set(shown["transport"])]
     if without:
+        bottom, top = ax.get_ylim()
+        ax.set_ylim(bottom * (bottom / top) ** (NONE_LINE * len(without)), top)  # room below the lines
         ax.text(0.03, 0.03, "\n".join(f"{label(name)}: none" for name in without), transform=ax.transAxes)
     return ax
 
