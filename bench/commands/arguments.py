@@ -26,6 +26,7 @@ RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run'
 SettingsOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a scenario field.")
 ]
+OpenOption = Annotated[bool, typer.Option("--open", help="Show the page in the browser.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
 

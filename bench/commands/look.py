@@ -12,6 +12,7 @@ from rich.table import Table
 from bench.commands.arguments import (
     FAILED,
     USAGE,
+    OpenOption,
     ResultsOption,
     RunArgument,
     SettingsOption,
@@ -113,15 +114,21 @@ def plot(name: RunArgument = None, results: ResultsOption = Path("results")) -> 
         complain("there is nothing to draw: the run has no valid trials yet", FAILED)
 
 
-def report(name: RunArgument = None, results: ResultsOption = Path("results")) -> None:
+def report(
+    name: RunArgument = None, results: ResultsOption = Path("results"), show: OpenOption = False
+) -> None:
     """Write a run as one page, report.html in its folder, that opens without a network."""
+    from bench.commands.finish import open_page
     from bench.report.matplotlib_start import start_matplotlib
     from bench.results.run import Run, find_run
 
     start_matplotlib()
     from bench.report.page import write_page
 
-    out.print(str(write_page(Run.open(find_run(results, name)))), soft_wrap=True)
+    path = write_page(Run.open(find_run(results, name)))
+    if show:
+        open_page(path)
+    out.print(str(path), soft_wrap=True)
 
 
 def serve(context: typer.Context) -> None:

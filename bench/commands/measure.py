@@ -13,6 +13,7 @@ from bench.commands.arguments import (
     DONE,
     SUSPECT,
     USAGE,
+    OpenOption,
     ResultsOption,
     RunArgument,
     SettingsOption,
@@ -40,8 +41,9 @@ def run(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the trials as JSON instead of tables.")
     ] = False,
+    show: OpenOption = False,
 ) -> None:
-    """Measure, write results, and print a table and a sentence per experiment."""
+    """Measure; print a table and a sentence per experiment; write results, figures and a page of all."""
     if quick and full:
         complain("--quick and --full exclude each other; choose one", USAGE)
     if resume is not None and (names or settings or quick or full or seed is not None):
@@ -51,6 +53,7 @@ def run(
     experiments, transports = sort_names(names or ())
     overrides = parse_overrides(settings)
 
+    from bench.commands.finish import open_page, write_page_of
     from bench.measure import environment, machine
     from bench.measure.schedule import digests, plan_again, plan_run
     from bench.report.doubts import doubts
@@ -90,7 +93,14 @@ def run(
     elif measured.rows:
         print_run(measured, out)
     err.print(f"\nResults: {measured.folder}", soft_wrap=True)
-    raise typer.Exit(INTERRUPTED if not finished else SUSPECT if doubts(measured, QUESTIONS) else DONE)
+    if not finished:
+        raise typer.Exit(INTERRUPTED)
+    page = write_page_of(measured)
+    if page is not None:
+        if show:
+            open_page(page)
+        err.print(f"Page, with all figures: {page}", soft_wrap=True)
+    raise typer.Exit(SUSPECT if doubts(measured, QUESTIONS) else DONE)
 
 
 def doctor(
@@ -125,7 +135,10 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     results: ResultsOption = Path("results"),
 ) -> None:
-    """Copy a run in small: all trials, quantiles of each, deliveries of the first block's freshness."""
+    """Copy a run in small: all trials, quantiles of each, deliveries of the first block's freshness.
+
+    A folder gets the figure of the front door, too.
+    """
     from bench.results.export import export_folder, export_zip
     from bench.results.run import Run, find_run
 
@@ -139,8 +152,14 @@ def export(
         written = Path(f"{source.folder.name}.zip")
         export_zip(source, written, kept, force=force)
     else:
+        from bench.report.matplotlib_start import start_matplotlib
+
         written = target
         export_folder(source, target, kept, force=force)
+        start_matplotlib()
+        from bench.report.plots.figures import write_front_figures
+
+        write_front_figures(source, target)
     files = [written, *written.rglob("*")]
     size_kb = sum(path.stat().st_size for path in files if path.is_file()) / 1e3
     out.print(f"{written}: {len(source.rows)} trials, {size_kb:,.0f} kB")

@@ -1,8 +1,11 @@
-"""A run as one page that opens without a network: sentences, figures, tables, doubts, machine, command."""
+"""A run as one page that opens without a network: what it is about, what was found, doubts, machine.
+
+The page is written with its figures, which are drawn once: into it, and as files beside it.
+"""
 
 import base64
-import os
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,13 +14,17 @@ from rich.table import Table
 
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.report.doubts import doubt_sentences, doubts
-from bench.report.plots.figures import draw_all
+from bench.report.plots.figures import draw_all, front_figures, one_scenario, write_figures
+from bench.report.plots.front import CAPTION, front_points, front_words
 from bench.report.summary import NO_SENTENCE, findings
 from bench.report.tables import experiment_table
 from bench.report.terminal import words
-from bench.results.files import ResultsError
-from bench.results.run import Run
+from bench.report.ways import DEFINITIONS, FAMILY_WAYS, costs
+from bench.results.files import ResultsError, write_whole
+from bench.results.run import FinishedRun, Run
 from bench.results.trials import stands
+from bench.transports import TRANSPORTS
+from bench.wording import number
 
 
 class Column(NamedTuple):
@@ -42,6 +49,25 @@ class PageFigure(NamedTuple):
     svg_base64: str
 
 
+class PageWay(NamedTuple):
+    """A transport in the table of the ways."""
+
+    name: str
+    who_asks: str
+    waits_for: str
+    costs: str
+    latency: str
+    wire: str
+
+
+class Opening(NamedTuple):
+    """What the page opens with: a figure of all transports, if the run has it, and how each of them works."""
+
+    figure: PageFigure | None
+    alt: str
+    ways: list[PageWay]
+
+
 class Section(NamedTuple):
     """One experiment on the page."""
 
@@ -52,26 +78,35 @@ class Section(NamedTuple):
     figures: list[PageFigure]
 
 
+class Page(NamedTuple):
+    """The page of a run: its HTML, and the figures in it as files, by their names."""
+
+    html: str
+    figures: dict[str, bytes]
+
+
 def write_page(run: Run) -> Path:
-    """Write the page of a run to its folder, report.html; return its path.
+    """Write the page of a run to its folder, report.html, and its figures as SVG to the folder ``figures``.
+
+    Returns:
+        The path of the page.
 
     Raises:
-        ResultsError: If it cannot be written.
+        ResultsError: If they cannot be written.
     """
-    path = run.folder / "report.html"
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    html, figures = page(run)
     try:
-        run.folder_for_figures()
-        aside.write_text(page(run), encoding="utf-8")
-        aside.replace(path)
+        path = run.folder_for_figures() / "report.html"
     except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise ResultsError(f"cannot write {path}: {error.strerror}") from error
+        raise ResultsError(f"cannot write to {run.folder}: {error.strerror}") from error
+    write_whole(path, html.encode())
+    write_figures(run, figures)
     return path
 
 
-def page(run: Run) -> str:
-    """Return the page of a run as HTML."""
+def page(run: Run) -> Page:
+    """Return the page of a run, and its figures."""
+    run = FinishedRun(run)
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -79,15 +114,19 @@ def page(run: Run) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    front = front_figures(run)
+    files = {f"{name}.svg": svg for name, svg in front.items()}
     figures = defaultdict(list)
-    for drawn in draw_all(run, forms=("svg",)):
-        figures[drawn.experiment].append(
-            PageFigure(drawn.caption, base64.b64encode(drawn.content["svg"]).decode())
-        )
-    return templates.get_template("page.html.j2").render(
+    for each in draw_all(run, forms=("svg",)):
+        svg = each.content["svg"]
+        files[f"{each.experiment}_{each.name}.svg"] = svg
+        figures[each.experiment].append(PageFigure(each.caption, _base64(svg)))
+    html = templates.get_template("page.html.j2").render(
         name=run.folder.name,
         facts=run.facts,
         trials=len(run.rows),
+        definitions=DEFINITIONS,
+        opening=_opening(run, front),
         sections=[section(run, name, figures[name]) for name in shown_experiments(run)],
         doubted_trials=len(doubts(run, EXPERIMENTS)),
         doubts=doubt_sentences(run, shown_experiments(run)),
@@ -95,6 +134,33 @@ def page(run: Run) -> str:
         environment=list(environment_words(run.facts.get("environment", {})).items()),
         command=command(run.facts),
     )
+    return Page(html, files)
+
+
+def _base64(svg: bytes) -> str:
+    return base64.b64encode(svg).decode()
+
+
+def _opening(run: Run, figures: Mapping[str, bytes]) -> Opening:
+    """Return what the page opens with; figures of a way are those of the figure, and empty without it."""
+    rows = front_points(one_scenario(run)[0]).to_dict("records") if figures else []
+    points = {point["transport"]: point for point in rows}
+    names = [name for name in TRANSPORTS if name in {row["transport"] for row in run.rows}]
+    ways = []
+    for transport in (TRANSPORTS[name] for name in names if TRANSPORTS[name].variant_of is None):
+        way, point = FAMILY_WAYS[transport.family], points.get(transport.name)
+        ways.append(
+            PageWay(
+                transport.label,
+                way.who_asks,
+                way.waits_for,
+                costs(transport),
+                f"{number(point['latency_p50_ms'])} ms" if point else "",
+                f"{number(point['wire_bytes_per_delivery'])} B" if point else "",
+            )
+        )
+    figure = PageFigure(CAPTION, _base64(figures["front"])) if figures else None
+    return Opening(figure, front_words(rows), ways)
 
 
 def shown_experiments(run: Run) -> list[str]:

@@ -262,6 +262,26 @@ class Run:
         return self.folder
 
 
+class FinishedRun(Run):
+    """A run to which nothing is added: its tables are made once, however often they are asked for."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run.folder, run.facts, run.rows, run.files)
+        self._trials = run.trials
+        self._trials_of: dict[str, pd.DataFrame] = {}
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """The trials, as :attr:`Run.trials` tells them."""
+        return self._trials.copy()
+
+    def trials_of(self, experiment: str) -> pd.DataFrame:
+        """Return the trials of one experiment, as :meth:`Run.trials_of` does."""
+        if experiment not in self._trials_of:
+            self._trials_of[experiment] = super().trials_of(experiment)
+        return self._trials_of[experiment].copy()
+
+
 def with_derived(trials: pd.DataFrame) -> pd.DataFrame:
     """Return trials with the columns that follow from those of trials.csv (bench/columns/derived.py)."""
     trials = trials.copy()

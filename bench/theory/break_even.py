@@ -3,8 +3,6 @@
 import math
 from collections.abc import Callable
 
-from scipy.optimize import brentq
-
 from bench.theory.traffic import PUSH_FRAMINGS, SEGMENT_HEADER_BYTES
 
 SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 1e-3, 3600.0
@@ -37,7 +35,7 @@ def equal_bytes_interval_s(
             f"at {rate_hz:g} Hz no poll interval from {SHORTEST_INTERVAL_S:g} to {LONGEST_INTERVAL_S:g} s "
             f"costs {bytes_per_tick:g} bytes per tick"
         )
-    return float(brentq(excess, SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S, xtol=1e-6))
+    return _root(excess, SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S, tolerance=1e-6)
 
 
 def heartbeat_bytes_per_s(heartbeat_s: float, framing: str = "WebSocket") -> float:
@@ -90,7 +88,7 @@ def break_even_hz(
             f"from {LOWEST_RATE_HZ:g} to {HIGHEST_RATE_HZ:g} Hz the same transport is cheaper; "
             "change its interval, hold or heartbeats"
         )
-    return float(brentq(excess, LOWEST_RATE_HZ, HIGHEST_RATE_HZ, xtol=1e-9))
+    return _root(excess, LOWEST_RATE_HZ, HIGHEST_RATE_HZ, tolerance=1e-9)
 
 
 def push_clients_per_core(rate_hz: float, cpu_s_per_delivery: float) -> float:
@@ -131,3 +129,10 @@ def crossover_latency_s(
     if saved_s <= 0:
         return math.inf
     return delivery_s + quantile * cpu_s_per_request / (rate_hz * saved_s)
+
+
+def _root(function: Callable[[float], float], low: float, high: float, *, tolerance: float) -> float:
+    """Return where a function is zero, between two places where it has different signs."""
+    from scipy.optimize import brentq  # its import takes longer than most commands need
+
+    return float(brentq(function, low, high, xtol=tolerance))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import poisson
+from scipy.special import gammaln, pdtrik, xlogy  # scipy.stats takes half a second to import
 
 from bench.theory.latency import Plan, periods_covering
 
@@ -93,5 +93,6 @@ def _steady(mean: float) -> TicksPerAnswer:
 
 
 def _poisson(mean: float, at_least: int = 0) -> TicksPerAnswer:
-    ticks = np.arange(max(int(poisson.isf(RARER_THAN, mean)), at_least) + 1)
-    return TicksPerAnswer(ticks, poisson.pmf(ticks, mean))
+    most = math.ceil(pdtrik(1 - RARER_THAN, mean)) if mean > 0 else 0
+    ticks = np.arange(max(most, at_least) + 1)
+    return TicksPerAnswer(ticks, np.exp(xlogy(ticks, mean) - gammaln(ticks + 1) - mean))

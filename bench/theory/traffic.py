@@ -9,14 +9,14 @@ once. One that also answers (a "ping-pong" connection) waits for its own next se
 40 ms at first; only if none comes by then does a pure ACK go.
 """
 
+import functools
 import math
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from typing import NamedTuple
 
-import numpy as np
 from aiohttp.http import SERVER_SOFTWARE
-from numpy.typing import NDArray
 
 from bench.theory.distribution import Link
 from bench.theory.latency import Plan
@@ -168,11 +168,16 @@ def request_bytes(transport: str, cursor: int | None = 0, **settings: object) ->
 
 def response_head_bytes(body_bytes: int) -> int:
     """Return the exact size of the head that aiohttp's server (as installed) puts before a body."""
+    return _head_but_length_bytes() + len(str(body_bytes))
+
+
+@functools.cache
+def _head_but_length_bytes() -> int:
     lines = (
         "HTTP/1.1 200 OK",
         *(f"{name}: {value}" for name, value in ANSWER_HEADERS.items()),
         "Content-Type: application/json",
-        f"Content-Length: {body_bytes}",
+        "Content-Length: ",
         f"Date: {formatdate(0, usegmt=True)}",
         f"Server: {SERVER_SOFTWARE}",
     )
@@ -287,14 +292,13 @@ def _asking_traffic(
     """Return the traffic per tick of requests and answers; pure ACKs are given per answer of one segment."""
     per_tick = answers.requests_per_delivery
 
-    def average(values: NDArray[np.float64]) -> float:
-        return per_tick * float(values @ answers.probability)
+    def average(values: Sequence[float]) -> float:
+        return per_tick * sum(map(operator.mul, values, shares))
 
-    answer_bytes = np.array(
-        [response_head_bytes + array_bytes(int(n), payload_bytes) for n in answers.ticks], float
-    )
-    packets = np.array([segments(size) for size in answer_bytes], float)
-    most_acks = np.where(packets > 1, np.ceil(packets / 2) + 1, pure_acks_up)
+    shares = answers.probability.tolist()  # plain lists: most have two entries, and maps ask 10,000 times
+    answer_bytes = [response_head_bytes + array_bytes(n, payload_bytes) for n in answers.ticks.tolist()]
+    packets = [segments(size) for size in answer_bytes]
+    most_acks = [math.ceil(count / 2) + 1 if count > 1 else pure_acks_up for count in packets]
     packets_up = per_tick * segments(request_bytes)
     packets_down = average(packets) + per_tick * pure_acks_down
     return Traffic(

@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.style import context as style_context
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
@@ -109,12 +110,13 @@ def plain(value: float) -> str:
     return f"{value:,.0f}" if value >= 1 else f"{value:.6f}".rstrip("0").rstrip(".")
 
 
-def logarithmic(axis: Axis, values: Sequence[float]) -> None:
+def logarithmic(axis: Axis, values: Sequence[float], *, short: bool = False) -> None:
     """Make an axis logarithmic with plain numbers, and more ticks the less it spans.
 
     Args:
         axis: ``ax.xaxis`` or ``ax.yaxis``.
         values: What is drawn along it; the limits leave room around them.
+        short: Whether there is room for few numbers only.
     """
     positive = np.array([value for value in values if np.isfinite(value) and value > 0])
     if not len(positive):
@@ -124,6 +126,8 @@ def logarithmic(axis: Axis, values: Sequence[float]) -> None:
     span = high / low * room**2
     axis.axes.set(**{f"{axis.axis_name}scale": "log", f"{axis.axis_name}lim": (low / room, high * room)})  # type: ignore[attr-defined]
     steps = (1.0,) if span > 500 else (1.0, 2.0, 5.0) if span > 5 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
+    if short and span > 5:
+        steps = (1.0,) if span > 50 else (1.0, 3.0)
     axis.set_major_locator(LogLocator(10, subs=steps))
     axis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
     axis.set_minor_formatter(NullFormatter())
@@ -174,13 +178,7 @@ def tag_right(ax: Axes, tags: Sequence[Tag]) -> None:
     if not tags:
         return
     ordered = sorted(tags, key=lambda tag: tag.y)
-    heights = [fraction(ax, tag.y) for tag in ordered]
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    tall_in = figure.get_figheight() * ax.get_position().height
-    gap = mpl.rcParams["font.size"] * LINE_HEIGHT / POINTS_PER_INCH / tall_in
-    lines = [tag.text.count("\n") + 1 for tag in ordered]
-    for tag, height in zip(ordered, spread(heights, [gap * count for count in lines]), strict=True):
+    for tag, height in zip(ordered, label_heights(ax, ordered), strict=True):
         ax.annotate(
             tag.text,
             (1.0, fraction(ax, tag.y)),
@@ -192,6 +190,43 @@ def tag_right(ax: Axes, tags: Sequence[Tag]) -> None:
             arrowprops={"arrowstyle": "-", "color": colour(tag.transport), "linewidth": 1.5},
             annotation_clip=False,
         )
+
+
+def tag_left(ax: Axes, tags: Sequence[Tag], x: Sequence[float]) -> None:
+    """Put labels to the left of points, at their heights or as near as they can be without touching.
+
+    The limits and the scale of the y axis must be final.
+
+    Args:
+        ax: The axes.
+        tags: The labels.
+        x: Where each has its point, in data.
+    """
+    ordered = sorted(zip(tags, x, strict=True), key=lambda each: each[0].y)
+    heights = label_heights(ax, [tag for tag, _ in ordered])
+    for (tag, point_x), height in zip(ordered, heights, strict=True):
+        ax.annotate(
+            tag.text,
+            (point_x, tag.y),
+            xytext=(-16, (height - fraction(ax, tag.y)) * tall_in(ax) * POINTS_PER_INCH),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            bbox=frame(tag.transport),
+            zorder=6,
+        )
+
+
+def label_heights(ax: Axes, ascending: Sequence[Tag]) -> list[float]:
+    """Return where labels stand, as fractions of the axes, so that none touches the next."""
+    gap = mpl.rcParams["font.size"] * LINE_HEIGHT / POINTS_PER_INCH / tall_in(ax)
+    lines = [tag.text.count("\n") + 1 for tag in ascending]
+    return spread([fraction(ax, tag.y) for tag in ascending], [gap * count for count in lines])
+
+
+def tall_in(ax: Axes) -> float:
+    """Return the height of the axes in inches, as far as it is known before labels are given room."""
+    return figure_of(ax).get_figheight() * ax.get_position().height
 
 
 def fraction(ax: Axes, y: float) -> float:
@@ -256,5 +291,19 @@ def rendered(figure: Figure, form: str) -> bytes:
     """Return a figure as the bytes of a file; the same figure always gives the same bytes."""
     file = io.BytesIO()
     with style_context(HOUSE):
-        figure.savefig(file, format=form, metadata={"Date": None} if form == "svg" else None)
+        if form == "svg":
+            _write_svg(figure, file)
+        else:
+            figure.savefig(file, format=form)
     return file.getvalue()
+
+
+def _write_svg(figure: Figure, file: io.BytesIO) -> None:
+    """Write a figure as SVG: the bytes of ``savefig``, which draws it all once more to give labels room."""
+    canvas = FigureCanvasSVG(figure)
+    figure.set_dpi(POINTS_PER_INCH)  # in an SVG a dot is a point
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+    figure.set_dpi(STYLE["savefig.dpi"])  # of pictures within it
+    canvas.print_svg(file, metadata={"Date": None})

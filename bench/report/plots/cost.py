@@ -1,5 +1,7 @@
 """What freshness costs: bytes, requests, processor time; layer by layer, and as something grows."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
@@ -11,7 +13,6 @@ from bench.report.plots.base import (
     PAPER,
     Tag,
     colour,
-    frame,
     in_order,
     label,
     logarithmic,
@@ -20,6 +21,7 @@ from bench.report.plots.base import (
     row_labels,
     rows_height_in,
     styled,
+    tag_left,
     tag_right,
     ticks_at,
     whiskers,
@@ -30,6 +32,8 @@ LAYERS = {"payload": ("", 1.0), "framing": ("//", 0.6), "tls": ("xx", 0.4), "tcp
 LAYER_NAMES = {"payload": "payload", "framing": "HTTP or frames", "tls": "TLS", "tcp_ip": "TCP/IP"}
 NARROWEST_NUMBER = 0.07
 """Shortest segment that holds its number, as a share of the longest bar."""
+NONE_LINE = 0.09
+"""What a line of text below all points takes of the height of the axes."""
 BELOW_AXIS_LETTERS = 4.0
 """How far a legend is from the axes whose ticks and label it stands below, in its font sizes."""
 
@@ -56,8 +60,10 @@ def plot_frontier(
     logarithmic(ax.yaxis, [value for column in ("estimate", "low", "high") for value in points[column]])
     if model is not None and len(model):
         ax.plot(model["cost"], model["latency_ms"], **MODEL_LINE)
+    ends: dict[str, Any] = {}
     for name in in_order(points["transport"].tolist()):
         own = points[points["transport"] == name].sort_values("cost")
+        ends[name] = own.iloc[0]
         ax.plot(own["cost"], own["estimate"], **{**look(name), "marker": ""})
         for point in own.to_dict("records"):
             ax.errorbar(
@@ -73,17 +79,6 @@ def plot_frontier(
                 textcoords="offset points",
                 va="bottom",
             )
-        end = own.iloc[0]
-        ax.annotate(
-            label(name) + ("\n(dashed: model)" if len(own) > 1 and model is not None else ""),
-            (end["cost"], end["estimate"]),
-            xytext=(-16, 0),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            bbox=frame(name),
-            zorder=6,
-        )
     left, right = ax.get_xlim()
     bottom, top = ax.get_ylim()
     ax.set(
@@ -92,6 +87,19 @@ def plot_frontier(
         ylabel=f"{axis_label('latency_p50_ms')}, logarithmic",
         xlim=(left * (left / right) ** 0.35, right * (right / left) ** 0.15),
         ylim=(bottom, top * (top / bottom) ** 0.06),
+    )
+    several = points["transport"].value_counts() > 1
+    tag_left(
+        ax,
+        [
+            Tag(
+                float(end["estimate"]),
+                label(name) + ("\n(dashed: model)" if several[name] and model is not None else ""),
+                name,
+            )
+            for name, end in ends.items()
+        ],
+        [float(end["cost"]) for end in ends.values()],
     )
     return ax
 
@@ -131,6 +139,8 @@ def plot_scaling(
         tag_right(ax, tags)
     without = [name for name in in_order(points["transport"].tolist()) if name not in set(shown["transport"])]
     if without:
+        bottom, top = ax.get_ylim()
+        ax.set_ylim(bottom * (bottom / top) ** (NONE_LINE * len(without)), top)  # room below the lines
         ax.text(0.03, 0.03, "\n".join(f"{label(name)}: none" for name in without), transform=ax.transAxes)
     return ax
 

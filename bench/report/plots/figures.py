@@ -4,7 +4,7 @@
 run_figures take a run.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -16,11 +16,11 @@ from bench.columns.fields import SEARCHED
 from bench.columns.words import field_words
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.judge.choice import cpu_chart, wire_chart
-from bench.report.plots import run_figures
+from bench.report.plots import front, run_figures
 from bench.report.plots.base import rendered, styled
 from bench.results.estimates import valid_trials
 from bench.results.files import ResultsError
-from bench.results.run import Run
+from bench.results.run import FinishedRun, Run
 from bench.results.scenarios import combinations, mixed_fields
 from bench.results.trials import suspect_trials
 
@@ -171,12 +171,13 @@ def one_combination(run: Run, experiment: str, apart: Sequence[str]) -> tuple[Ru
     kept = {(row["trial_number"], row["search_step"]) for row in first.trials.to_dict("records")}
     rows = [row for row in run.rows if (row["trial_number"], row["search_step"]) in kept]
     told = ", ".join(field_words(name, value, alone=True) for name, value in first.fields.items())
-    return Run(run.folder, run.facts, rows), told
+    return FinishedRun(Run(run.folder, run.facts, rows, run.files)), told
 
 
 def draw_all(run: Run, forms: Sequence[str] = FORMS) -> Iterator[Drawn]:
     """Yield every figure that the run has the trials for, experiment by experiment."""
     plt.switch_backend("agg")  # to files only, whatever the screen
+    run = FinishedRun(run)
     for experiment in EXPERIMENTS:
         if experiment not in run.facts["experiments"]:
             continue
@@ -191,22 +192,77 @@ def draw_all(run: Run, forms: Sequence[str] = FORMS) -> Iterator[Drawn]:
             yield Drawn(experiment, drawing.name, drawing.caption, content)
 
 
+def one_scenario(run: Run) -> tuple[Run, str]:
+    """Return the run with the one scenario that the front door shows, and its words: see one_combination."""
+    return one_combination(FinishedRun(run), front.EXPERIMENT, ())
+
+
+def front_figures(run: Run) -> dict[str, bytes]:
+    """Return the figure of the front door as SVG, by the name of its file: for light paper, and for dark.
+
+    Empty without trials of its experiment.
+    """
+    plt.switch_backend("agg")
+    run, only = one_scenario(run)
+    drawn = {}
+    for name, paper in front.PAPERS.items():
+        figure = front.draw_front(run, paper, only)
+        if figure is not None:
+            drawn[name] = rendered(figure, "svg")
+            plt.close(figure)
+    return drawn
+
+
+def write_front_figures(run: Run, folder: Path) -> list[Path]:
+    """Write the figure of the front door to the folder ``figures`` of a folder; return the paths.
+
+    Those of a run that was there before do not stay.
+
+    Raises:
+        ResultsError: If they cannot be written.
+    """
+    figures = folder / "figures"
+    try:
+        for name in front.PAPERS:
+            (figures / f"{name}.svg").unlink(missing_ok=True)
+    except OSError as error:
+        raise ResultsError(f"cannot replace the figures in {figures}: {error.strerror}") from error
+    return _write(figures, {f"{name}.svg": svg for name, svg in front_figures(run).items()})
+
+
 def save_figures(run: Run) -> list[Path]:
     """Write every figure of a run as PNG and SVG to its folder ``figures``; return their paths.
 
     Raises:
         ResultsError: If they cannot be written.
     """
-    folder = run.folder / "figures"
-    written = []
+    contents = {
+        f"{drawn.experiment}_{drawn.name}.{form}": content
+        for drawn in draw_all(run)
+        for form, content in drawn.content.items()
+    }
+    return write_figures(run, contents)
+
+
+def write_figures(run: Run, contents: Mapping[str, bytes]) -> list[Path]:
+    """Write files of figures, by their names, to the folder ``figures`` of a run; return their paths.
+
+    Raises:
+        ResultsError: If they cannot be written.
+    """
     try:
-        for drawn in draw_all(run):
-            run.folder_for_figures()
+        folder = run.folder_for_figures() / "figures" if contents else run.folder
+    except OSError as error:
+        raise ResultsError(f"cannot write to {run.folder}: {error.strerror}") from error
+    return _write(folder, contents)
+
+
+def _write(folder: Path, contents: Mapping[str, bytes]) -> list[Path]:
+    try:
+        if contents:
             folder.mkdir(exist_ok=True)
-            for form, content in drawn.content.items():
-                path = folder / f"{drawn.experiment}_{drawn.name}.{form}"
-                path.write_bytes(content)
-                written.append(path)
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
     except OSError as error:
         raise ResultsError(f"cannot write figures to {folder}: {error.strerror}") from error
-    return written
+    return [folder / name for name in contents]

@@ -27,6 +27,8 @@ from bench.results.statistics import interval
 from bench.wording import number
 
 SUSPECT = {"marker": "$?$", "markersize": 17}
+LONG_NAME_LETTERS = 32
+"""Names of rows that are longer leave little room for the numbers of the axis."""
 NEAR_MODEL_RATIO = 0.1
 """The band round equality in ``plot_prediction``."""
 
@@ -148,9 +150,10 @@ def plot_repeats(
     shown = trials.dropna(subset=[column])
     rows = list(shown.groupby(["transport", "scenario"], sort=False))
     ax = new_axes(ax, rows_height_in(len(rows)))
+    names = [f"{label(str(name))}{', ' * bool(scenario)}{scenario}" for (name, scenario), _ in rows]
     values = shown[column].astype(float).tolist()
     if values and min(values) > 0:
-        logarithmic(ax.xaxis, values)
+        logarithmic(ax.xaxis, values, short=max(map(len, names)) > LONG_NAME_LETTERS)
         left, right = ax.get_xlim()
         ax.set_xlim(left, right * (right / left) ** 0.08)  # for the number at the last dot
     elif values:
@@ -179,7 +182,7 @@ def plot_repeats(
             linewidth=2,
         )
         _plot_dots(ax, figures, row - 0.16, own["verdict"], str(name))
-    row_labels(ax, [f"{label(str(name))}{', ' * bool(scenario)}{scenario}" for (name, scenario), _ in rows])
+    row_labels(ax, names)
     bar = "; bar: 95 % interval" if len(shown) > len(rows) else ""
     told = "; ?: suspect" if (shown["verdict"] == "suspect").any() else ""
     ax.set_title(title, wrap=True)  # long labels of rows leave little room for it

@@ -63,7 +63,7 @@ def text(reader: Reader) -> str:
 
 @pytest.fixture(scope="module")
 def reference_page() -> str:
-    return page(Run.open(REFERENCE))
+    return page(Run.open(REFERENCE)).html
 
 
 def small_run(folder: Path, **facts: Any) -> Run:
@@ -120,7 +120,7 @@ def test_invalid_trials_are_told_and_the_page_stands(tmp_path: Path, monkeypatch
         "verdict_note": "3 ticks <missed>",
         "retried": False,
     }
-    words = text(read(page(run)))
+    words = text(read(page(run).html))
     assert "is invalid: 3 ticks <missed>" in words
     assert "suspect or invalid" in words
 
@@ -139,16 +139,16 @@ def test_a_run_of_nothing_but_invalid_trials_has_a_page(tmp_path: Path) -> None:
             ),
             None,
         )
-    words = text(read(page(Run.open(run.folder))))
+    words = text(read(page(Run.open(run.folder)).html))
     assert words.count("the server died") == 2
     assert "2 of 2 trials are suspect or invalid" in words
 
 
 def test_an_empty_run_is_one_sentence(tmp_path: Path) -> None:
     run = small_run(tmp_path)
-    reader = read(page(run))
+    reader = read(page(run).html)
     assert "This run has no trials yet" in text(reader)
-    assert '<h2 id="verdicts"' not in page(run)
+    assert '<h2 id="verdicts"' not in page(run).html
     assert "a <fast> one" in text(reader)
 
 
