@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.commands.app import app
-from bench.report.front import plain_findings
+from bench.report.plain_findings import plain_findings
 from bench.results.run import Run
 from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS
