@@ -48,26 +48,42 @@ def _freshness(run: Run) -> str:
 
 
 def _bytes(run: Run) -> str:
-    """Tell the bytes of the smallest tick that was measured, asked for as a browser asks."""
-    trials = valid_trials(run, "overhead")
-    if not len(trials):
+    """Tell the bytes of the same trials as the latencies; and what a tick takes that is asked for alone."""
+    trials = valid_trials(run, "freshness")
+    if mixed_fields(trials, ()):
         return ""
-    payload_bytes = min(trials["payload_bytes"])
-    small = trials[trials["payload_bytes"] == payload_bytes]
-    as_browser = small[
-        (small["headers"] == "browser") & (small["cookie_bytes"] == min(small["cookie_bytes"]))
-    ]
-    pushed = small[small["transport"].isin(main_names("push"))]
-    own = pd.concat([as_browser[~as_browser["transport"].isin(main_names("push"))], pushed])
-    if mixed_fields(own, ()):
-        return ""
-    costs = {name: estimate(own, "wire_bytes_per_delivery", transport=name).estimate for name in main_names()}
+    costs = {
+        name: estimate(trials, "wire_bytes_per_delivery", transport=name).estimate for name in main_names()
+    }
     told = _listed(costs, lambda name: f"{number(costs[name])} B by {TRANSPORTS[name].label}")
     if not told:
         return ""
+    payload_bytes = trials["payload_bytes"].iloc[0]
+    sentence = f"**What does it cost?** Such a tick of {payload_bytes} B takes {told} on the wire, both ways."
+    return sentence + _alone(valid_trials(run, "overhead"))
+
+
+def _alone(trials: pd.DataFrame) -> str:
+    """Say what the smallest tick takes if a poll, with a browser's headers, has it alone in its answer."""
+    polled = trials[trials["transport"].isin(main_names("pull")) & (trials["headers"] == "browser")]
+    if not len(polled):
+        return ""
+    smallest = polled[polled["payload_bytes"] == min(polled["payload_bytes"])]
+    one = smallest[smallest["cookie_bytes"] == min(smallest["cookie_bytes"])]
+    if mixed_fields(one, ()):
+        return ""
+    payload_bytes = one["payload_bytes"].iloc[0]
+    pushed = trials[(trials["payload_bytes"] == payload_bytes) & trials["transport"].isin(main_names("push"))]
+    costs = {
+        name: estimate(pd.concat([one, pushed]), "wire_bytes_per_delivery", transport=name).estimate
+        for name in main_names("pull", "push")
+    }
+    told = _listed(costs, lambda name: f"{number(costs[name])} B by {TRANSPORTS[name].label}")
     return (
-        f"**What does it cost?** A tick of {payload_bytes} B takes {told}: all bytes on the wire both ways, "
-        "with a browser's headers where the client asks."
+        f" Polls are cheap where ticks share an answer: a tick of {payload_bytes} B that a browser asks for "
+        f"alone takes {told}."
+        if told
+        else ""
     )
 
 

@@ -12,11 +12,9 @@ def fresh(transport: str, p50_ms: float, **scenario: Any) -> dict[str, Any]:
     return trial("freshness", transport, {"latency_p50_ms": p50_ms}, **scenario)
 
 
-def sent(transport: str, app_down: float, **scenario: Any) -> dict[str, Any]:
-    figures = {
-        f"{what}_bytes_per_delivery_{way}": 0.0 for what in ("app", "wire") for way in ("up", "down")
-    } | {"wire_bytes_per_delivery_down": app_down}
-    return trial("overhead", transport, figures, **scenario)
+def sent(experiment: str, transport: str, wire_bytes: float, **scenario: Any) -> dict[str, Any]:
+    ways = {f"wire_bytes_per_delivery_{way}": wire_bytes / 2 for way in ("up", "down")}
+    return trial(experiment, transport, ways, **scenario)
 
 
 def test_a_run_of_one_transport_compares_nothing() -> None:
@@ -43,13 +41,17 @@ def test_invalid_trials_say_nothing() -> None:
 
 
 @pytest.mark.parametrize("headers", ["browser", "minimal"])
-def test_bytes_are_of_the_smallest_tick_with_a_browsers_headers(headers: str) -> None:
+def test_bytes_are_of_the_latencies_trials_and_of_the_smallest_tick_alone(headers: str) -> None:
     rows = [
-        sent("websocket", 204.0, payload_bytes=96),
-        sent("websocket", 1_100.0, payload_bytes=1_024),
-        sent("long_polling", 900.0, payload_bytes=96, headers=headers),
+        sent("freshness", "websocket", 238.0),
+        sent("freshness", "short_polling", 149.0),
+        sent("overhead", "websocket", 204.0, payload_bytes=96),
+        sent("overhead", "websocket", 1_100.0, payload_bytes=1_024),
+        sent("overhead", "short_polling", 889.0, payload_bytes=96, headers=headers),
     ]
-    found = plain_findings(synthetic_run(*rows))
-    assert any(
-        "A tick of 96 B takes 204 B by WebSocket and 900 B by long polling" in each for each in found
-    ) == (headers == "browser")
+    (sentence,) = plain_findings(synthetic_run(*rows))
+    assert "Such a tick of 128 B takes 149 B by short polling and 238 B by WebSocket on the wire" in sentence
+    alone = (
+        "a tick of 96 B that a browser asks for alone takes 204 B by WebSocket and 889 B by short polling."
+    )
+    assert (alone in sentence) == (headers == "browser")
