@@ -11,7 +11,6 @@ once. One that also answers (a "ping-pong" connection) waits for its own next se
 
 import functools
 import math
-import operator
 from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from typing import NamedTuple
@@ -293,9 +292,11 @@ def _asking_traffic(
     per_tick = answers.requests_per_delivery
 
     def average(values: Sequence[float]) -> float:
-        return per_tick * sum(map(operator.mul, values, shares))
+        return per_tick * sum(value * share for value, share in zip(values, shares, strict=True))
 
-    shares = answers.probability.tolist()  # plain lists: most have two entries, and maps ask 10,000 times
+    shares: list[float] = (
+        answers.probability.tolist()
+    )  # plain lists: most have two entries, and maps ask 10,000 times
     answer_bytes = [response_head_bytes + array_bytes(n, payload_bytes) for n in answers.ticks.tolist()]
     packets = [segments(size) for size in answer_bytes]
     most_acks = [math.ceil(count / 2) + 1 if count > 1 else pure_acks_up for count in packets]

@@ -125,7 +125,9 @@ def logarithmic(axis: Axis, values: Sequence[float], *, short: bool = False) -> 
     room = max((high / low) ** 0.06, 1.3)
     span = high / low * room**2
     axis.axes.set(**{f"{axis.axis_name}scale": "log", f"{axis.axis_name}lim": (low / room, high * room)})  # type: ignore[attr-defined]
-    steps = (1.0,) if span > 500 else (1.0, 2.0, 5.0) if span > 5 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
+    steps: tuple[float, ...] = (
+        (1.0,) if span > 500 else (1.0, 2.0, 5.0) if span > 5 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
+    )
     if short and span > 5:
         steps = (1.0,) if span > 50 else (1.0, 3.0)
     axis.set_major_locator(LogLocator(10, subs=steps))
@@ -306,4 +308,4 @@ def _write_svg(figure: Figure, file: io.BytesIO) -> None:
         engine.execute(figure)
         figure.set_layout_engine("none")
     figure.set_dpi(STYLE["savefig.dpi"])  # of pictures within it
-    canvas.print_svg(file, metadata={"Date": None})
+    canvas.print_svg(file, metadata={"Date": None})  # type: ignore[no-untyped-call]

@@ -1,4 +1,7 @@
-"""The figure at the front door: it is of the reference run, README shows it, and its words can be read."""
+"""The figure at the front door: it is of the reference run, README shows it, and its words can be read.
+
+``python -m tests.bench.report.test_front`` draws it anew from the committed run, where only its drawing changed.
+"""
 
 import re
 from pathlib import Path
@@ -41,7 +44,7 @@ def drawn(run: Run, paper: Paper = PAPERS["front"]) -> Figure:
 def test_what_is_committed_is_the_reference_runs() -> None:
     for name, svg in front_figures(Run.open(REFERENCE)).items():
         committed = (REFERENCE / "figures" / f"{name}.svg").read_bytes()
-        assert words_of(committed) == words_of(svg), f"renew it: bench export --target {REFERENCE}"
+        assert words_of(committed) == words_of(svg), "renew it: python -m tests.bench.report.test_front"
         if MADE_BY.findall(committed) == MADE_BY.findall(svg):  # another version draws its letters anew
             assert committed == svg
 
@@ -126,3 +129,7 @@ def test_who_polls_is_said_to_get_several_ticks_at_once() -> None:
     assert in_short(polls, 50, 0.5) == "asks every 0.5 s for 25 ticks"
     assert in_short(polls, 1, 0.5) == "asks every 0.5 s"
     assert in_short(polls, 50, None) == ""
+
+
+if __name__ == "__main__":
+    write_front_figures(Run.open(REFERENCE), REFERENCE)
