@@ -1,6 +1,6 @@
 """The figure at the front door: it is of the reference run, README shows it, and its words can be read.
 
-``python -m tests.bench.report.test_front`` draws it anew from the committed run, where only its drawing changed.
+``python -m tests.bench.report.test_front`` draws it anew, where only its drawing changed.
 """
 
 import re
