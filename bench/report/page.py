@@ -149,14 +149,15 @@ def _opening(run: Run, figures: Mapping[str, bytes]) -> Opening:
     ways = []
     for transport in (TRANSPORTS[name] for name in names if TRANSPORTS[name].variant_of is None):
         way, point = FAMILY_WAYS[transport.family], points.get(transport.name)
+        mark = "?" if point and point["suspect"] else ""
         ways.append(
             PageWay(
                 transport.label,
                 way.who_asks,
                 way.waits_for,
                 costs(transport),
-                f"{number(point['latency_p50_ms'])} ms" if point else "",
-                f"{number(point['wire_bytes_per_delivery'])} B" if point else "",
+                f"{number(point['latency_p50_ms'])} ms{mark}" if point else "",
+                f"{number(point['wire_bytes_per_delivery'])} B{mark}" if point else "",
             )
         )
     figure = PageFigure(CAPTION, _base64(figures["front"])) if figures else None
