@@ -5,12 +5,14 @@ import itertools
 import re
 import shlex
 import textwrap
+from collections.abc import Iterable
 
 import pytest
 from typer.testing import CliRunner
 
 from bench.commands.app import app
 from bench.report.plain_findings import plain_findings
+from bench.report.ways import DEFINITIONS
 from bench.results.run import Run
 from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS
@@ -20,6 +22,7 @@ from tests import ROOT
 README = ROOT / "README.md"
 REFERENCE = ROOT / "results" / "reference"
 PAGES = [README, REFERENCE / "README.md"]
+TERMS = re.compile(r"(<!-- terms -->\n)(.*?)(<!-- end of terms -->)", re.DOTALL)
 FINDINGS = re.compile(r"(<!-- findings of the reference run -->\n)(.*?)(<!-- end of findings -->)", re.DOTALL)
 QUOTE = re.compile(r"(<!-- from bench ([^>]*) -->\n```\n)(.*?)(```)", re.DOTALL)
 
@@ -31,13 +34,24 @@ def as_printed(command: str) -> str:
     return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines()) + "\n"
 
 
+def listed(sentences: Iterable[str]) -> str:
+    return "".join(
+        f"{textwrap.fill(each, 118, initial_indent='- ', subsequent_indent='  ')}\n" for each in sentences
+    )
+
+
 def findings() -> str:
-    return "".join(f"{textwrap.fill(f'- {each}', 118)}\n" for each in plain_findings(Run.open(REFERENCE)))
+    return listed(plain_findings(Run.open(REFERENCE)))
+
+
+def terms() -> str:
+    return listed(f"**{term}.** {meaning}" for term, meaning in DEFINITIONS.items())
 
 
 def renewed(text: str) -> str:
     """Return a page with what it quotes as the program says it now."""
     text = QUOTE.sub(lambda match: match[1] + as_printed(match[2]) + match[4], text)
+    text = TERMS.sub(lambda match: match[1] + terms() + match[3], text)
     return FINDINGS.sub(lambda match: match[1] + findings() + match[3], text)
 
 
@@ -59,8 +73,10 @@ def test_the_readme_opens_with_what_the_reference_run_found() -> None:
     assert found is not None
     assert found[2] == findings()
     assert found[2].count("- **") == 3
-    for term in ("A **tick**", "A **transport**", "**Latency**", "**Age of information**"):
-        assert text.index(term) < found.start()  # terms come before figures
+    defined = TERMS.search(text)
+    assert defined is not None
+    assert defined[2] == terms()
+    assert defined.end() < found.start()  # terms come before figures
     assert found.end() < text.index("    make run")
 
 

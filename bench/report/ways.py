@@ -7,7 +7,7 @@ from bench.transports import Transport
 DEFINITIONS = {
     "Tick and transport": "A tick is one small piece of news, here a price. A transport is the way by which "
     "a server gets its ticks to its clients.",
-    "Latency": "How late one tick is: the time from the instant at which it was due until the client's "
+    "Latency": "How late a tick is: the time from the instant at which it was due until the client's "
     "machine has its last byte.",
     "Age of information": "How old the newest tick is that a client holds, as a mean over time. It grows "
     "while nothing comes, and falls when a tick arrives.",
