@@ -93,6 +93,7 @@ from bench.theory.requests import long_polling_ticks_per_answer
 from bench.theory.traffic import (
     SEGMENT_HEADER_BYTES,
     array_bytes,
+    event_framing_bytes,
     polling_traffic,
     push_traffic,
     request_bytes,
@@ -105,12 +106,14 @@ from bench.wording import bottleneck_words, fault_words, number, times, with_int
 
 __all__ = [  # the run, and what is reckoned from its trials
     "MAIN_TRANSPORTS",
+    "TRANSPORTS",
     "confidence_interval",
     "estimate",
     "estimates",
     "experiment_rows",
     "fault_counts",
     "kept_quantiles",
+    "measured_transports",
     "open_run",
     "ratio",
     "results_folder",
@@ -172,6 +175,7 @@ __all__ += [  # theory: what a figure should be
     "computed_request_bytes",
     "computed_response_bytes",
     "equal_bytes_interval_s",
+    "event_framing_bytes",
     "heartbeat_bytes_per_s",
     "long_polling_latency",
     "long_polling_ticks_per_answer",
@@ -251,6 +255,17 @@ def results_folder() -> Path:
         if (folder / "results").is_dir():
             return folder / "results"
     return here / "results"
+
+
+def measured_transports(trials: pd.DataFrame, *families: str) -> list[str]:
+    """Return the main transports that trials are of, in the order of the registry.
+
+    Args:
+        trials: Rows with a column ``transport``.
+        families: Only those that are ``pull``, ``held`` or ``push``, in this order; by default all.
+    """
+    measured = set(trials["transport"])
+    return [name for name in main_names(*families) if name in measured]
 
 
 def experiment_rows(run: Run, experiment: str) -> pd.DataFrame:

@@ -125,7 +125,7 @@ def wire_chart(evidence: Evidence) -> Chart:
 
 
 def equal_bytes_s(payload_bytes: int, rate_hz: float, *, ticks_per_ack: int = 1) -> float:
-    """Return the poll interval at which asking costs as many wire bytes as being told.
+    """Return the poll interval at which asking costs as many wire bytes as being told by WebSocket.
 
     Args:
         payload_bytes: Size of a tick.
@@ -155,7 +155,7 @@ def usual_payload_bytes(evidence: Evidence) -> int:
 def cpu_chart(evidence: Evidence) -> Chart:
     """Return the chart by server CPU, from the measured work of the main transports.
 
-    The others are push by other libraries; polling by the same library is among them.
+    In each of the others a transport that pushes is by another library.
 
     Raises:
         NotMeasured: If the run lacks the work of a step.
@@ -163,11 +163,12 @@ def cpu_chart(evidence: Evidence) -> Chart:
     works = measured_work(evidence)
     mains = {name: work for name, work in works.items() if TRANSPORTS[name].variant_of is None}
     costs = {name: cpu_costs(work, **ASSUMED_PERIODS)[name] for name, work in mains.items()}
-    others = {
-        f"{TRANSPORTS[name].protocol_label} by {TRANSPORTS[name].library}": cpu_costs(work, **ASSUMED_PERIODS)
-        for name, work in works.items()
-        if name not in mains
-    }
+    others = {}
+    for name, work in works.items():
+        variant = TRANSPORTS[name]
+        if name not in mains and variant.protocol in mains:
+            own = cpu_costs(work, **ASSUMED_PERIODS)[variant.protocol]
+            others[f"{variant.protocol_label} by {variant.library}"] = {**costs, variant.protocol: own}
     payload_bytes = usual_payload_bytes(evidence)
     points = measured_cheapest(evidence, costs, _cpu_us, payload_bytes, fewest_clients=FEWEST_CLIENTS)
     return Chart(costs, others, points, payload_bytes)
@@ -240,7 +241,7 @@ def measured_cheapest(
 
     Args:
         evidence: Of a run; what it lacks is left out.
-        contenders: The transports of the map. A point needs one of each family.
+        contenders: The transports of the map. A point needs them all.
         cost: What a client took in a second, trial by trial.
         payload_bytes: Size of the ticks.
         fewest_clients: Trials with fewer are left out.
@@ -260,7 +261,7 @@ def measured_cheapest(
             waiting = alike[alike["poll_interval_s"].isna()]
             for _, polls in alike.groupby("poll_interval_s"):
                 told = pd.concat([polls, waiting]).groupby("transport", sort=False)["cost"].median()
-                if {TRANSPORTS[str(name)].family for name in told.index} == set(FAMILIES):
+                if set(told.index) == set(contenders):
                     (name, least), (_, following) = sorted(told.items(), key=lambda item: item[1])[:2]
                     latency_s = QUANTILE * float(polls["poll_interval_s"].iloc[0]) * slowed
                     rate_hz = float(polls["rate_hz"].iloc[0]) / slowed

@@ -9,7 +9,8 @@ from bench.experiments import idle
 from bench.results.estimates import estimate, over_libraries, ratio
 from bench.results.evidence import Evidence, NotMeasured, asked_once
 from bench.results.validity import Bottleneck
-from bench.transports import TRANSPORTS, names_of
+from bench.theory.traffic import array_bytes
+from bench.transports import TRANSPORTS, main_names, names_of
 from bench.wording import bottleneck_words, number, ratio_sentence, times, with_interval
 
 HOLDS = "holds"
@@ -21,7 +22,7 @@ PER_THOUSAND_RARE, PER_THOUSAND_EACH = 20.0, 900.0
 """Connections per 1,000 ticks: a few are repairs of what broke; nearly a thousand is one for each."""
 MARKED = 1.2
 """Ratios nearer to 1 than this are within what the choice of machine or minute does."""
-WEBSOCKET_IS_PUSH = 0.001
+PUSHED_REQUESTS = 0.001
 """Requests per tick of a transport that is not asked: none, but for rounding."""
 
 FULL_MEMORY_MB = 4_000.0
@@ -85,22 +86,27 @@ def request_bytes(evidence: Evidence, keep_alive: bool) -> float:
 
 def latency(evidence: Evidence) -> ClaimFinding:
     """Compare median latencies: in freshness, and over libraries where the run has them."""
+    trials = evidence.trials("freshness")
+    measured = set(trials["transport"]) | {"long_polling", "short_polling"}
+    others = [name for name in main_names("push", "held", "pull") if name in measured - {"websocket"}]
     medians = {
         name: evidence.figure("freshness", "latency_p50_ms", transport=name)
-        for name in ("websocket", "long_polling", "short_polling")
+        for name in ("websocket", *others)
     }
-    trials = evidence.trials("freshness")
     ratios = {
         name: ratio(trials, "latency_p50_ms", {"transport": name}, {"transport": "websocket"})
-        for name in ("long_polling", "short_polling")
+        for name in others
     }
     interval_s = evidence.values("freshness", "poll_interval_s", transport="short_polling")[0]
     rate_hz = evidence.values("freshness", "rate_hz", transport="websocket")[0]
+    told = "; ".join(
+        f"{TRANSPORTS[name].label}{f' each {interval_s:g} s' if TRANSPORTS[name].family == 'pull' else ''} "
+        f"{times(found)}"
+        for name, found in ratios.items()
+    )
     sentence = (
         f"At {rate_hz:g} ticks a second half of them arrive within "
-        f"{with_interval(medians['websocket'], 'ms')} by WebSocket. As multiples of that: long polling "
-        f"{times(ratios['long_polling'])}; short polling each "
-        f"{interval_s:g} s {times(ratios['short_polling'])}."
+        f"{with_interval(medians['websocket'], 'ms')} by WebSocket. As multiples of that: {told}."
     )
     held = [ratios["long_polling"].low, ratios["long_polling"].estimate]
     try:
@@ -231,26 +237,57 @@ def _seldom_cpu(evidence: Evidence) -> tuple[bool, str]:
 
 
 def push(evidence: Evidence) -> ClaimFinding:
-    """Count requests per tick."""
+    """Count requests per tick, by all that push and by those that ask."""
+    measured = set(evidence.trials("rate")["transport"])
+    names = [name for name in main_names("push", "held", "pull") if name in measured]
     asked = {
         name: [
             evidence.figure("rate", "requests_per_delivery", transport=name, rate_hz=rate_hz).estimate
             for rate_hz in evidence.values("rate", "rate_hz", transport=name)
         ]
-        for name in ("websocket", "long_polling", "short_polling")
+        for name in names
     }
+    pushed = [figures for name, figures in asked.items() if TRANSPORTS[name].family == "push"]
+    if not pushed or len(pushed) == len(asked):
+        raise NotMeasured("bench run rate", "this run lacks a transport that pushes, or one that asks")
     slowest, fastest = (f"{end:g}" for end in _ends(evidence.values("rate", "rate_hz")))
     between = f"From {slowest} to {fastest}" if slowest != fastest else f"At {slowest}"
-    told = {name: " to ".join(dict.fromkeys(map(number, _ends(figures)))) for name, figures in asked.items()}
-    intervals, holds = (
-        _seconds(evidence.values("rate", field, transport=name))
-        for name, field in (("short_polling", "poll_interval_s"), ("long_polling", "hold_s"))
+    told = ", ".join(
+        f"{TRANSPORTS[name].label}{_how_it_asks(evidence, name)} "
+        + " to ".join(dict.fromkeys(map(number, _ends(figures))))
+        for name, figures in asked.items()
     )
-    sentence = (
-        f"{between} ticks a second, requests per tick: WebSocket {told['websocket']}, long polling with "
-        f"holds of {holds} {told['long_polling']}, short polling each {intervals} {told['short_polling']}."
+    sentence = f"{between} ticks a second, requests per tick: {told}."
+    return (HOLDS if max(map(max, pushed)) <= PUSHED_REQUESTS else FAILS), sentence
+
+
+def _how_it_asks(evidence: Evidence, name: str) -> str:
+    """Say at which interval, or with which holds, a transport asked in the experiment rate."""
+    asks = {"pull": (" each ", "poll_interval_s"), "held": (" with holds of ", "hold_s")}
+    if TRANSPORTS[name].family not in asks:
+        return ""
+    words, field = asks[TRANSPORTS[name].family]
+    return words + _seconds(evidence.values("rate", field, transport=name))
+
+
+def server_events(evidence: Evidence) -> ClaimFinding:
+    """Say how ticks came in a stream of events, by a server that speaks HTTP alone."""
+    trials = evidence.trials("overhead", headers="browser", cookie_bytes=0)
+    streams, sockets = (
+        trials[trials["transport"].isin(main_names("push", framing=framing))].sort_values("payload_bytes")
+        for framing in ("event stream", "WebSocket")
     )
-    return (HOLDS if max(asked["websocket"]) <= WEBSOCKET_IS_PUSH else FAILS), sentence
+    if not len(streams) or not len(sockets):
+        raise NotMeasured("bench run overhead", "this run lacks server-sent events, or WebSocket, there")
+    stream, frame = (
+        own["framing_bytes_per_delivery_down"].iloc[0] - array_bytes(1, 0) for own in (streams, sockets)
+    )
+    own = streams.iloc[0]
+    return "", (
+        f"Here a server of HTTP alone sent {number(own['delivered'])} of {number(own['expected'])} ticks in "
+        f"one answer, with {number(own['requests_per_delivery'])} requests a tick. Around each stood "
+        f"{number(stream)} B, of a chunk and an event; of a WebSocket's frame it was {number(frame)} B."
+    )
 
 
 def _seconds(values_s: list[float]) -> str:

@@ -142,7 +142,8 @@ CLAIMS = [
     Claim(
         "push",
         "The server pushes without being asked.",
-        "After the handshake it is not asked again; the connection itself is asked for by the client.",
+        "After the handshake it is not asked again; the connection itself is asked for by the client. "
+        "(So it is by server-sent events, after one request.)",
         judged.push,
     ),
     Claim(
@@ -215,10 +216,10 @@ CLAIMS = [
         "server-events",
         "“Server-side events” are a feature of WebSocket.",
         "A WebSocket server, too, sends of its own accord.",
-        specification="WHATWG HTML, 9.2: server-sent events are an HTTP response that does not end, without "
-        "WebSocket. What HTTP/2 calls server push is a third thing: responses before their requests (RFC "
-        "9113, 8.4).",
-        settled=FAILS,
+        judged.server_events,
+        "WHATWG HTML, 9.2: server-sent events are an HTTP response that does not end, without WebSocket. "
+        "What HTTP/2 calls server push is a third thing: responses before their requests (RFC 9113, 8.4).",
+        FAILS,
     ),
     Claim(
         "server-created",

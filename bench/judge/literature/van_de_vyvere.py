@@ -20,14 +20,19 @@ LATENCIES_S = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 
 
 def judge_crossover(evidence: Evidence) -> Judgement:
-    """Compute the crossover at their rate from measured CPU, and set the searched capacities beside it."""
+    """Compute the crossover at their rate from measured CPU, and set the searched capacities beside it.
+
+    It is theirs, of server-sent events, if the run has them; else of all that push.
+    """
     busy = busy_trials(evidence)
     pushes, polls = delivery_costs(busy), poll_costs(busy)
     if not pushes or not polls:
         raise NotMeasured(
             "bench run clients library",
-            "no server of this run was busy with WebSocket, or with three intervals",
+            "no server of this run was busy with push, or with three intervals",
         )
+    streams = {name: c for name, c in pushes.items() if TRANSPORTS[name].framing == "event stream"}
+    judged = streams or pushes
     rate_hz = _rate_hz(evidence, busy)
     crossovers = {
         (push, poll): crossover_latency_s(
@@ -37,7 +42,7 @@ def judge_crossover(evidence: Evidence) -> Judgement:
             cpu_s_per_tick=cost.tick_s,
             quantile=QUANTILE,
         )
-        for push, c in pushes.items()
+        for push, c in judged.items()
         for poll, cost in polls.items()
     }
     finite = {pair: latency_s for pair, latency_s in crossovers.items() if math.isfinite(latency_s)}
@@ -46,8 +51,9 @@ def judge_crossover(evidence: Evidence) -> Judgement:
     ours = "Computed from the CPU of busy servers: "
     if finite:
         ours += (
-            f"at {rate_hz:g} ticks a second polling serves more clients per core once they accept "
-            f"{library_span(finite, same, 's')}. It is inverse to the rate: at theirs, a tick each "
+            f"at {rate_hz:g} ticks a second polling serves more clients per core than "
+            f"{' and '.join(dict.fromkeys(TRANSPORTS[name].protocol_label for name in judged))} once they "
+            f"accept {library_span(finite, same, 's')}. It is inverse to the rate: at theirs, a tick each "
             f"{1 / PUBLISHED_RATE_HZ:g} s, {library_span(theirs, same, 's')}, where they have "
             f"{PUBLISHED_S:g} s."
         )
@@ -144,7 +150,6 @@ PUBLICATION = Publication(
     "per second must be at least clients / latency.",
     obtained="measured, with up to 25,000 clients",
     trap="The crossover is no constant of the two techniques: it is inverse to the rate of the updates, and "
-    "in proportion to what a request costs beside a push. Theirs is server-sent events of 5.2 kB, ours is "
-    "WebSocket.",
+    "in proportion to what a request costs beside a push. Their events had 5.2 kB, of another server.",
     judge=judge_crossover,
 )

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 import bench.course
@@ -15,17 +16,18 @@ EXPORTED = """
 ALLOWED_LATE_RATIO ASSUMED_PERIODS Bottleneck CLAIM_OPEN CLIENTS_LIMIT_MS CLIENTS_SETTINGS Evidence
 HARDLY_RATIO INK LUBBERS_GRECO LUBBERS_GRECO_FRAME_BYTES LUBBERS_GRECO_HEADER_BYTES Link MAIN_TRANSPORTS
 MODEL_LINE OVERHEAD_SETTINGS PAPER PUBLICATION_FALLS RATE_SETTINGS RATE_USUAL_SETTINGS RFC6455
-SEGMENT_HEADER_BYTES Scenario TYPICAL_CURSOR Tag VAN_DE_VYVERE VAN_DE_VYVERE_LATENCIES_S WEBSOCKETS_MEMORY
-array_bytes bottleneck_words break_even_hz busy_trials capacity_ratio capacity_words claims_ledger colour
-computed_request_bytes computed_response_bytes confidence_interval cpu_chart delivery_costs draw_figure
-equal_bytes_interval_s equal_bytes_s estimate estimates experiment_finding experiment_rows fault_counts
-heartbeat_bytes_per_s judge_vertical_scaling kept_quantiles label label_frame live live_trials logarithmic
-long_polling_latency long_polling_ticks_per_answer longest_interval_s new_figure number open_run plot_age
-plot_decision plot_scaling plot_sequence poll_clients poll_costs polling_traffic push_clients push_traffic
-ranked ratio record_conversation request_bytes response_head_bytes results_folder say segments serving
-share_labels short_polling_latency silent_client_memory_kb single_trials source_age_ms
-staying_in_touch_bytes style tag_right ticks_needed times turned_into_polling_words websocket_header_bytes
-whiskers wire_bytes wire_chart with_interval
+SEGMENT_HEADER_BYTES Scenario TRANSPORTS TYPICAL_CURSOR Tag VAN_DE_VYVERE VAN_DE_VYVERE_LATENCIES_S
+WEBSOCKETS_MEMORY array_bytes bottleneck_words break_even_hz busy_trials capacity_ratio capacity_words
+claims_ledger colour computed_request_bytes computed_response_bytes confidence_interval cpu_chart
+delivery_costs draw_figure equal_bytes_interval_s equal_bytes_s estimate estimates event_framing_bytes
+experiment_finding experiment_rows fault_counts heartbeat_bytes_per_s judge_vertical_scaling kept_quantiles
+label label_frame live live_trials logarithmic long_polling_latency long_polling_ticks_per_answer
+longest_interval_s measured_transports new_figure number open_run plot_age plot_decision plot_scaling
+plot_sequence poll_clients poll_costs polling_traffic push_clients push_traffic ranked ratio
+record_conversation request_bytes response_head_bytes results_folder say segments serving share_labels
+short_polling_latency silent_client_memory_kb single_trials source_age_ms staying_in_touch_bytes style
+tag_right ticks_needed times turned_into_polling_words websocket_header_bytes whiskers wire_bytes wire_chart
+with_interval
 """.split()
 """What lecturers' notebooks may rely on: a name may be added, and none goes."""
 OF_THE_PACKAGE = "live live_trials open_run results_folder say serving".split()
@@ -71,9 +73,15 @@ def test_the_course_imports_only_the_lesson(name: str) -> None:
 
 
 def test_each_export_is_for_the_course() -> None:
-    """Only the way to runs elsewhere, and what an exercise asks for, are in no cell."""
+    """Only the way to runs elsewhere, what an exercise asks for, and what was in a cell once, are in none."""
     used = {name for found in USED.values() for _, name in found}
-    assert set(EXPORTED) - used == {"long_polling_latency", "results_folder"}
+    assert set(EXPORTED) - used == {"PUBLICATION_FALLS", "long_polling_latency", "results_folder"}
+
+
+def test_the_transports_of_trials_are_told_in_the_order_of_the_registry() -> None:
+    trials = pd.DataFrame({"transport": ["websocket", "websocket_picows", "long_polling", "websocket"]})
+    assert lesson.measured_transports(trials) == ["long_polling", "websocket"]
+    assert lesson.measured_transports(trials, "push", "pull") == ["websocket"]
 
 
 @pytest.mark.parametrize("name", OF_THE_PACKAGE)

@@ -125,6 +125,56 @@ def test_measured_points_name_the_cheapest() -> None:
         assert (chart.points["saved_ratio"] >= 1).all()
 
 
+def streamed(cpu_us: float, wire_bytes: float) -> list[dict[str, Any]]:
+    """Return trials of server-sent events beside those of ``measured``."""
+    stream = "server_sent_events"
+    figures = {"server_cpu_us_per_client_s": cpu_us, "server_cpu_us_per_delivery": cpu_us / 50}
+    figures |= {"wire_bytes_per_delivery_up": 52.0, "wire_bytes_per_delivery_down": wire_bytes}
+    figures |= {"requests_per_delivery": 0.0, "server_cpu_ratio": 0.5}
+    silent = {"server_cpu_us_per_client_s": 10.0}
+    return [
+        trial("interval", stream, figures, clients=100, rate_hz=50.0, payload_bytes=128),
+        trial("idle", stream, silent, clients=1000, rate_hz=0.0, window_s=10.0, heartbeat_s=1.0),
+    ]
+
+
+def test_server_sent_events_contend_where_they_were_measured() -> None:
+    """By bytes they are dearer for a tick than WebSocket, and cheaper for a heartbeat."""
+    without, with_them = (
+        Evidence(synthetic_run(*rows).trials) for rows in (measured(), measured() + streamed(600.0, 6500.0))
+    )
+    assert not {"server_sent_events"} & {*wire_chart(without).costs, *cpu_chart(without).costs}
+    chart = wire_chart(with_them)
+    assert [ranked(chart.costs, rate_hz, 0.05)[0][0] for rate_hz in (0.05, 1.0)] == [
+        "server_sent_events", "websocket",
+    ]  # fmt: skip
+    points = cpu_chart(with_them).points
+    assert points["transport"].tolist()[0] == "server_sent_events"
+
+
+def test_a_point_needs_all_that_contend() -> None:
+    stream = [
+        {**row, "clients": 50 if row["clients"] == 100 else row["clients"]} for row in streamed(600.0, 6500.0)
+    ]
+    evidence = Evidence(synthetic_run(*measured(), *stream).trials)
+    assert not len(wire_chart(evidence).points)
+
+
+def test_another_library_takes_the_place_of_its_own_protocol_only() -> None:
+    picows = trial(
+        "library",
+        "websocket_picows",
+        {"server_cpu_us_per_delivery": 4.0, "server_cpu_ratio": 0.5, "requests_per_delivery": 0.0},
+        clients=100,
+        rate_hz=50.0,
+        payload_bytes=128,
+    )
+    chart = cpu_chart(Evidence(synthetic_run(*measured(), *streamed(600.0, 6500.0), picows).trials))
+    other = chart.others["WebSocket by picows"]
+    assert other["server_sent_events"](50.0, 1.0) == chart.costs["server_sent_events"](50.0, 1.0)
+    assert other["websocket"](50.0, 1.0) < chart.costs["websocket"](50.0, 1.0)
+
+
 def test_the_chart_of_cpu_is_made_of_measured_work() -> None:
     chart = cpu_chart(Evidence(synthetic_run(*measured()).trials))
     assert chart.polling_from_s(50.0)[""] == pytest.approx(QUANTILE * 100 / (700 - 400), rel=0.02)

@@ -139,6 +139,16 @@ def requests(pushed: float, held: float | None = 1.0, **fields: float) -> list[d
     return rows
 
 
+def streamed(pushed: float, requests_per_delivery: float = 0.0) -> list[dict[str, Any]]:
+    """Return trials of server-sent events beside those of ``bytes_of_overhead`` and ``requests``."""
+    stream, figures = "server_sent_events", {"requests_per_delivery": requests_per_delivery}
+    sent = wire(52, 52 + pushed, expected=50, delivered=50, **figures)
+    return [
+        trial("overhead", stream, sent, clients=1, headers="browser", rate_hz=50.0),
+        *(trial("rate", stream, figures, rate_hz=rate_hz) for rate_hz in (1.0, 50.0)),
+    ]
+
+
 def search(
     passed: int, failed: int, *, last: dict[str, Any] | None = None, **scenario: Any
 ) -> list[dict[str, Any]]:
@@ -228,6 +238,9 @@ def of_reference() -> list[Entry]:
         ("server-created", freshness(1, 2, 250), FAILS),
         ("push", requests(0), HOLDS),
         ("push", requests(1), FAILS),
+        ("push", [*requests(0), *streamed(151)], HOLDS),
+        ("push", [*requests(0), *streamed(151, requests_per_delivery=0.5)], FAILS),
+        ("server-events", [*bytes_of_overhead(238, 905, 897), *streamed(151)], FAILS),
         ("vertical", [*search(2000, 2500), *memory(12)], WITHIN_LIMITS),
         ("vertical", [*search(2000, 2500), *memory(3000)], HOLDS),
         ("vertical", search(2000, 2500, last={"server_cpu_ratio": None}), FAILS),
@@ -250,6 +263,18 @@ def test_sentences_are_computed() -> None:
     assert re.search(r"serves 2,[1-4]\d\d WebSocket clients", entry("vertical", *search(2000, 2500)).sentence)
     assert "12 kB each" in entry("vertical", *search(2000, 2500), *memory(12)).sentence
     assert "95 % interval" in entry("latency", *freshness(1, 2, 250, repeats=5)).sentence
+
+
+def test_a_stream_of_events_is_told_where_it_was_measured() -> None:
+    rows = [*bytes_of_overhead(238, 905, 897), *streamed(151), *requests(0)]
+    told = entry("server-events", *rows).sentence
+    assert "a server of HTTP alone sent 50 of 50 ticks in one answer, with 0 requests a tick" in told
+    assert (
+        "requests per tick: server-sent events 0, WebSocket 0, long polling" in entry("push", *rows).sentence
+    )
+    pushed = trial("freshness", "server_sent_events", wire(0, 238, latency_p50_ms=1.5))
+    told = entry("latency", *freshness(1, 2, 250), pushed).sentence
+    assert "As multiples of that: server-sent events 1.5×; long polling 2×; short polling each" in told
 
 
 def test_sentences_tell_of_the_run_and_not_of_the_usual_design() -> None:
@@ -302,7 +327,7 @@ def test_what_is_to_come_is_open_and_says_what_it_waits_for() -> None:
 
 
 def test_an_absent_experiment_is_named_by_its_command() -> None:
-    by_words_alone = {"duplex", "server-events"}
+    by_words_alone = {"duplex"}
     for each in ledger(synthetic_run()):
         assert (each.verdict == OPEN) == (each.name not in SETTLED)
         assert each.name in {*WAITING, *by_words_alone} or "measure it with: bench run " in each.sentence

@@ -110,8 +110,8 @@ def test_the_crossover_is_judged_at_their_rate(request_us: float, verdict: str) 
 def test_the_crossover_is_told_at_the_rate_of_the_run() -> None:
     rows = [*polls(310, 4), load("websocket", 16)]
     assert (
-        f"at 10 ticks a second polling serves more clients per core once they accept {0.99 * 310 / 120:.3g} s"
-        in (judged("live-open-data", *rows).ours)
+        f"at 10 ticks a second polling serves more clients per core than WebSocket once they accept "
+        f"{0.99 * 310 / 120:.3g} s" in (judged("live-open-data", *rows).ours)
     )
     steps = [
         load("websocket", 16, experiments="clients", rate_hz=20.0, clients=clients)
@@ -120,8 +120,8 @@ def test_the_crossover_is_told_at_the_rate_of_the_run() -> None:
     ]
     found = judged("live-open-data", *rows, *steps)
     assert (
-        f"at 20 ticks a second polling serves more clients per core once they accept {0.99 * 310 / 240:.3g} s"
-        in (found.ours)
+        f"at 20 ticks a second polling serves more clients per core than WebSocket once they accept "
+        f"{0.99 * 310 / 240:.3g} s" in (found.ours)
     )
     assert found.verdict == judged("live-open-data", *rows).verdict
 
@@ -132,6 +132,15 @@ def test_the_crossover_by_one_library_and_never() -> None:
     assert some.verdict == STANDS
     assert "By 1 of 2 pairs of libraries it never does" in some.ours
     assert judged("live-open-data", *polls(300, 20), load("websocket", 16)).verdict == FALLS
+
+
+def test_the_crossover_is_of_server_sent_events_where_the_run_has_them() -> None:
+    """Theirs is of them; WebSocket stands in the table, and decides nothing."""
+    alone = judged("live-open-data", *polls(25, 4), load("server_sent_events", 16))
+    found = judged("live-open-data", *polls(25, 4), load("server_sent_events", 16), load("websocket", 300))
+    assert (found.verdict, found.ours) == (STANDS, alone.ours)
+    assert "more clients per core than server-sent events once they accept" in found.ours
+    assert "WebSocket\nwebsockets" in found.headings
 
 
 def test_two_intervals_are_no_line_to_follow() -> None:
