@@ -22,7 +22,7 @@ A full server answers 503 and ``Retry-After``. EventSource gives up after that, 
 than 200 with this content type (section 9.2.3): its page must try again by itself.
 
 EventSource may ask any origin, but a page of another one can read the stream only if the answer says so in
-Access-Control-Allow-Origin (WHATWG Fetch, section 3.3). None is sent here: pages of the same origin only.
+Access-Control-Allow-Origin (WHATWG Fetch, CORS protocol). None is sent here: pages of the same origin only.
 """
 
 import asyncio
