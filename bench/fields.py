@@ -267,9 +267,9 @@ class ScenarioFields:
     )
     heartbeat_s: float | None = described(
         None,
-        "WebSocket: seconds between pings.",
-        phrase="ping each {} s",
-        unset="no pings",
+        "Push: seconds between heartbeats: a WebSocket's pings, or comments in a stream of events.",
+        phrase="heartbeat each {} s",
+        unset="no heartbeats",
         heading="heartbeat\ns",
         obeyed=Obeyed.WITH_HEARTBEATS,
         told=Told.IN_TABLES,

@@ -128,6 +128,7 @@ TRANSPORTS = {
         LONG_POLLING,
         _variant(LONG_POLLING, "httptools", compresses=False),
         SERVER_SENT_EVENTS,
+        _variant(SERVER_SENT_EVENTS, "starlette", compresses=False),
         WEBSOCKET,
         _variant(WEBSOCKET, "aiohttp", compresses=True),
         _variant(WEBSOCKET, "picows", compresses=False),

@@ -46,7 +46,8 @@ class TickClient(ABC):
         decode: Turns a JSON array into ticks; by default only into what a measurement needs.
 
     Attributes:
-        ready: The connection can be used: it stands (HTTP), or its handshake is done (WebSocket).
+        ready: The connection can be used: it stands (polling), its handshake is done (WebSocket), or the head
+            of its stream is there (server-sent events).
         ready_ns: Since when, on the bench clock.
         wants_connection: Whether the client needs a connection now.
         done_with_connection: The connection is to be closed, because it ends with this answer.
@@ -63,6 +64,8 @@ class TickClient(ABC):
     """The fields of a scenario that this client obeys, beyond the arguments above."""
     pulls: ClassVar[bool] = False
     """Whether the client asks for ticks (its requests are then counted and their lateness recorded)."""
+    upgrades: ClassVar[bool] = False
+    """Whether it leaves HTTP for WebSocket, so that its server's address may begin with ws or wss."""
     ordinary: ClassVar[str] = ""
     """The class of clients/load/ordinary_clients.py that does the same; empty if there is none."""
 

@@ -5,11 +5,15 @@ connection counts, and one that has not asked in time is closed. The system has 
 of open files: a server that does not keep clear of it stops accepting, without a word.
 """
 
+import asyncio
+import json
 import resource
 import sys
 
 HEAD_TIMEOUT_S = 10.0
 """How long a client may take for the head of its first request; it is the default of ``websockets``, too."""
+MAX_HEAD_BYTES = 16 * 1024
+"""A longer head is refused where the library has no bound; browsers and other servers stop at 8 to 16 KiB."""
 SPARE_CONNECTIONS = 16
 """Connections beyond those of clients: for ``/health``, and for whoever is just being refused."""
 RETRY_AFTER_S = 5
@@ -53,3 +57,20 @@ class Door:
             self._told = True
             print(f"the server is full: {self.sentence}", file=sys.stderr, flush=True)
         return False
+
+
+class Full(asyncio.Protocol):
+    """A connection that is one too many: it is told so, and closed."""
+
+    def __init__(self, sentence: str) -> None:
+        body = json.dumps({"error": sentence})
+        self._answer = (
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+            f"Retry-After: {RETRY_AFTER_S}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
+        ).encode()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Answer without a question."""
+        assert isinstance(transport, asyncio.WriteTransport) or hasattr(transport, "write")
+        transport.write(self._answer)
+        transport.close()

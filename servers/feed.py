@@ -61,6 +61,7 @@ class Feed:
         self.newest_seq = left_out
         self.listeners: set[Callable[[], None]] = set()
         self.next_due_ns = next(due)
+        self.closed = False
         self._due = due
         self._quotes = quotes
         self._payload_bytes, self._padding = payload_bytes, padding
@@ -70,7 +71,6 @@ class Feed:
         self._clock = clock
         self._deliveries: dict[int, Delivery] = {}
         self._waiting: set[asyncio.Future[None]] = set()
-        self._closed = False
 
     # Publishing
 
@@ -190,7 +190,7 @@ class Feed:
 
     async def newer_than(self, cursor: int, timeout_s: float) -> None:
         """Return when there is a tick after ``cursor``, the time is over, or the feed was closed."""
-        if self.newest_seq > cursor or self._closed or timeout_s <= 0:
+        if self.newest_seq > cursor or self.closed or timeout_s <= 0:
             return
         loop = asyncio.get_running_loop()
         woken: asyncio.Future[None] = loop.create_future()
@@ -204,7 +204,7 @@ class Feed:
 
     def close(self) -> None:
         """Let everybody who waits go, for good."""
-        self._closed = True
+        self.closed = True
         self._wake()
 
     def _wake(self) -> None:

@@ -33,7 +33,7 @@ from servers.base import (
     ssl_context,
 )
 from servers.browser.page import HTML, PAGE_PATH, Page, build_page
-from servers.door import HEAD_TIMEOUT_S, RETRY_AFTER_S, Door
+from servers.door import HEAD_TIMEOUT_S, RETRY_AFTER_S, Door, Full
 from servers.feed import Delivery, Feed
 from servers.options import ServerOptions
 from servers.request_head import check_target
@@ -126,23 +126,6 @@ _log.addFilter(_only_our_faults)
 
 
 # Connections, before they have asked
-
-
-class Full(asyncio.Protocol):
-    """A connection that is one too many: it is told so, and closed."""
-
-    def __init__(self, sentence: str) -> None:
-        body = json.dumps({"error": sentence})
-        self._answer = (
-            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
-            f"Retry-After: {RETRY_AFTER_S}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
-        ).encode()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Answer without a question."""
-        assert isinstance(transport, asyncio.WriteTransport) or hasattr(transport, "write")
-        transport.write(self._answer)
-        transport.close()
 
 
 @contextlib.asynccontextmanager

@@ -3,6 +3,9 @@
 Push made of requests (RFC 6202, section 2): a tick leaves as soon as it is published, if the client's next
 request is already there. If not, ticks wait in the history for it, and go together. A request held for longer
 than ``hold`` is answered with an empty array, so that no proxy on the way takes it for dead.
+
+Pages of another origin cannot read the answers, as in servers/short_polling.py; yet each question of theirs
+is held, and takes a place.
 """
 
 import contextlib

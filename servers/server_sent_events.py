@@ -22,7 +22,7 @@ A full server answers 503 and ``Retry-After``. EventSource gives up after that, 
 than 200 with this content type (section 9.2.3): its page must try again by itself.
 
 EventSource may ask any origin, but a page of another one can read the stream only if the answer says so in
-Access-Control-Allow-Origin (WHATWG Fetch, section 3.3). None is sent here: pages of the same origin only.
+Access-Control-Allow-Origin (WHATWG Fetch, CORS protocol). None is sent here: pages of the same origin only.
 """
 
 import asyncio
@@ -34,23 +34,13 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 from aiohttp.http import StreamWriter
-from multidict import MultiDict
 
-from servers.base import VARY_HEADERS, BadRequest, parse_query
-from servers.feed import Delivery, Feed
+from servers.base import VARY_HEADERS
+from servers.event_stream import COMMENT, SCRIPT, STREAM_HEADERS, Events, opening, read_cursor
+from servers.feed import Feed
 from servers.http import accepts_gzip, serve_http
 from servers.options import ServerOptions
 
-STREAM_HEADERS = {
-    "Content-Type": "text/event-stream",
-    "Cache-Control": "no-store, no-transform",
-    "X-Accel-Buffering": "no",
-}
-"""No cache may keep a stream, and no proxy may hold it back: neither to compress it (``no-transform``, RFC
-9111, section 5.2.2.6), nor to fill a buffer first (nginx, proxy_buffering)."""
-RETRY_MS = 2000
-"""How long a browser waits before it comes back. Each has a default of its own, of a few seconds."""
-COMMENT = b":\n"
 GZIP_WINDOW_BITS, GZIP_MEMORY_LEVEL = 12, 5
 """What ``websockets`` takes for its windows: 4 KiB, and 40 KiB in all, not zlib's 256 KiB."""
 
@@ -72,56 +62,17 @@ class Client:
         await self.writer.write(text, drain=False)
 
 
-def opening(cursor: int) -> bytes:
-    """Return what a stream begins with: when to come back, and from where if no event has come by then."""
-    return b"retry: %d\nid: %d\n\n" % (RETRY_MS, cursor)
-
-
-def encode_event(cursor: int, delivery: Delivery) -> bytes:
-    """Encode what comes after a cursor; what the history no longer has is told in an event before it.
-
-    That one, too, moves the ``id``, by just what it tells of: whoever is cut off behind it is not told twice.
-    """
-    told = b""
-    if delivery.missed:
-        last_missed = cursor + delivery.missed
-        told = b'event: missed\nid: %d\ndata: {"missed":%d}\n\n' % (last_missed, delivery.missed)
-    return told + b"id: %d\ndata: %b\n\n" % (delivery.last_seq, delivery.body)
-
-
-def read_cursor(request: web.Request, feed: Feed) -> int:
-    """Return the cursor that a request begins from: by its Last-Event-ID, or else by its query.
-
-    The header is newer. EventSource comes back with the address of its first request (section 9.2.3).
-
-    Raises:
-        BadRequest: If what it says is no cursor.
-    """
-    if "Last-Event-ID" not in request.headers:
-        return parse_query(request.query, feed).cursor
-    query = MultiDict(request.query)
-    query["after"] = request.headers["Last-Event-ID"]
-    try:
-        return parse_query(query, feed).cursor
-    except BadRequest as bad:
-        raise BadRequest(f"with Last-Event-ID as after: {bad}") from bad
-
-
 @contextlib.asynccontextmanager
 async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> AsyncIterator[None]:
     """Serve the feed on the listening socket while the context is open."""
     clients: dict[Client, None] = {}
     news, stopping = asyncio.Event(), asyncio.Event()
-    encoded: tuple[Delivery | None, bytes] = (None, b"")
+    events = Events(feed)
 
     async def send_next(client: Client) -> None:
         """Send one delivery; it does not wait for the client."""
-        nonlocal encoded
-        delivery = feed.after(client.cursor)
-        if encoded[0] is not delivery:
-            encoded = (delivery, encode_event(client.cursor, delivery))
-        client.cursor = delivery.last_seq
-        await client.write(encoded[1])
+        text, client.cursor = events.after(client.cursor)
+        await client.write(text)
 
     async def catch_up(client: Client) -> None:
         """Send from the history, as fast as the client reads, until it holds the newest tick."""
@@ -161,7 +112,7 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
 
     async def answer_ticks(request: web.Request) -> web.StreamResponse:
         """Serve one client until its connection closes, or the server stops."""
-        cursor = read_cursor(request, feed)
+        cursor = read_cursor(request.headers, request.query, feed)
         response = web.StreamResponse(headers=STREAM_HEADERS)
         deflate = None
         if options.compression:
@@ -187,9 +138,7 @@ async def serve(feed: Feed, listener: socket.socket, options: ServerOptions) -> 
             await writer.write(deflate.flush(), drain=False)
         return response
 
-    async with serve_http(
-        "server_sent_events", feed, listener, options, answer_ticks, script="event_source.js"
-    ):
+    async with serve_http("server_sent_events", feed, listener, options, answer_ticks, script=SCRIPT):
         tasks = [asyncio.create_task(publish())]
         if options.heartbeat_s is not None:
             tasks.append(asyncio.create_task(beat(options.heartbeat_s)))

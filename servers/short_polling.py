@@ -2,6 +2,9 @@
 
 The simplest transport and the only one without state: the client's cursor comes with each request. What it
 costs is a whole request and response per question, and a tick waits until somebody asks.
+
+A page of any origin can have a browser ask, but one of another origin cannot read the answer, because it
+lacks Access-Control-Allow-Origin (WHATWG Fetch, CORS protocol). Whoever is no browser reads it anyway.
 """
 
 import contextlib

@@ -10,6 +10,10 @@ With compression (permessage-deflate, RFC 7692) a broadcast compresses each mess
 because every connection has a window of its own. Over TLS a client that does not keep up is noticed later,
 when the event loop's buffer of encrypted bytes is full too (64 KiB).
 
+Browsers let a page of any origin open a WebSocket, and read it: WHATWG Fetch's rules for other origins do not
+reach that far. They name the page's origin in a header, by which a server must choose if its ticks are not
+for everybody (RFC 6455, section 10.2). These are, so it is not looked at.
+
 Of RFC 6455 the library lets one thing pass: a length in more bytes than it needs (section 5.2). A client that
 has not finished its handshake within 10 s is closed; until then it does not count towards ``max_clients``.
 """

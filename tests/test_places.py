@@ -1,5 +1,6 @@
 """Where people are: servers of others, terminals that obey, Ctrl-C at any time, settings of matplotlib."""
 
+import contextlib
 import http.server
 import json
 import os
@@ -24,9 +25,9 @@ from bench.report.plots.base import STYLE, rendered
 from bench.report.plots.figures import FIGURES, draw
 from bench.report.terminal import new_console, shown
 from bench.results.run import REFERENCE, Run
-from bench.transports import TRANSPORTS
+from bench.transports import TRANSPORTS, Transport
 from clients.base import Address
-from clients.load.stream import AddressError, ServerUrl, read_url
+from clients.load.stream import AddressError, ServerUrl, read_url, stream
 from servers import interrupts
 from servers.wire import now_ns
 from tests import ROOT
@@ -96,9 +97,11 @@ def test_what_no_client_can_use_is_refused_with_the_reason(url: str, why: str) -
         read_url(url, upgrades=True)
 
 
-def test_only_websockets_have_schemes_of_websockets() -> None:
-    with pytest.raises(AddressError, match="must with http://, https://"):
-        read_url("ws://localhost/ticks", upgrades=False)
+def test_only_websockets_have_schemes_of_websockets(transport: Transport) -> None:
+    with contextlib.ExitStack() as stack:
+        if transport.framing != "WebSocket":
+            stack.enter_context(pytest.raises(AddressError, match="must with http://, https://"))
+        stream(transport.client, "ws://localhost/ticks").close()
 
 
 @pytest.mark.parametrize(

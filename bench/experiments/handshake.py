@@ -1,9 +1,9 @@
 """What does connecting cost, and does every request pay it?
 
 One client, fifty ticks, with connections that are kept between requests or not, and with TLS or not. A
-connection costs a round trip for TCP, one more for TLS 1.3 (two for TLS 1.2), one more for WebSocket; on
-loopback a round trip is nothing, so the time here is the two machines' work, and the bytes and counts are
-what travels.
+connection costs a round trip for TCP, one more for TLS 1.3 (two for TLS 1.2), one more for push, which begins
+with the server's answer; on loopback a round trip is nothing, so the time here is the two machines' work, and
+the bytes and counts are what travels.
 """
 
 import math
@@ -108,8 +108,9 @@ EXPERIMENT = Experiment(
     named=("rate_hz", "poll_interval_s", "poll_pause_s", "tls"),
     predict=predict,
     predicted="connections_per_1000_deliveries",
-    note="Connect: from SYN until TCP stands, TLS is agreed, and a WebSocket is open. Every TLS handshake is "
-    "a full one: no session is resumed. Linux delays the ACKs of a client that has been in a conversation, "
-    "such as TLS's handshake; one that only reads acknowledges at once (quick ACK). So a push over TLS may "
-    "take fewer packets than one without: tests/test_wire_truth.py turns it round by TCP_QUICKACK.",
+    note="Connect: from SYN until TCP stands, TLS is agreed, and a WebSocket is open or the head of a "
+    "stream has come. Every TLS handshake is a full one: no session is resumed. Linux delays the ACKs "
+    "of a client that has been in a conversation, such as TLS's handshake; one that only reads "
+    "acknowledges at once (quick ACK). So a push over TLS may take fewer packets than one without: "
+    "tests/test_wire_truth.py turns it round by TCP_QUICKACK.",
 )

@@ -1,8 +1,9 @@
 """Is it the protocol or the library?
 
-The same protocol by several servers: WebSocket by websockets, aiohttp and picows, both pollings by aiohttp
-and by a server on asyncio and httptools alone. A ratio of two protocols, taken from one pair of libraries, is
-as much about the libraries; so it is a range here, with the value for the same library on both sides named.
+The same protocol by several servers: WebSocket by websockets, aiohttp and picows, server-sent events by
+aiohttp and Starlette, both pollings by aiohttp and by a server on asyncio and httptools alone. A ratio of two
+protocols, taken from one pair of libraries, is as much about the libraries; so it is a range here, with the
+value for the same library on both sides named.
 """
 
 import itertools
@@ -25,15 +26,19 @@ def designs(profile: Profile) -> list[Design]:
     """Return the scenarios: every server at the same load, and the searches of ``clients``."""
     load = {"quick": (300, 1.0), "standard": (1000, 1.0), "full": (1000, 10.0)}[profile.name]
     fixed = {**FIXED, "clients": load[0], "window_s": load[1]}
-    names = _pairs_of_one_library() if profile.name == "quick" else names_of()
+    names = _two_libraries_each() if profile.name == "quick" else names_of()
     return [Design(fixed, transports=names), *clients.designs(profile)]
 
 
-def _pairs_of_one_library() -> list[str]:
-    """Return held requests and push, as they come, and push by the library of held requests."""
-    held = main_names("held")
-    same = [name for each in held for name in names_of("push", library=TRANSPORTS[each].library)]
-    return list(dict.fromkeys([*held, *main_names("push"), *same]))
+def _two_libraries_each() -> list[str]:
+    """Return held requests, and each push by two libraries, of which one is that of held requests."""
+    names = main_names("held")
+    libraries = {TRANSPORTS[name].library for name in names}
+    for push in main_names("push"):
+        others = names_of("push", variant_of=push)
+        same = [name for name in others if TRANSPORTS[name].library in libraries]
+        names += [push, *(same or others)[:1]]
+    return names
 
 
 def finding(trials: pd.DataFrame) -> str:

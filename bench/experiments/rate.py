@@ -15,7 +15,7 @@ from bench.experiments.base import Design, Experiment, Row, each, for_each_row, 
 from bench.results.estimates import estimate
 from bench.results.statistics import Interval
 from bench.results.trials import single_trials
-from bench.scenario import Profile
+from bench.scenario import FIELDS, Profile
 from bench.theory.requests import long_polling_ticks_per_answer, polling_ticks_per_answer
 from bench.theory.traffic import SEGMENT_HEADER_BYTES
 from bench.transports import TRANSPORTS, main_names
@@ -85,7 +85,11 @@ def _touch(row: Row, factor: float = 1.0) -> str:
         return f"a poll {each({'poll_interval_s': None, 'poll_pause_s': None, **slowed})}"
     if family == "held":
         return f"a hold of {row['hold_s'] * factor:g} s"
-    return f"a ping each {row['heartbeat_s'] * factor:g} s" if pd.notna(row["heartbeat_s"]) else "no pings"
+    heartbeat = FIELDS["heartbeat_s"]
+    if pd.isna(row["heartbeat_s"]):
+        return heartbeat.unset
+    period_s = row["heartbeat_s"] * factor
+    return f"a {heartbeat.phrase.format(f'{period_s:g}')}"
 
 
 def _touches(rows: Iterable[Row], factor: float = 1.0) -> str:

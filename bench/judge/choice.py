@@ -27,7 +27,7 @@ from bench.wording import number
 
 
 class Touch(TypedDict):
-    """How a client stays in touch: longest hold of a request, time between the pings of a WebSocket."""
+    """How a client stays in touch: longest hold of a request, time between heartbeats of push."""
 
     hold_s: float
     heartbeat_s: float

@@ -153,8 +153,8 @@ def fixed_fields_note(rows: pd.DataFrame, varied: Sequence[str]) -> str:
         if name in varied:
             continue
         values = sorted({value for value in rows[name] if is_set(value)}, key=sortable)
-        if name == "heartbeat_s" and not values and _may_ping(rows):
-            told.append("no pings")
+        if name == "heartbeat_s" and not values and _may_beat(rows):
+            told.append(FIELDS[name].unset)
         elif len(values) > 1 and name in DECISIVE:  # windows
             ends = [f"{values[end]:g}" for end in (0, -1)]
             told.append(FIELDS[name].phrase.format(" to ".join(ends)))
@@ -163,7 +163,7 @@ def fixed_fields_note(rows: pd.DataFrame, varied: Sequence[str]) -> str:
     return f"Fixed: {', '.join(told)}." if told else ""
 
 
-def _may_ping(rows: pd.DataFrame) -> bool:
+def _may_beat(rows: pd.DataFrame) -> bool:
     return any(TRANSPORTS[name].heartbeats for name in rows["transport"].unique())
 
 

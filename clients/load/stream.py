@@ -115,7 +115,7 @@ def stream(
         TimeoutError: If the server does not answer within 5 s.
     """
     client_class = load_client_class(client)
-    server = read_url(url, upgrades=not client_class.pulls)
+    server = read_url(url, upgrades=client_class.upgrades)
     if ca is not None and not server.encrypted:
         raise AddressError(f"a certificate is for TLS, but {url} is without; write https:// in it")
     make_socket: SocketFactory = StampedSocket

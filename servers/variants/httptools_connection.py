@@ -19,11 +19,9 @@ from typing import NamedTuple, cast
 import httptools
 
 from servers.base import ANSWER_HEADERS
-from servers.door import HEAD_TIMEOUT_S
+from servers.door import HEAD_TIMEOUT_S, MAX_HEAD_BYTES
 from servers.feed import Delivery
 
-MAX_HEAD_BYTES = 16 * 1024
-"""A request whose head is longer is refused; browsers and other servers stop at 8 to 16 KiB."""
 MAX_REQUESTS_WAITING = 16
 """A client that is more requests than this ahead of its answers is not read from until they are served."""
 LINGER_S = 2.0

@@ -92,8 +92,8 @@ def test_a_table_tells_what_is_unusual_and_not_what_is_as_ever() -> None:
     assert all(word in told for word in ("TLS", "segments of 536 B", "connections not kept"))
     told = notes("freshness")
     assert not any(word in told for word in ("TLS", "segments", "connections", "cubic"))
-    assert "no pings" in told
-    assert "ping each 7 s" in notes("freshness", heartbeat_s=[7.0])
+    assert "no heartbeats" in told
+    assert "heartbeat each 7 s" in notes("freshness", heartbeat_s=[7.0])
 
 
 @pytest.mark.parametrize(("field", "values"), [("window_s", [1.0, 3.0]), ("congestion", ["cubic", "reno"])])
@@ -331,12 +331,12 @@ def test_times_are_divided_only_where_nobody_chose_the_rate() -> None:
     assert set(own["hold_s"].dropna()) == {24.0}
     (sentence,) = findings(EXPERIMENTS["rate"], scaled)
     assert "divided by 30" in sentence
-    assert "a poll each 0.1 s, a hold of 0.8 s and a ping each 0.5 s" in sentence
-    assert "a poll each 3 s, a hold of 24 s and a ping each 15 s" in sentence
+    assert "a poll each 0.1 s, a hold of 0.8 s and a heartbeat each 0.5 s" in sentence
+    assert "a poll each 3 s, a hold of 24 s and a heartbeat each 15 s" in sentence
     for asked in ({"rate_hz": [SLOW_HZ, 1.0]}, {"hold_s": [5.0]}, {"heartbeat_s": [None]}):
         (sentence,) = findings(EXPERIMENTS["rate"], trials_of("rate", **asked))
         assert "divided" not in sentence
-    assert "no pings" in sentence
+    assert "no heartbeats" in sentence
 
 
 def test_what_depends_on_time_is_repeated() -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from clients.base import Address, ServerError
 from clients.http import GZIP
 from clients.server_sent_events import Client
+from servers.event_stream import COMMENT, encode_event, opening
 from servers.feed import Delivery
-from servers.server_sent_events import COMMENT, encode_event, opening
 from tests.pollers import array
 
 HEAD = (

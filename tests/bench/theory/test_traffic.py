@@ -43,8 +43,8 @@ from bench.theory.traffic import (
 from bench.transports import TRANSPORTS
 from clients.base import Address
 from clients.headers import HEADER_SETS
+from servers.event_stream import COMMENT, encode_event
 from servers.feed import Delivery
-from servers.server_sent_events import COMMENT, encode_event
 from servers.wire import encode_array, encode_tick
 
 ADDRESS = Address("127.0.0.1", 12345)
