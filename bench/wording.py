@@ -43,8 +43,8 @@ def ratio_sentence(
 ) -> str:
     """Say how two protocols compare: by the same library first, then over all pairs of libraries.
 
-    "With aiohttp for both, WebSocket serves 3× (95 % interval 2.6 to 3.4) as many clients as long polling;
-    over all pairs of libraries it is 1.5× (1.3 to 1.7) to 4.5× (3.9 to 5.2)".
+    "With aiohttp for both, 3× (95 % interval 2.6 to 3.4) as many clients are served by WebSocket as by long
+    polling; over all pairs of libraries it is 1.5× (1.3 to 1.7) to 4.5× (3.9 to 5.2)".
 
     Args:
         pairs: The ratios by names of transports.

@@ -104,7 +104,7 @@ def capacity_ratio(found: pd.DataFrame, above: str, below: str) -> str:
         and _is_bounded(served[b])
     }
     same = [(a, b) for a, b in pairs if TRANSPORTS[a].library == TRANSPORTS[b].library]
-    said = f"{TRANSPORTS[above].label} serves {{}} as many clients as {TRANSPORTS[below].label}"
+    said = f"{{}} as many clients are served by {TRANSPORTS[above].label} as by {TRANSPORTS[below].label}"
     return ratio_sentence(pairs, same, said)
 
 

@@ -122,7 +122,7 @@ def finding(trials: pd.DataFrame) -> str:
     for push, poll in (pair for pair in pairs if set(pair) <= asked.keys()):
         label, ratio = TRANSPORTS[poll].label, asked[poll] / asked[push]
         sentences.append(
-            f"So a {TRANSPORTS[push].label} with a heartbeat each 20 s costs fewer bytes than {label} more "
+            f"So a heartbeat each 20 s by {TRANSPORTS[push].label} costs fewer bytes than {label} more "
             f"often than every {20 * ratio:.0f} s, and more than {label} less often."
         )
     return " ".join(sentences)

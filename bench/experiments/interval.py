@@ -81,7 +81,7 @@ def _push_words(pushes: pd.DataFrame, label: str) -> str:
     push_ms = estimate(pushes, "latency_p50_ms").estimate
     acks = estimate(pushes, "packets_per_delivery_up").estimate
     return (
-        f"{label} takes {number(push_ms)} ms and {number(wire_bytes(pushes))} bytes, of which "
+        f"by {label} it is {number(push_ms)} ms and {number(wire_bytes(pushes))} bytes, of which "
         f"{SEGMENT_HEADER_BYTES} for each ACK, {number(acks)} a tick"
     )
 
