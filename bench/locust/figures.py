@@ -45,6 +45,7 @@ class WorkerState:
         late: Deliveries that took longer than ``limit_ms``.
         age_s2, held_s: As in :class:`clients.load.accounts.Count`.
         cpu_ratio: Share of a core that the swarm used since the telling before.
+        cpu_s: CPU time that it used since its first telling; what starting it costs is left out.
         late_ms: The longest time since then that a delivery lay in the kernel before it was handled.
         clock_bracket_ns: How wrong latencies may be by the clocks, to either side.
     """
@@ -74,9 +75,11 @@ class WorkerState:
         self.delivered, self.missed = int(counts["delivered"]), int(counts["missed"])
         self.repeated = int(counts["repeated"])
         self.age_s2, self.held_s = counts["age_s2"], counts["held_s"]
-        self.late_ms, self.cpu_s = telling.late_ms, telling.cpu_ns / 1e9
+        self.late_ms = telling.late_ms
         if before is not None:
-            self.cpu_ratio = (telling.cpu_ns - before.cpu_ns) / (telling.at_ns - before.at_ns)
+            cpu_ns = telling.cpu_ns - before.cpu_ns
+            self.cpu_ratio = cpu_ns / (telling.at_ns - before.at_ns)
+            self.cpu_s += cpu_ns / 1e9
         for latency_us, count in telling.latencies_us:
             self.histogram.record_value(latency_us, count)
             if latency_us > self.limit_ms * 1e3:

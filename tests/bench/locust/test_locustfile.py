@@ -79,6 +79,16 @@ def swarms(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [process for process in processes if "clients.load.changing" in process.cmdline()]
 
 
+def test_a_shape_says_how_many_users_there_are_and_when_it_is_over() -> None:
+    with locust(
+        "--serve=websocket", "--shape=spike", "--headless", "--users=30", "--run-time=5", "--only-summary"
+    ) as running:
+        assert running.wait() == 0, running.said
+        spawned = re.findall(r"\((\d+) total users\)", running.said)
+        assert spawned == ["3", "30", "3"], running.said
+        assert total(running)[2:4] == ("0", "0")
+
+
 def test_a_host_that_serves_another_transport_is_one_sentence() -> None:
     with locust("--serve=websocket", "LongPollingUser", "--headless", "--only-summary") as running:
         assert running.wait() == 2, running.said
