@@ -11,10 +11,11 @@ from typing import Any
 
 from bench.locust import figures
 from bench.locust.arguments import chosen_scenario
-from bench.locust.host import Host, HostError, look_up
+from bench.locust.host import Host, HostError, drift_ns, look_up
 from bench.locust.swarm_beside import SwarmBeside
 from bench.scenario import Scenario, ScenarioError
 from clients.load.orders import Telling
+from servers.wire import now_ns
 
 TICK, CONNECT = "TICK", "CONN"
 """Types of rows in Locust's statistics: deliveries, and handshakes. A row's name is its transport."""
@@ -29,7 +30,7 @@ HELLO, REFUSED, END, DRAIN, DRAINED = (
 AFTER_THE_END_S = 5.0
 """A worker ends by itself so long after the planned end: its master must be gone."""
 HELD_UP_S = 3.0
-"""A worker that hears the swarm's tellings so much later than they were told is named."""
+"""A worker that hears so much later what its swarm has told is named."""
 
 logger = logging.getLogger("ticks")
 
@@ -90,8 +91,8 @@ class Back:
         self.state = figures.WorkerState()
         self.deliveries = 0
         self._before: Telling | None = None
-        self._heard_s = 0.0
-        self._is_saturated = False
+        self._host: Host | None = None
+        self._is_held_up = self._is_saturated = False
         self._ending = threading.Lock()
 
     def begin(self) -> None:
@@ -105,7 +106,8 @@ class Back:
         self.state = figures.WorkerState(
             limit_ms=scenario.latency_limit_ms, clock_bracket_ns=host.clock_bracket_ns
         )
-        self.deliveries, self._before, self._heard_s, self._is_saturated = 0, None, time.monotonic(), False
+        self.deliveries, self._before, self._host = 0, None, host
+        self._is_held_up = self._is_saturated = False
         self.swarm = SwarmBeside(
             scenario,
             host.address,
@@ -145,13 +147,14 @@ class Back:
 
     def _judge(self) -> None:
         """Warn of what makes figures doubtful, and Locust cannot see."""
-        now_s = time.monotonic()
-        silent_s, self._heard_s = now_s - self._heard_s, now_s
-        if silent_s > HELD_UP_S and self._before is not None:
+        assert self._before is not None
+        late_s = (now_ns() - self._before.at_ns) / 1e9
+        if late_s > HELD_UP_S and not self._is_held_up:
             logger.warning(
-                "this worker heard nothing for %.1f s; its swarm went on meanwhile, and nothing is lost",
-                silent_s,
+                "this worker hears its swarm %.1f s late: it was held up; the swarm went on, nothing is lost",
+                late_s,
             )
+        self._is_held_up = late_s > HELD_UP_S
         is_saturated = self.state.cpu_ratio > figures.SATURATED_RATIO
         if is_saturated and not self._is_saturated:
             logger.warning(
@@ -172,9 +175,24 @@ class Back:
                 return
             try:
                 self.swarm.finish()
+                self._check_clock()
             finally:
                 swarm, self.swarm = self.swarm, None
                 swarm.stop()
+
+    def _check_clock(self) -> None:
+        """Note if the clocks of this machine and of the server have drifted apart during the test."""
+        if self._host is None or not self._host.clock_bracket_ns:
+            return
+        try:
+            drifted_ms = drift_ns(self._host, look_up(self.environment.host)) / 1e6
+        except HostError:
+            return  # the server is gone: its clock cannot be read any more
+        if drifted_ms:
+            self.hear_failure(
+                f"the clocks of the server and of this worker drifted apart by {drifted_ms:.3g} ms during "
+                "the test: latencies are wrong by up to that"
+            )
 
 
 class WorkerBack(Back):

@@ -137,7 +137,8 @@ class Master(Front):
 
     def begin(self) -> None:
         """Begin a test with empty books, and tell the workers when it is to end."""
-        self._ledger, self._states, self._is_ending = Ledger(), {}, False
+        self._ledger = Ledger(compares=not self.environment.reset_stats)
+        self._states, self._is_ending = {}, False
         run_time_s = self.environment.parsed_options.run_time
         self._ends_s = time.monotonic() + run_time_s if run_time_s else None
         for worker, node in self.runner.clients.items():

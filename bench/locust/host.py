@@ -89,3 +89,9 @@ def clock_offset(readings: list[tuple[int, int, int]]) -> tuple[int, int]:
         return 0, 0
     before_ns, theirs_ns, after_ns = min(readings, key=lambda reading: reading[2] - reading[0])
     return (before_ns + after_ns) // 2 - theirs_ns, (after_ns - before_ns) // 2
+
+
+def drift_ns(before: Host, after: Host) -> int:
+    """Return by how much two clocks have surely drifted apart between two readings; 0 if it is not sure."""
+    moved_ns = abs(after.clock_offset_ns - before.clock_offset_ns)
+    return max(0, moved_ns - before.clock_bracket_ns - after.clock_bracket_ns)

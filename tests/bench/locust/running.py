@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,15 @@ import psutil
 from bench.locust.start import LOCUSTFILE, command
 from tests import ROOT
 from tests.waiting import LIMIT_S, interruptible, wait_until
+
+ALL_ARE_THERE = "total users)"
+"""What Locust says when all users have been spawned, whether it has heard of all of them yet or not."""
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 class Locust:

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.locust import arguments, figures, shapes
-from bench.locust.host import Host, HostError, clock_offset, look_up
+from bench.locust.host import Host, HostError, clock_offset, drift_ns, look_up
 from bench.locust.ledger import Ledger
 from bench.locust.swarm_beside import phase_of, van_der_corput
 from bench.measure.subject import Server
 from bench.scenario import FIELDS, ScenarioError
 from bench.transports import TRANSPORTS, WEBSOCKET, names_of
+from clients.base import Address
 from clients.load.accounts import Count
 from clients.load.orders import Telling
 
@@ -91,6 +92,14 @@ def test_one_who_is_lost_or_reports_too_much_or_too_little_is_named() -> None:
     assert lost.startswith("worker a was lost: 10 deliveries")
     assert more.startswith("worker b had 9 deliveries, but 10")
     assert less.startswith("worker c had 11 deliveries, but 10")
+
+
+def test_numbers_that_locust_has_thrown_away_are_not_compared() -> None:
+    ledger = Ledger(compares=False)
+    ledger.report("a", 10)
+    assert ledger.open_workers == ["a"]
+    ledger.drain("a", 15)
+    assert (ledger.open_workers, ledger.problems()) == ([], [])
 
 
 # Phases
@@ -203,3 +212,10 @@ def test_another_clock_is_known_within_half_a_round_trip(offset_ns: int, trips_n
     measured_ns, bracket_ns = clock_offset(readings)
     assert abs(measured_ns - offset_ns) <= bracket_ns + 1
     assert bracket_ns <= max(map(sum, trips_ns)) / 2
+
+
+@pytest.mark.parametrize(("moved_ns", "drifted_ns"), [(0, 0), (150, 0), (-150, 0), (500, 350), (-500, 350)])
+def test_clocks_drift_by_more_than_the_readings_may_be_wrong(moved_ns: int, drifted_ns: int) -> None:
+    before = Host(Address("a", 1), "websocket", 10_000, 100)
+    after = before._replace(clock_offset_ns=10_000 + moved_ns, clock_bracket_ns=50)
+    assert drift_ns(before, after) == drifted_ns

@@ -4,12 +4,15 @@ import csv
 import json
 import re
 import signal
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.bench.locust.running import Locust, locust
+from tests.bench.locust.running import ALL_ARE_THERE, Locust, free_port, locust
+from tests.waiting import wait_until
 
 TOTAL = re.compile(r"(\w+): (\d+) deliveries, (\d+) missed, (\d+) repeated; latency in ms: p50 ([\d.]+),")
 
@@ -81,11 +84,12 @@ def swarms(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 def test_a_shape_says_how_many_users_there_are_and_when_it_is_over() -> None:
     with locust(
-        "--serve=websocket", "--shape=spike", "--headless", "--users=30", "--run-time=5", "--only-summary"
+        "--serve=websocket", "--shape=ramp", "--headless", "--users=30", "--run-time=3", "--only-summary"
     ) as running:
         assert running.wait() == 0, running.said
-        spawned = re.findall(r"\((\d+) total users\)", running.said)
-        assert spawned == ["3", "30", "3"], running.said
+        spawned = list(map(int, re.findall(r"\((\d+) total users\)", running.said)))
+        assert spawned == sorted(set(spawned)), running.said
+        assert 1 <= spawned[0] < spawned[-1] <= 30
         assert total(running)[2:4] == ("0", "0")
 
 
@@ -103,19 +107,48 @@ def test_a_host_that_serves_nothing_is_one_sentence() -> None:
         assert "Traceback" not in running.said
 
 
-def test_a_terminated_locust_ends_like_an_interrupted_one() -> None:
-    with locust("--serve=websocket", "--headless", "--users=2", "--only-summary") as running:
-        running.wait_for("All users spawned")
+def test_the_web_page_has_a_tab_and_users_come_and_go_by_its_form() -> None:
+    page = f"http://127.0.0.1:{(port := free_port())}"
+    with locust(
+        "--serve=websocket", f"--web-port={port}", "--autostart", "--users=20", "--spawn-rate=20"
+    ) as running:
+        running.wait_for(ALL_ARE_THERE)
+        wait_until(lambda: everybody(page)["open"] == 20 and everybody(page)["delivered"] > 0, "20 clients")
+        form = fetch(page)
+        assert "extended_tabs" in form or "extendedTabs" in form
+        for argument in ("poll_interval_s", "hold_s", "rate_hz", "serve"):
+            assert argument in form
+        assert json.loads(fetch(f"{page}/swarm", user_count=5, spawn_rate=20))["success"]
+        wait_until(lambda: everybody(page)["open"] == 5, "5 clients")
+        assert everybody(page)["asked"] == 20
+        assert json.loads(fetch(f"{page}/swarm", user_count=8, spawn_rate=20))["success"]
+        wait_until(lambda: everybody(page)["open"] == 8, "8 clients")
+        assert everybody(page)["asked"] == 23
         family = running.children()
         running.send(signal.SIGTERM)
         assert running.wait() == 0, running.said
         _, left = psutil.wait_procs(family, timeout=10)
         assert left == []
+        assert total(running)[2:4] == ("0", "0")
+
+
+def fetch(url: str, **form: int) -> str:
+    """Return what is at an address of the web page; a form is posted."""
+    data = urllib.parse.urlencode(form).encode() if form else None
+    with urllib.request.urlopen(url, data, timeout=10) as answer:
+        return answer.read().decode()
+
+
+def everybody(page: str) -> dict:
+    """Return the first row of the tab: all workers together."""
+    (tab,) = json.loads(fetch(f"{page}/stats/requests"))["extended_stats"]
+    assert tab["key"] == "deliveries"
+    return tab["data"][0]
 
 
 def test_a_killed_locust_leaves_nothing() -> None:
     with locust("--serve=websocket", "--headless", "--users=2", "--only-summary") as running:
-        running.wait_for("All users spawned")
+        running.wait_for(ALL_ARE_THERE)
         family = running.children()
         assert len(family) == 2
         running.send(signal.SIGKILL)
