@@ -31,17 +31,27 @@ class Front:
         self.environment = environment
         self.runner = environment.runner
         self.transport = ""
+        self.is_refused = False
         self._server: Server | None = None
+
+    def is_standing(self) -> bool:
+        """Return whether a test has begun, so that users find a swarm."""
+        return self.environment.back.swarm is not None
 
     def prepare(self) -> bool:
         """Start the server, if one is to be, and look what serves; return whether that can be driven."""
-        self.transport = ""
+        self.transport, self.is_refused = "", False
         try:
             self._serve()
             self.transport = look_at(self.environment)[1].transport
         except (HostError, ScenarioError, TrialFailed, ValueError) as error:
-            refuse(self.environment, str(error))
+            self.refuse(str(error))
         return bool(self.transport)
+
+    def refuse(self, sentence: str) -> None:
+        """Say why nothing can be measured."""
+        self.is_refused = True
+        refuse(self.environment, sentence)
 
     def _serve(self) -> None:
         transport = self.environment.parsed_options.serve
@@ -57,8 +67,7 @@ class Front:
         fitting = [each for each in user_classes if each.transport.name == self.transport]
         if self.transport and not fitting:
             asked = ", ".join(sorted(each.__name__ for each in user_classes))
-            refuse(
-                self.environment,
+            self.refuse(
                 f"{self.environment.host} serves {self.transport}, which {asked} cannot drive; "
                 "name no user class, or the right one",
             )
@@ -103,6 +112,10 @@ class Master(Front):
         self.runner.register_message(HELLO, self.hear_hello)
         self.runner.register_message(DRAINED, self.hear_drained)
         environment.events.worker_report.add_listener(self.take_report)
+
+    def is_standing(self) -> bool:
+        """Return whether a test has begun: a master begins it before it starts users."""
+        return bool(self.transport)
 
     def states(self) -> dict[str, figures.WorkerState]:
         """Return how each worker's swarm stands."""

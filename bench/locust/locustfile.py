@@ -82,16 +82,22 @@ globals().update({each.__name__: each for each in map(user_class, TRANSPORTS.val
 
 
 class Shape(LoadTestShape):
-    """What all shapes read: --users, --spawn-rate and --run-time."""
+    """What all shapes read: --users, --spawn-rate and --run-time. They are chosen by --shape."""
 
-    abstract = True
+    abstract = True  # or Locust would take the first one that it finds
     use_common_options = True
+    started: tuple[int, float] | None = None
+
+    @property
+    def environment(self) -> Any:
+        """Locust's environment, with the front and the back that this file gave it."""
+        assert self.runner is not None
+        return self.runner.environment
 
     @property
     def options(self) -> Any:
         """The options of the command line, or of the web form."""
-        assert self.runner is not None
-        return self.runner.environment.parsed_options
+        return self.environment.parsed_options
 
     @property
     def users(self) -> int:
@@ -103,15 +109,38 @@ class Shape(LoadTestShape):
         """How long it takes in all."""
         return float(self.options.run_time or 60)
 
+    def reset_time(self) -> None:
+        """Begin anew."""
+        super().reset_time()
+        self.started = None
+
+    def tick(self) -> tuple[int, float] | None:
+        """Return the number of users, and how many come or go in a second; None when it is over.
+
+        Until the test stands, time does not count, and the first answer is repeated: for another one Locust
+        would break off what it has begun.
+        """
+        front = self.environment.front
+        if front.is_refused:
+            return None
+        if self.started is not None and not front.is_standing():
+            super().reset_time()
+            return self.started
+        self.started = self.users_at(self.get_run_time())
+        return self.started
+
+    def users_at(self, elapsed_s: float) -> tuple[int, float] | None:
+        """Return the same, for a time since the start."""
+        raise NotImplementedError
+
 
 class Ramp(Shape):
     """From one user to all of them, evenly over the time."""
 
-    abstract = True  # it is chosen by --shape, and never by itself
+    abstract = True
 
-    def tick(self) -> tuple[int, float] | None:
-        """Return the number of users now, and how fast they come."""
-        elapsed_s = self.get_run_time()
+    def users_at(self, elapsed_s: float) -> tuple[int, float] | None:
+        """Return the number of users, and how fast they come."""
         if elapsed_s > self.run_time_s:
             return None
         return shapes.ramp(elapsed_s, self.run_time_s, self.users), max(1.0, self.users / self.run_time_s)
@@ -122,9 +151,8 @@ class Spike(Shape):
 
     abstract = True
 
-    def tick(self) -> tuple[int, float] | None:
-        """Return the number of users now; they come at once."""
-        elapsed_s = self.get_run_time()
+    def users_at(self, elapsed_s: float) -> tuple[int, float] | None:
+        """Return the number of users; they come at once."""
         if elapsed_s > self.run_time_s:
             return None
         return shapes.spike(elapsed_s, self.run_time_s, self.users), float(self.users)
@@ -141,13 +169,12 @@ class Capacity(Shape):
         super().reset_time()
         self.search = None
 
-    def tick(self) -> tuple[int, float] | None:
+    def users_at(self, elapsed_s: float) -> tuple[int, float] | None:
         """Return the number of users that is tried now; they come by --spawn-rate."""
         if self.search is None:
             self.search = shapes.CapacitySearch(FIRST_USERS, self.users)
-        environment: Any = self.runner.environment if self.runner else None
-        state = figures.together(list(environment.front.states().values()))
-        self.search.look(self.get_run_time(), shapes.Seen(state.connected, state.delivered, state.late))
+        state = figures.together(list(self.environment.front.states().values()))
+        self.search.look(elapsed_s, shapes.Seen(state.connected, state.delivered, state.late))
         if self.search.is_over:
             logger.info(self.search.sentence(state.limit_ms))
             return None
