@@ -11,7 +11,7 @@ from functools import partial
 from clients.base import Address, load_client_class
 from clients.load.generator import settings_of_each
 from clients.load.orders import Order
-from clients.load.process import main
+from clients.load.process import main, run
 from clients.load.swarm import Swarm
 from clients.sockets.stamped_socket import SocketFactory, StampedSocket
 from clients.sockets.tls_socket import TlsSocket, client_context
@@ -35,4 +35,4 @@ def make_swarm(order: Order, offset_ns: int) -> Swarm:
 
 
 if __name__ == "__main__":
-    sys.exit(main(make_swarm, freeze=True))
+    sys.exit(main(partial(run, make=make_swarm, freeze=True)))

@@ -8,13 +8,14 @@ if __name__ == "__main__":
 import asyncio
 import contextlib
 import sys
+from functools import partial
 
 from clients.base import load_client_class
 from clients.load import ordinary_clients
 from clients.load.generator import LOOK_NS, LoadGenerator, settings_of_each
 from clients.load.orders import Order
 from clients.load.ordinary_clients import OrdinaryClient
-from clients.load.process import main
+from clients.load.process import main, run
 from clients.sockets.limits import raise_descriptor_limit
 from servers.wire import now_ns
 
@@ -73,4 +74,5 @@ class Crowd(LoadGenerator):
 
 
 if __name__ == "__main__":
-    sys.exit(main(Crowd, freeze=False))  # ordinary clients leave the garbage collector as it is
+    # Ordinary clients leave the garbage collector as it is.
+    sys.exit(main(partial(run, make=Crowd, freeze=False)))

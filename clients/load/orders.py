@@ -1,6 +1,8 @@
 """What a harness and a swarm process say to each other: one JSON object a line, over stdin and stdout.
 
-Order → Connected → Window → Report; Failed in place of an answer. The raw samples go to files.
+Order → Connected → Window → Report; Failed in place of an answer. The raw samples go to files. A swarm whose
+clients come and go (clients/load/changing.py) is told Opening, any number of Change, and Finish. It tells a
+Telling each second, and a last one that says so.
 """
 
 from typing import Any
@@ -91,13 +93,74 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
     errors: dict[str, int]
 
 
+class Opening(msgspec.Struct, frozen=True, tag="opening", forbid_unknown_fields=True):
+    """Be a swarm of clients that come and go. Fields are as those of Order.
+
+    ``clock_offset_ns`` is the clock of this machine − that of the server, 0 on one machine. ``drain_s`` is
+    how long a client that leaves may wait for what it is still owed.
+    """
+
+    client: str
+    host: str
+    port: int
+    path: str
+    settings: dict[str, Any] = {}
+    mss: int | None = None
+    congestion: str | None = None
+    ca: str | None = None
+    clock_offset_ns: int = 0
+    drain_s: float = 10.0
+
+
+class Change(msgspec.Struct, frozen=True, tag="change"):
+    """Clients that come, by their phases, 0 to 1; and those that leave, by their numbers.
+
+    Numbers are given by order of coming: 0, 1, 2 …
+    """
+
+    come: list[float] = []
+    leave: list[int] = []
+
+
+class Finish(msgspec.Struct, frozen=True, tag="finish"):
+    """Let all clients leave, and tell for the last time when all have gone."""
+
+
+class Telling(msgspec.Struct, frozen=True, tag="telling"):
+    """How it goes: what happened since the last telling, and sums over all clients since the start.
+
+    ``latencies_us`` is the histogram of delivery latencies since the last telling: values, to three digits,
+    and counts. ``connects_ms`` and ``errors`` are since then, too. ``counts`` are as in
+    :class:`clients.load.accounts.Count`. ``late_ms`` is the longest time that a delivery since the last
+    telling lay in the kernel before it was handled.
+    """
+
+    at_ns: int
+    cpu_ns: int
+    rss_bytes: int
+    clients: int
+    connected: int
+    latencies_us: list[tuple[int, int]]
+    late_ms: float
+    connects_ms: list[float]
+    errors: dict[str, int]
+    counts: dict[str, int | float]
+    requests: int
+    empty_responses: int
+    polls_skipped: int
+    connections: int
+    bytes_up: int
+    bytes_down: int
+    last: bool = False
+
+
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """It could not be done; ``reason`` is a sentence."""
 
     reason: str
 
 
-Message = Order | Connected | Window | Report | Failed
+Message = Order | Connected | Window | Report | Opening | Change | Finish | Telling | Failed
 encode = msgspec.json.encode
 
 

@@ -119,13 +119,24 @@ def watch(generator: LoadGenerator, window: Window, orders: Orders) -> tuple[Rea
     return readings[0], readings[1], drained
 
 
-def run(order: Order, orders: Orders, make: Make, *, freeze: bool) -> Report:
-    """Connect, wait for the window, watch it, and write the raw samples.
+def run(orders: Orders, make: Make, *, freeze: bool) -> Report:
+    """Obey an order: connect, wait for the window, watch it, and write the raw samples.
+
+    Args:
+        orders: What is ordered.
+        make: Makes the load generator, from the order and the offset of the clocks.
+        freeze: Whether the garbage collector leaves alone what stands when all clients are connected: a full
+            collection over 10,000 of them stops the loop for a tenth of a second.
 
     Raises:
         OSError, TimeoutError, ValueError: With a sentence, if it cannot be done.
         EOFError: If whoever gives the orders is gone.
     """
+    order = orders.wait()
+    if not isinstance(order, Order):
+        raise ValueError(f"expected an order, got {order}")
+    if order.core is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {order.core})
     start = measure_clock_offset()
     empty_rss_bytes = psutil.Process().memory_info().rss
     # The kernel stamps what comes in only while some socket asks for it, and takes a while to begin; with a
@@ -180,24 +191,12 @@ def say(message: Message) -> None:
     sys.stdout.buffer.flush()
 
 
-def main(make: Make, *, freeze: bool) -> int:
-    """Obey the orders on standard input; return the exit code.
-
-    Args:
-        make: Makes the load generator, from the order and the offset of the clocks.
-        freeze: Whether the garbage collector leaves alone what stands when all clients are connected: a full
-            collection over 10,000 of them stops the loop for a tenth of a second.
-    """
+def main(obey: Callable[[Orders], Message]) -> int:
+    """Obey the orders on standard input, say what comes of it, and return the exit code."""
     raise_at_interrupt()
-    orders = Orders(sys.stdin.fileno())
     try:
-        order = orders.wait()
-        if not isinstance(order, Order):
-            raise ValueError(f"expected an order, got {order}")
-        if order.core is not None and hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, {order.core})
-        say(run(order, orders, make, freeze=freeze))
-    except (EOFError, KeyboardInterrupt):
+        say(obey(Orders(sys.stdin.fileno())))
+    except (EOFError, KeyboardInterrupt, BrokenPipeError):
         return 1
     except (OSError, ValueError) as error:
         say(Failed(str(error)))

@@ -8,10 +8,11 @@ import heapq
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from clients.base import ServerError, TickClient, Ticks
 from clients.load.generator import LoadGenerator, pack_delivery, pack_lag
+from clients.load.seat import Seat
 from clients.sockets.limits import raise_descriptor_limit, source_address
 from clients.sockets.poller import READABLE, WRITABLE, Poller, new_poller
 from clients.sockets.stamped_socket import SocketFactory, StampedSocket, WireCounts
@@ -20,37 +21,6 @@ from servers.wire import now_ns
 CONNECTING_AT_ONCE = 256
 """Connections opened but not yet answered: far below any server's accept queue, so that none overflows."""
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.05, 2.0
-
-
-class _Seat:
-    """One client's place in the swarm: its number, its socket, and what the poller watches it for."""
-
-    __slots__ = (
-        "backoff_s",
-        "been_ready",
-        "client",
-        "connecting_since_ns",
-        "established",
-        "number",
-        "queued",
-        "scheduled_ns",
-        "sock",
-        "unsent",
-        "usable",
-    )
-
-    def __init__(self, number: int, client: TickClient) -> None:
-        self.number = number
-        self.client = client
-        self.sock: StampedSocket | None = None
-        self.established = False  # TCP's connection stands
-        self.usable = False  # and what is upon it (TLS) does
-        self.unsent = b""
-        self.queued = True  # for a connection
-        self.connecting_since_ns = 0  # 0 when the connection has proved itself
-        self.been_ready = False
-        self.backoff_s = 0.0
-        self.scheduled_ns: int | None = None
 
 
 class Swarm(LoadGenerator):
@@ -66,7 +36,7 @@ class Swarm(LoadGenerator):
         connecting_at_once: How many connections may be under way at once.
     """
 
-    clients: Sequence[TickClient]
+    clients: list[TickClient]
 
     def __init__(
         self,
@@ -82,10 +52,11 @@ class Swarm(LoadGenerator):
         congestion: str | None = None,
         connecting_at_once: int = CONNECTING_AT_ONCE,
     ) -> None:
-        super().__init__(clients, offset_ns=offset_ns, clock=clock)
+        super().__init__([], offset_ns=offset_ns, clock=clock)
         self.first_answer_counts = WireCounts()
-        self._seats = [_Seat(number, client) for number, client in enumerate(clients)]
-        self._by_fd: dict[int, _Seat] = {}
+        self._seats: dict[int, Seat] = {}
+        self._seats_given = 0
+        self._by_fd: dict[int, Seat] = {}
         self._finishing: dict[int, StampedSocket] = {}  # closed here; the server's end is still to come
         self._host, self._port = host, port
         self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -94,12 +65,38 @@ class Swarm(LoadGenerator):
         self._mss, self._congestion = mss, congestion
         self._connecting = 0
         self._connecting_at_once = connecting_at_once
-        self._to_connect: deque[_Seat] = deque(self._seats)
+        self._to_connect: deque[Seat] = deque()
         self._timers: list[tuple[int, int]] = []  # (deadline_ns, seat number)
         self._retries: list[tuple[int, int]] = []  # (connect again at, seat number)
         self._closed_counts = WireCounts()
         self._wire_known = True
         raise_descriptor_limit(len(clients))
+        for client in clients:
+            self.add(client)
+
+    # Coming and going
+
+    def add(self, client: TickClient) -> int:
+        """Take a client in, and connect it when its turn comes; return its number: 0, 1, 2 … by arrival."""
+        number = self._seats_given
+        self._seats_given += 1
+        self.clients.append(client)
+        seat = self._seats[number] = Seat(number, client)
+        self._to_connect.append(seat)
+        return number
+
+    def remove(self, numbers: Iterable[int]) -> list[TickClient]:
+        """Let clients go: their connections are closed, and their numbers are not given again.
+
+        Raises:
+            KeyError: If there is no such client.
+        """
+        gone = [self._seats.pop(number) for number in numbers]
+        for seat in gone:
+            if seat.sock is not None:
+                self._disconnect(seat)
+        self.clients = [seat.client for seat in self._seats.values()]
+        return [seat.client for seat in gone]
 
     # Driving
 
@@ -129,7 +126,8 @@ class Swarm(LoadGenerator):
             self._fire(heapq.heappop(timers))
             now = self._clock()
         while self._retries and self._retries[0][0] <= now:
-            self._to_connect.append(self._seats[heapq.heappop(self._retries)[1]])
+            if (seat := self._seats.get(heapq.heappop(self._retries)[1])) is not None:
+                self._to_connect.append(seat)
         if self._to_connect:
             self._open_connections(now)
         until_ns = self.next_deadline()
@@ -139,8 +137,7 @@ class Swarm(LoadGenerator):
         events = self._poller.poll(timeout_s, max_events)
         by_fd = self._by_fd
         for fd, mask in events:
-            seat = by_fd.get(fd)
-            if seat is None:
+            if (seat := by_fd.get(fd)) is None:
                 self._hear_the_end(fd)
                 continue
             if mask & WRITABLE and not self._writable(seat):
@@ -151,7 +148,7 @@ class Swarm(LoadGenerator):
 
     def close(self) -> None:
         """Close every connection and the poller."""
-        for seat in self._seats:
+        for seat in self._seats.values():
             if seat.sock is not None:
                 self._release(seat)
         for sock in list(self._finishing.values()):
@@ -163,7 +160,7 @@ class Swarm(LoadGenerator):
     def wire_counts(self) -> WireCounts | None:
         """Return the sums over all connections so far, or None where the system does not count."""
         total = self._closed_counts
-        in_use = [seat.sock for seat in self._seats if seat.sock is not None and seat.established]
+        in_use = [seat.sock for seat in self._seats.values() if seat.sock is not None and seat.established]
         for sock in (*in_use, *self._finishing.values()):
             counts = sock.wire_counts()
             if counts is None:
@@ -173,7 +170,7 @@ class Swarm(LoadGenerator):
 
     # One socket
 
-    def _readable(self, seat: _Seat) -> None:
+    def _readable(self, seat: Seat) -> None:
         client, sock = seat.client, seat.sock
         assert sock is not None
         if not seat.usable:
@@ -218,7 +215,7 @@ class Swarm(LoadGenerator):
         for tick in ticks:
             write(pack_delivery(number, tick.seq, tick.due_ns, arrived_ns, handled_ns, shared))
 
-    def _follow(self, seat: _Seat) -> None:
+    def _follow(self, seat: Seat) -> None:
         """Do what the client wants after an event: close, connect, send, be called at an instant."""
         client = seat.client
         if client.done_with_connection and seat.sock is not None:
@@ -236,14 +233,14 @@ class Swarm(LoadGenerator):
 
     def _fire(self, timer: tuple[int, int]) -> None:
         deadline_ns, number = timer
-        seat = self._seats[number]
-        if seat.scheduled_ns != deadline_ns:
-            return  # the client has changed its mind
+        seat = self._seats.get(number)
+        if seat is None or seat.scheduled_ns != deadline_ns:
+            return  # the client has gone, or has changed its mind
         seat.scheduled_ns = None
         seat.client.on_deadline(self._clock())
         self._follow(seat)
 
-    def _flush(self, seat: _Seat) -> None:
+    def _flush(self, seat: Seat) -> None:
         client, sock = seat.client, seat.sock
         assert sock is not None
         if client.pulls:
@@ -268,6 +265,8 @@ class Swarm(LoadGenerator):
         while self._to_connect and self._connecting < self._connecting_at_once:
             seat = self._to_connect.popleft()
             seat.queued = False
+            if seat.number not in self._seats:
+                continue  # it has gone before its turn came
             self._connecting += 1
             seat.connecting_since_ns = now
             seat.sock = sock = self._make_socket(
@@ -283,7 +282,7 @@ class Swarm(LoadGenerator):
                 self._lose(seat, error.strerror or str(error))
             now = self._clock()
 
-    def _writable(self, seat: _Seat) -> bool:
+    def _writable(self, seat: Seat) -> bool:
         """Go on with a connection that stands, or with bytes that did not fit; False if it is lost."""
         sock = seat.sock
         assert sock is not None
@@ -304,7 +303,7 @@ class Swarm(LoadGenerator):
                 self._poller.modify(sock.fileno(), READABLE)
         return seat.sock is not None
 
-    def _secure(self, seat: _Seat) -> None:
+    def _secure(self, seat: Seat) -> None:
         """Go on with a connection that stands, and tell the client when it can be used."""
         assert seat.sock is not None
         try:
@@ -318,7 +317,7 @@ class Swarm(LoadGenerator):
         self._admit(seat)
         self._follow(seat)
 
-    def _admit(self, seat: _Seat) -> None:
+    def _admit(self, seat: Seat) -> None:
         """Let the next one connect, if this connection has proved that the server has accepted it.
 
         The first message proves it: the kernel alone lets connections stand that the server has not yet seen
@@ -336,7 +335,7 @@ class Swarm(LoadGenerator):
             self.count_ready()
             self._count_first_answer(seat)
 
-    def _count_first_answer(self, seat: _Seat) -> None:
+    def _count_first_answer(self, seat: Seat) -> None:
         assert seat.sock is not None
         counts = seat.sock.wire_counts()
         if counts is None or self.first_answer_counts is None:
@@ -344,7 +343,7 @@ class Swarm(LoadGenerator):
         else:
             self.first_answer_counts = self.first_answer_counts.plus(counts)
 
-    def _lose(self, seat: _Seat, reason: str) -> None:
+    def _lose(self, seat: Seat, reason: str) -> None:
         """A connection has ended: note why, and connect again after a pause if the client wants to."""
         self.errors[reason] += 1
         self._disconnect(seat)
@@ -353,14 +352,14 @@ class Swarm(LoadGenerator):
             seat.queued = True
             heapq.heappush(self._retries, (self._clock() + round(seat.backoff_s * 1e9), seat.number))
 
-    def _disconnect(self, seat: _Seat) -> None:
+    def _disconnect(self, seat: Seat) -> None:
         if seat.connecting_since_ns:
             self._connecting -= 1
             seat.connecting_since_ns = 0
         self._release(seat)
         seat.client.disconnected()
 
-    def _release(self, seat: _Seat) -> None:
+    def _release(self, seat: Seat) -> None:
         sock = seat.sock
         assert sock is not None
         del self._by_fd[sock.fileno()]

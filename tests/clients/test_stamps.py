@@ -185,7 +185,7 @@ def deviations_ns(transport: Transport, count: int, rate_hz: float, ticks: int, 
     ):
         swarm.connect(now_ns() + round(LIMIT_S * 1e9))
         step_until(swarm, newest(swarm) + ticks)
-        ports = [seat.sock.port for seat in swarm._seats]
+        ports = [seat.sock.port for seat in swarm._seats.values()]
         packets.read()
         assert_clock_was_left_alone(packets)
     assert not swarm.errors

@@ -312,6 +312,47 @@ def test_everything_is_closed_at_the_end(swarm_of):
         swarm.step()
 
 
+# Coming and going
+
+
+def test_one_who_comes_later_is_served_and_one_who_goes_is_closed(swarm_of):
+    made, make_socket = sockets_made()
+    swarm = swarm_of("long_polling", 2, make_socket=make_socket)
+    swarm.connect(now_ns() + round(PATIENCE_S * S))
+    address = Address("127.0.0.1", swarm._port)
+    assert swarm.add(long_polling.Client(address, after=0)) == 2
+    step_until(swarm, lambda: everybody_is_served(swarm))
+    assert_each_tick_came_once(swarm)
+    gone = swarm.remove([0, 2])
+    assert [client.cursor for client in gone] == [LAST, LAST]
+    assert len(swarm.clients) == 1
+    assert swarm.add(long_polling.Client(address, after=0)) == 3, "a number is not given again"
+    step_until(swarm, lambda: everybody_is_served(swarm))
+    assert Counter(row["client"] for row in rows(swarm)) == dict.fromkeys(range(4), LAST)
+    assert len(made) == 4
+    with pytest.raises(KeyError):
+        swarm.remove([0])
+
+
+@transports
+def test_one_may_go_before_its_turn_to_connect_or_while_it_connects(swarm_of, transport):
+    swarm = swarm_of(transport, 3, connecting_at_once=1)
+    swarm.step(wait_until_ns=0)  # the first is about to connect
+    swarm.remove([0, 1])
+    step_until(swarm, lambda: everybody_is_served(swarm))
+    assert {row["client"] for row in rows(swarm)} == {2}
+
+
+def test_one_may_go_while_it_waits_to_try_again(swarm_of):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    swarm = swarm_of("websocket", 1, port=port)
+    step_until(swarm, lambda: swarm.errors.total() == 1)
+    swarm.remove([0])
+    step_until(swarm, lambda: swarm.next_deadline() is None)
+    assert swarm.errors.total() == 1
+
+
 # When there is something to do
 
 

@@ -118,7 +118,7 @@ def test_cut_connection_is_resumed_without_loss_or_double(
     swarm.connect()
     for goal in (30, 60, 90):
         swarm.until(lambda goal=goal: all((c.cursor or 0) >= goal for c in swarm.clients), f"tick {goal}")
-        for seat in swarm.swarm._seats:
+        for seat in swarm.swarm._seats.values():
             if seat.sock is not None:
                 seat.sock._sock.shutdown(socket.SHUT_RDWR)
     swarm.until(lambda: all((c.cursor or 0) >= 120 for c in swarm.clients), "tick 120")

@@ -8,7 +8,7 @@ import pytest
 
 from tests import ROOT
 
-HEAVY = ("pandas", "scipy", "matplotlib", "pyarrow")
+HEAVY = ("pandas", "scipy", "matplotlib", "pyarrow", "locust", "gevent", "hdrh")
 PROGRAM = """
 import json, sys
 from bench.__main__ import main

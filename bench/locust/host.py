@@ -1,0 +1,97 @@
+"""What serves at a host: which transport, and how far its clock is from ours."""
+
+import http.client
+import json
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from bench.transports import TRANSPORTS
+from clients.base import Address
+from servers.base import HEALTH_PATH, PATH
+from servers.wire import now_ns
+
+TIMEOUT_S = 5.0
+READINGS = 20
+
+
+class HostError(ValueError):
+    """The host cannot be driven; the text is a sentence."""
+
+
+class Host(NamedTuple):
+    """A server of this suite.
+
+    Attributes:
+        address: Where it listens.
+        transport: What it serves.
+        clock_offset_ns: Our clock − its clock; 0 where it is one clock, as on one machine.
+        clock_bracket_ns: How wrong that may be, to either side; 0 where it is one clock.
+    """
+
+    address: Address
+    transport: str
+    clock_offset_ns: int
+    clock_bracket_ns: int
+
+
+def look_up(url: str | None) -> Host:
+    """Ask a server what it serves, and read its clock.
+
+    Raises:
+        HostError: If nothing of this suite is there.
+    """
+    parts = urlsplit(url or "")
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if parts.scheme != "http" or not parts.hostname or port is None:
+        raise HostError(
+            f"the host is {url!r}; give --host http://ADDRESS:PORT of a server that bench serve started, "
+            "or --serve TRANSPORT to start one"
+        )
+    address = Address(parts.hostname, port, PATH)
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=TIMEOUT_S)
+    try:
+        readings = [_read_clock(connection) for _ in range(READINGS)]
+    except (OSError, http.client.HTTPException) as error:
+        raise HostError(
+            f"nothing answers at {url} ({error}); start a server with bench serve TRANSPORT"
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise HostError(f"{url} is no server of this suite; start one with bench serve TRANSPORT") from None
+    finally:
+        connection.close()
+    transport = readings[0][0]
+    if transport not in TRANSPORTS:
+        raise HostError(f"{url} serves {transport}, which this version of the suite does not know")
+    return Host(address, transport, *clock_offset([reading[1:] for reading in readings]))
+
+
+def _read_clock(connection: http.client.HTTPConnection) -> tuple[str, int, int, int]:
+    """Return the transport, our clock before, its clock, and our clock after."""
+    before_ns = now_ns()
+    connection.request("GET", HEALTH_PATH)
+    health = json.loads(connection.getresponse().read())
+    return str(health["transport"]), before_ns, int(health["now_ns"]), now_ns()
+
+
+def clock_offset(readings: list[tuple[int, int, int]]) -> tuple[int, int]:
+    """Return our clock − theirs and how wrong that may be, in ns, of the narrowest reading.
+
+    Args:
+        readings: Our clock before, their clock, and our clock after. Theirs lies between, if it is ours.
+
+    Returns:
+        0 and 0 if each reading says that it may be one clock.
+    """
+    if all(before_ns <= theirs_ns <= after_ns for before_ns, theirs_ns, after_ns in readings):
+        return 0, 0
+    before_ns, theirs_ns, after_ns = min(readings, key=lambda reading: reading[2] - reading[0])
+    return (before_ns + after_ns) // 2 - theirs_ns, (after_ns - before_ns) // 2
+
+
+def drift_ns(before: Host, after: Host) -> int:
+    """Return by how much two clocks have surely drifted apart between two readings; 0 if it is not sure."""
+    moved_ns = abs(after.clock_offset_ns - before.clock_offset_ns)
+    return max(0, moved_ns - before.clock_bracket_ns - after.clock_bracket_ns)
