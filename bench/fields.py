@@ -57,6 +57,7 @@ class Obeyed(enum.Enum):
     BY_CLIENTS = "those whose client names it in its settings"
     WITH_HEARTBEATS = "those that have heartbeats"
     OVER_TCP = "those that run over TCP"
+    BY_THE_LINK = "all, if anything is said of the link"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

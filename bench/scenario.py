@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.fields import Field, Kind, Obeyed, ScenarioFields, fields_of
+from bench.network.link import LinkError
+from bench.network.link_fields import LinkFields
 from bench.theory.replay import LONGEST_WINDOW_S, check_gaps, check_rate, most_within
 from bench.transports import TRANSPORTS, names_of
 from clients.headers import HEADER_SETS
@@ -25,7 +27,11 @@ FEWEST_PERIODS = 10
 """In a silent market the window holds at least so many heartbeats, holds or polls."""
 CONNECT_S_PER_CLIENT = 0.0004
 READ_COUNTERS_S_PER_CLIENT = 0.00003
-START_AND_STOP_S = 0.5
+START_AND_STOP_S, START_LINK_S = 0.5, 0.5
+CONNECTING_AT_ONCE, CONNECT_ROUND_TRIPS = 256, 4
+"""The swarm's; and TCP, TLS, and the first answer."""
+RECOVER_ROUND_TRIPS, RECOVER_S = 10, 10.0
+"""How much longer a lost segment may take to be sent again, and once more: its timer doubles each time."""
 
 
 class ScenarioError(ValueError):
@@ -46,10 +52,10 @@ PROFILES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Scenario(ScenarioFields):
+class Scenario(LinkFields, ScenarioFields):
     """What one trial measures. Fields that its transport does not know are None, whatever was asked for.
 
-    The fields, what they mean and who obeys them: bench/fields.py.
+    The fields, what they mean and who obeys them: bench/fields.py, bench/network/link_fields.py.
     """
 
     def __post_init__(self) -> None:
@@ -57,6 +63,7 @@ class Scenario(ScenarioFields):
         if self.transport not in TRANSPORTS:
             raise ScenarioError(f"there is no transport {self.transport!r}; see bench list")
         self._fit_transport()
+        self._fit_link()
         self._fit_plan()
         for problem, sentence in (
             (
@@ -149,12 +156,28 @@ class Scenario(ScenarioFields):
     def _fit_transport(self) -> None:
         """Leave out what the transport does not obey, and fill in what it obeys and was left open."""
         for name, field in FIELDS.items():
+            if field.obeyed is Obeyed.BY_THE_LINK:
+                continue
             if not obeys(self.transport, field):
                 self._set(name, None)
             elif getattr(self, name) is None:
                 self._set(name, field.where_known)
         if self.poll_pause_s is not None:
             self._set("poll_interval_s", None)
+
+    def _fit_link(self) -> None:
+        """Fill in what is not said of a link of which anything is said."""
+        try:
+            link = self.link_asked_for()
+        except LinkError as error:
+            raise ScenarioError(str(error)) from error
+        for name, value in {} if link is None else dataclasses.asdict(link).items():
+            self._set(name, value)
+
+    @property
+    def round_trip_s(self) -> float:
+        """The longest round trip of a packet that waits for no other; 0 on loopback."""
+        return ((self.rtt_ms or 0.0) + 2 * (self.jitter_ms or 0.0)) / 1e3
 
     def _fit_plan(self) -> None:
         if self.plan != "replay":
@@ -241,18 +264,21 @@ class Scenario(ScenarioFields):
     @property
     def drain_s(self) -> float:
         """How long to wait at most, after the window, for clients to get its last tick."""
-        return self.pause_s + (self.hold_s or 0) + 5.0
+        recover_s = RECOVER_ROUND_TRIPS * self.round_trip_s + (RECOVER_S if self.loss else 0.0)
+        return self.pause_s + (self.hold_s or 0) + 5.0 + recover_s
 
     @property
     def connect_s(self) -> float:
         """How long connecting all clients should take; the market opens only then."""
-        return 0.05 + self.clients * CONNECT_S_PER_CLIENT
+        waves = math.ceil(self.clients / CONNECTING_AT_ONCE)
+        return 0.05 + self.clients * CONNECT_S_PER_CLIENT + waves * CONNECT_ROUND_TRIPS * self.round_trip_s
 
     @property
     def planned_s(self) -> float:
         """How long the trial should take, for progress and budgets: measured on two cores, rounded up."""
         return (
             START_AND_STOP_S
+            + (0.0 if self.rtt_ms is None else START_LINK_S)
             + self.connect_s
             + max(self.warmup_s, self.pause_s)
             + self.counters_lead_s
@@ -271,7 +297,7 @@ class Scenario(ScenarioFields):
         Raises:
             ValueError: If the server could not keep that history, or another option is impossible.
         """
-        needed_s = 2 * self.pause_s + (self.hold_s or 0) + 5
+        needed_s = 2 * self.pause_s + (self.hold_s or 0) + 5 + RECOVER_ROUND_TRIPS * self.round_trip_s
         busiest_hz = self.rate_hz * (OPENING_FACTOR if self.plan == "bursty" else 1)
         history_ticks = math.ceil(busiest_hz * needed_s) + 1
         if self.recording is not None:
@@ -312,7 +338,7 @@ FIELDS = fields_of(Scenario)
 def obeys(transport: str, field: Field) -> bool:
     """Return whether a transport of the registry obeys a field of scenarios."""
     match field.obeyed:
-        case Obeyed.BY_ALL:
+        case Obeyed.BY_ALL | Obeyed.BY_THE_LINK:
             return True
         case Obeyed.BY_CLIENTS:
             return field.name in TRANSPORTS[transport].client_class.settings

@@ -129,6 +129,7 @@ BOTTLENECKS = {
     Bottleneck.SERVER_CPU_IN_BURSTS_DISTURBED: "server CPU in bursts (disturbed)",
     Bottleneck.GENERATOR_CPU: "load generator",
     Bottleneck.CPU_QUOTA: "CPU quota",
+    Bottleneck.LINK: "the link",
     Bottleneck.CONNECTING: "clients waited too long to get in",
     Bottleneck.UNKNOWN: "not known",
 }
@@ -193,3 +194,12 @@ def fault_words(fault: Fault, row: Mapping[Any, Any]) -> str:
         case Fault.PUBLISH_LAG:
             late = f"ticks were published {row['publish_lag_p99_ms']:.0f} ms late (p99)"
             return f"{late} by a server that had time"
+        case Fault.ROUTER_LAG:
+            late = (
+                f"the router of the link held packets up to {row['router_lag_p99_ms']:.3g} ms too long (p99)"
+            )
+            return f"{late}, at an RTT of {row['rtt_ms']:g} ms"
+        case Fault.ROUTER_DROPS:
+            return (
+                f"the router of the link was too slow for {row['router_drops']:.0f} packets, which were lost"
+            )

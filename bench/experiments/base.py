@@ -125,7 +125,7 @@ def poll_cycle_s(row: Row) -> float:
 
 
 def is_plain(row: Row, *more: str) -> bool:
-    """Return whether theory covers a scenario: all ticks, at a steady or Poisson pace, as they are.
+    """Return whether theory covers a scenario: all ticks, at a steady or Poisson pace, over loopback.
 
     Args:
         row: Its fields.
@@ -136,5 +136,6 @@ def is_plain(row: Row, *more: str) -> bool:
         row["plan"] in ("steady", "poisson")
         and row["contract"] == "every"
         and row["rate_hz"] > 0
+        and pd.isna(row["rtt_ms"])
         and all(pd.isna(row[name]) or row[name] in ordinary[name] for name in more)
     )

@@ -82,7 +82,7 @@ def take_snapshot(
 
 
 def listen_overflows() -> int:
-    """Return how many connections the system has dropped at full accept queues (TcpExtListenOverflows)."""
+    """Return how many connections were dropped at full accept queues, on loopback (TcpExtListenOverflows)."""
     lines = [line.split() for line in _read("/proc/net/netstat").splitlines() if line.startswith("TcpExt:")]
     if len(lines) < 2 or "ListenOverflows" not in lines[0]:
         return 0

@@ -21,10 +21,11 @@ ANYWHERE = Place()
 
 
 class Places(NamedTuple):
-    """Where the subject and the load of a trial run."""
+    """Where the subject and the load of a trial run, and the router between them, if there is one."""
 
     subject: Place = ANYWHERE
     load: Place = ANYWHERE
+    router: Place = ANYWHERE
 
 
 def usable_cores() -> int:
@@ -35,8 +36,13 @@ def usable_cores() -> int:
 
 
 def choose_places() -> Places:
-    """Give the subject the last of this process's processors, the load the first, if there are two."""
+    """Give the subject the last of this process's processors, the load the first, if there are two.
+
+    A router has one of its own where there are three; else it goes where there is time.
+    """
     if not hasattr(os, "sched_getaffinity"):
         return Places()
     cores = sorted(os.sched_getaffinity(0))
-    return Places(Place(cores[-1]), Place(cores[0])) if len(cores) > 1 else Places()
+    if len(cores) == 1:
+        return Places()
+    return Places(Place(cores[-1]), Place(cores[0]), Place(cores[1]) if len(cores) > 2 else ANYWHERE)

@@ -1,6 +1,6 @@
-"""One trial: a fresh subject, a fresh load, a window, a drain; what they leave is an observation.
+"""One trial: a fresh subject, a fresh load, a link, a window, a drain; what they leave is an observation.
 
-subject and load start → clients connect → warm-up → window (chosen by due_ns) → drain → both stop
+link, subject and load start → clients connect → warm-up → window (chosen by due_ns) → drain → both stop
 
 What is observed is not looked at here: figures follow from it (bench/results/figures.py), and the verdict
 follows from the figures (bench/results/validity.py).
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.measure.box import Box, running_box
 from bench.measure.certificate import make_certificate
 from bench.measure.load import Load, SwarmProcess, running_swarm
 from bench.measure.machine import listen_overflows, take_snapshot
@@ -23,7 +24,7 @@ from bench.measure.quota import Quota, read_quota
 from bench.measure.subject import Server, Subject, running_server
 from bench.results.deliveries import Deliveries, WindowTicks, in_window
 from bench.results.figures import FEWEST_CPU_TICKS, figures
-from bench.results.observation import HARNESS, LOAD, SUBJECT, Observation, Snapshot
+from bench.results.observation import HARNESS, LOAD, ROUTER, SUBJECT, Observation, Snapshot
 from bench.results.validity import assess
 from bench.scenario import Scenario
 from bench.theory.replay import ROUNDING_S
@@ -70,33 +71,42 @@ def run_trial(
     Args:
         scenario: What to measure.
         seed: Of plan, prices and phases.
-        places: Where the server and the swarm run.
+        places: Where the server, the swarm and the router run.
         connect_patience_s: How long to wait for all clients to be connected and answered; by default long.
         fewest_ticks: A window with fewer ticks has no CPU time per delivery: it would be mostly noise.
 
     Raises:
-        TrialFailed: If a process died or did not do its part in time. Both are stopped in any case.
+        TrialFailed: If a process died or did not do its part in time. All are stopped in any case.
+        BoxUnavailable: If the scenario has a link, and this system allows none.
     """
-    with started(scenario, seed=seed, places=places) as (subject, load):
-        observation = observe(scenario, subject, load, seed=seed, connect_patience_s=connect_patience_s)
+    with started(scenario, seed=seed, places=places) as (subject, load, box):
+        observation = observe(
+            scenario, subject, load, seed=seed, box=box, connect_patience_s=connect_patience_s
+        )
     return judge(observation, fewest_ticks)
 
 
 @contextlib.contextmanager
 def started(
     scenario: Scenario, *, seed: int, places: Places = Places()
-) -> Iterator[tuple[Server, SwarmProcess]]:
-    """Run the server and the swarm of a scenario while the context is open; nothing is connected yet."""
+) -> Iterator[tuple[Server, SwarmProcess, Box | None]]:
+    """Run the server and the swarm of a scenario while the context is open; nothing is connected yet.
+
+    Where the scenario has a link, they are at its two ends; else there is only loopback between them.
+    """
     with contextlib.ExitStack() as stack:
-        server_pem = ca = None
+        host, server_pem, ca, box = ServerOptions.host, None, None, None
+        if (link := scenario.link_asked_for()) is not None:
+            box = stack.enter_context(running_box(link, seed=seed, place=places.router))
+            host, places = box.host, box.inside(places)
         if scenario.tls:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-            server_pem, ca = make_certificate(folder, ServerOptions.host)
+            server_pem, ca = make_certificate(folder, host)
         load = stack.enter_context(running_swarm(scenario.generator, places.load, ca=ca))
-        options = scenario.server_options(seed=seed, certificate=server_pem)
+        options = scenario.server_options(host=host, seed=seed, certificate=server_pem)
         server = TRANSPORTS[scenario.transport].server
         subject = stack.enter_context(running_server(server, options, places.subject))
-        yield subject, load
+        yield subject, load, box
 
 
 def observe(
@@ -105,6 +115,7 @@ def observe(
     load: Load,
     *,
     seed: int,
+    box: Box | None = None,
     connect_patience_s: float | None = None,
     wait_until: Callable[[int], None] = sleep_until,
 ) -> Observation:
@@ -115,6 +126,7 @@ def observe(
         subject: What serves.
         load: What asks.
         seed: Of plan, prices and phases.
+        box: The link between the two; None is the loopback.
         connect_patience_s: How long to wait for all clients to be connected and answered; by default long.
         wait_until: Returns at an instant of the bench clock; where time is another, as in a test.
 
@@ -124,6 +136,7 @@ def observe(
     patience_s = connect_patience_s or 30 + scenario.clients * CONNECT_PATIENCE_S_PER_CLIENT
     recording = None if scenario.recording is None else scenario.read_recording()
     overflows, quota = listen_overflows(), read_quota()
+    link_rtt_ms = None if box is None else box.measured_rtt_ms()
 
     empty_rss_bytes, empty = subject.state(*NO_TICKS).rss_bytes, subject.usage()
     connected = load.connect(scenario, subject.address, seed=seed, patience_s=patience_s)
@@ -138,12 +151,13 @@ def observe(
         None if recording is None else recording.offsets_ns,
     )
     load.watch(orders_for(scenario, window))
-    start, end = take_snapshots(subject, load, window, quota, wait_until)
+    start, end = take_snapshots(subject, load, box, window, quota, wait_until)
     wait_until(window.end_ns)
     state = subject.state(window.first_seq, window.last_seq)
     report, samples = load.report()
     subject.check()
 
+    overflows = listen_overflows() - overflows if end.link is None else end.link.far.listen_overflows
     return Observation(
         scenario=scenario,
         seed=seed,
@@ -161,8 +175,9 @@ def observe(
         samples=samples,
         cpu_clock=CPU_CLOCK,
         quota_cores=None if quota is None else quota.cores,
-        listen_overflows=listen_overflows() - overflows,
+        listen_overflows=overflows,
         one_core=subject.place.core is None and usable_cores() == 1,
+        link_rtt_ms=link_rtt_ms,
     )
 
 
@@ -246,6 +261,7 @@ def orders_for(scenario: Scenario, window: WindowTicks) -> Window:
 def take_snapshots(
     subject: Subject,
     load: Load,
+    box: Box | None,
     window: WindowTicks,
     quota: Quota | None,
     wait_until: Callable[[int], None],
@@ -255,8 +271,16 @@ def take_snapshots(
     So between the two lie exactly the window's ticks and polls.
     """
     ours = {SUBJECT: subject.usage, LOAD: load.usage, HARNESS: harness_usage}
-    cores = (subject.place.core, load.place.core)
+    cores = [subject.place.core, load.place.core]
+    if box is not None:
+        ours[ROUTER] = box.usage
+        cores.append(box.place.core)
+
+    def snapshot() -> Snapshot:
+        taken = take_snapshot(ours, cores, quota)
+        return taken if box is None else taken._replace(link=box.reading())
+
     wait_until(window.start_ns - CPU_LEAD_NS)
-    start = take_snapshot(ours, cores, quota)
+    start = snapshot()
     wait_until(window.end_ns - CPU_LEAD_NS)
-    return start, take_snapshot(ours, cores, quota)
+    return start, snapshot()

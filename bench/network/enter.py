@@ -1,4 +1,4 @@
-"""Run a command at an end of a link: ``python -m bench.network.enter PID near|far COMMAND…``; PID: the router's."""
+"""Run a command at an end of a link: ``python -m bench.network.enter ROUTER_PID near|far COMMAND…``."""
 
 import os
 import sys

@@ -3,9 +3,9 @@
 import dataclasses
 from typing import NamedTuple
 
-LONGEST_RTT_MS, LONGEST_JITTER_MS, LONGEST_QUEUE_MS = 10_000, 1_000, 10_000
-MOST_LOSS, LONGEST_BURST_PACKETS = 0.5, 1_000
-SLOWEST_MBIT, FASTEST_MBIT = 0.01, 1_000
+LONGEST_RTT_MS, LONGEST_JITTER_MS, LONGEST_QUEUE_MS = 2_000.0, 1_000.0, 10_000.0
+MOST_LOSS, LONGEST_BURST_PACKETS = 0.5, 1_000.0
+SLOWEST_MBIT, FASTEST_MBIT = 0.01, 1_000.0
 DEFAULT_QUEUE_MS = 100.0
 
 
@@ -38,22 +38,24 @@ class Link:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        for name, low, high in (
-            ("rtt_ms", 0, LONGEST_RTT_MS),
-            ("jitter_ms", 0, LONGEST_JITTER_MS),
-            ("loss", 0, MOST_LOSS),
-            ("queue_ms", 0, LONGEST_QUEUE_MS),
+        for name, lowest, highest in (
+            ("rtt_ms", 0.0, LONGEST_RTT_MS),
+            ("jitter_ms", 0.0, LONGEST_JITTER_MS),
+            ("loss", 0.0, MOST_LOSS),
+            ("queue_ms", 0.0, LONGEST_QUEUE_MS),
         ):
             value = getattr(self, name)
-            if not low <= value <= high:
-                raise LinkError(f"{name} is {value:g}; it must be from {low} to {high:,g}")
-        for name, low, high, words in (
-            ("burst_packets", 1, LONGEST_BURST_PACKETS, "each is lost by itself"),
+            if not lowest <= value <= highest:
+                raise LinkError(f"{name} is {value:g}; it must be from {lowest:g} to {highest:,g}")
+        for name, lowest, highest, zero in (
+            ("burst_packets", 1.0, LONGEST_BURST_PACKETS, "each is lost by itself"),
             ("rate_mbit", SLOWEST_MBIT, FASTEST_MBIT, "as much as comes"),
         ):
             value = getattr(self, name)
-            if value and not low <= value <= high:
-                raise LinkError(f"{name} is {value:g}; it must be 0 ({words}), or from {low:g} to {high:,g}")
+            if value and not lowest <= value <= highest:
+                raise LinkError(
+                    f"{name} is {value:g}; it must be 0 ({zero}), or from {lowest:g} to {highest:,g}"
+                )
 
 
 class NamedLink(NamedTuple):
@@ -66,10 +68,13 @@ class NamedLink(NamedTuple):
 _WEBPAGETEST = "WebPageTest, connectivity.ini.sample, {}"
 LINKS: dict[str, NamedLink] = {
     "lan": NamedLink(
-        Link(rtt_ms=2, rate_mbit=30), "Firefox developer tools, throttling, Wi-Fi: 2 ms, 30 Mbit/s down, 15 up"
+        Link(rtt_ms=2, rate_mbit=30),
+        "Firefox developer tools, throttling, Wi-Fi: 2 ms, 30 Mbit/s down, 15 up",
     ),
     "fibre": NamedLink(Link(rtt_ms=4, rate_mbit=20), _WEBPAGETEST.format("FIOS: 4 ms, 20 Mbit/s down, 5 up")),
-    "cable": NamedLink(Link(rtt_ms=28, rate_mbit=5), _WEBPAGETEST.format("Cable: 28 ms, 5 Mbit/s down, 1 up")),
+    "cable": NamedLink(
+        Link(rtt_ms=28, rate_mbit=5), _WEBPAGETEST.format("Cable: 28 ms, 5 Mbit/s down, 1 up")
+    ),
     "4g": NamedLink(Link(rtt_ms=170, rate_mbit=9), _WEBPAGETEST.format("4G: 170 ms, 9 Mbit/s both ways")),
     "3g": NamedLink(
         Link(rtt_ms=300, rate_mbit=1.6), _WEBPAGETEST.format("3G: 300 ms, 1.6 Mbit/s down, 0.768 up")
@@ -77,6 +82,8 @@ LINKS: dict[str, NamedLink] = {
     "transatlantic": NamedLink(
         Link(rtt_ms=90), "Verizon, service level New York to London: 90 ms there and back on average"
     ),
-    "satellite": NamedLink(Link(rtt_ms=558), "RFC 2488, section 2: geostationary, at least 558 ms there and back"),
+    "satellite": NamedLink(
+        Link(rtt_ms=558), "RFC 2488, section 2: geostationary, at least 558 ms there and back"
+    ),
 }
 """By name. A rate is that of the way down, both ways: the sources' ways up are slower, but carry less."""

@@ -1,8 +1,8 @@
 """Two network namespaces, each with a device that packets leave it by: the two ends of a link, nothing else.
 
-A namespace lives as long as a process is in it or holds it open, and a TUN device as long as its file is open.
-So all of it belongs to the one process that makes it, the router, and ends with it, whatever ends it: nothing
-is written to the machine that could be left behind. See namespaces(7), user_namespaces(7), and the kernel's
+A namespace lives as long as a process is in it or holds it open; a TUN device as long as its file is open. So
+all of it belongs to the one process that makes it, the router, and ends with it, whatever ends it: nothing is
+written to the machine that could be left behind. See namespaces(7), user_namespaces(7), and the kernel's
 Documentation/networking/tuntap.rst. It is done by ioctl, since it is a dozen calls, and needs no ``ip``.
 """
 
@@ -94,7 +94,9 @@ class NetworkEnd:
         """Read what the kernel has counted at this end."""
         return EndCounts(
             _counter(self._read("snmp"), "Tcp:", "RetransSegs"),
-            int(self._read("dev").partition("link:")[2].split()[11]),  # transmitted: bytes, packets, errs, drop
+            int(
+                self._read("dev").partition("link:")[2].split()[11]
+            ),  # transmitted: bytes, packets, errs, drop
             _counter(self._read("netstat"), "TcpExt:", "ListenOverflows"),
         )
 
@@ -105,8 +107,8 @@ class NetworkEnd:
 def make_ends() -> tuple[NetworkEnd, NetworkEnd]:
     """Take this process, which must have one thread only, into two namespaces of its own, one by one.
 
-    Where a process may have no network of its own, it may inside a user namespace. The user is the same inside
-    and outside; only in there, this process may do with networks what it likes.
+    Where a process may have no network of its own, it may inside a user namespace. The user is the same in
+    there; only this process may do with its networks what it likes.
 
     Returns:
         The near end, which is the load's, and the far end, which is the server's.
@@ -147,7 +149,9 @@ def why_not(error: OSError, system: Path = Path("/"), *, root: bool | None = Non
         root: Whether it was root who asked; by default, whether this is root.
     """
     if not (system / "dev/net/tun").exists():
-        return "there is no /dev/net/tun; load it with: sudo modprobe tun (or docker run --device /dev/net/tun)"
+        return (
+            "there is no /dev/net/tun; load it with: sudo modprobe tun (or docker run --device /dev/net/tun)"
+        )
     if not (os.geteuid() == 0 if root is None else root):
         for setting, forbids, allows in (
             ("kernel/apparmor_restrict_unprivileged_userns", "1", "0"),  # Ubuntu since 23.10
@@ -182,7 +186,7 @@ def enter(pid: int, end: str) -> None:
 
 
 def end_all_inside(ends: Iterable[NetworkEnd]) -> None:
-    """End whoever is still at an end, so that nobody is left behind: kill those who do not go by themselves."""
+    """Leave nobody behind at an end: wait for those who go by themselves, and kill the others."""
     inodes = {end.inode for end in ends}
     deadline_s = time.monotonic() + LEAVE_WITHIN_S
     while inside := [pid for pid in _processes() if _network_of(pid) in inodes]:

@@ -1,7 +1,7 @@
 """How long a round trip takes: ``python -m bench.network.probe HOST`` prints the smallest of ten, in ms.
 
-A connection to a port where nobody listens is refused by the other end's kernel, after one round trip: so this
-needs no server, and leaves the one that is measured alone.
+A connection to a port where nobody listens is refused by the other end's kernel, after one round trip. So no
+server is needed, and the one that is measured is left alone.
 """
 
 import select

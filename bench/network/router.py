@@ -118,7 +118,7 @@ class Router:
 
 
 class RunDelays:
-    """How long this thread was ready to run, but others ran (the kernel's Documentation/scheduler/sched-stats)."""
+    """How long this thread was ready to run while others ran (the kernel's scheduler/sched-stats.rst)."""
 
     def __init__(self) -> None:
         self._file = -1

@@ -90,7 +90,13 @@ class Way:
     def counts(self) -> Counts:
         """Return what has become of all packets so far."""
         return Counts(
-            self._packets, self._packet_bytes, *self._lost, *self._overflowed, round(self._sending_ns)
+            self._packets,
+            self._packet_bytes,
+            self._lost[0],
+            self._lost[1],
+            self._overflowed[0],
+            self._overflowed[1],
+            round(self._sending_ns),
         )
 
 

@@ -20,6 +20,7 @@ from bench.results.deliveries import (
     expected_deliveries,
     in_window,
 )
+from bench.results.link_figures import link_figures
 from bench.results.observation import SUBJECT, Observation, Snapshot, Usage
 from bench.results.statistics import percentile
 from bench.results.validity import connect_bottleneck
@@ -54,6 +55,7 @@ def figures(observation: Observation, *, fewest_ticks: int = FEWEST_CPU_TICKS) -
         **server_figures(observation, fewest_ticks),
         **generator_figures(observation),
         **machine_figures(observation),
+        **link_figures(observation),
     }
 
 

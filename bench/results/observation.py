@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.network.namespaces import EndCounts
+from bench.network.way import Counts
 from bench.results.deliveries import Deliveries, WindowTicks
 from bench.scenario import Scenario
 from clients.load.orders import Connected, Report
 
-SUBJECT, LOAD, HARNESS = "subject", "load", "harness"
+SUBJECT, LOAD, HARNESS, ROUTER = "subject", "load", "harness", "router"
 """The processes of a trial, by their parts in it."""
 
 
@@ -39,15 +41,34 @@ class CoreTimes(NamedTuple):
         return CoreTimes(*(now - then for now, then in zip(self, before, strict=True)))
 
 
+class LinkReading(NamedTuple):
+    """What a router has counted by an instant of the bench clock: sums since its start.
+
+    Attributes:
+        up, down: What has become of the packets to the server, and from it.
+        lags: How many packets were so late, by steps of ``LAG_STEP_NS`` (bench/network/router.py).
+        near, far: What the kernel has counted at the load's end and at the server's.
+    """
+
+    at_ns: int
+    up: Counts
+    down: Counts
+    lags: Mapping[int, int]
+    near: EndCounts
+    far: EndCounts
+
+
 class Snapshot(NamedTuple):
     """The machine at one instant: its cores, how often a quota has stopped us, and all processes of ours.
 
-    ``ours`` has what each process of the trial has used, also those that are neither subject nor load.
+    ``ours`` has what each process of the trial has used, also those that are neither subject nor load;
+    ``link`` is of the link between the two, where there is one.
     """
 
     ours: Mapping[str, Usage]
     cores: CoreTimes
     throttled_periods: int
+    link: LinkReading | None = None
 
 
 class ServerState(NamedTuple):
@@ -96,6 +117,7 @@ class Observation:
         quota_cores: What the CPU quota allows; None without one.
         listen_overflows: Connections dropped at full accept queues, on all of this machine.
         one_core: Whether all processes of the trial had to share one core.
+        link_rtt_ms: The smallest of ten round trips over the link, before the clients came; None on loopback.
     """
 
     scenario: Scenario
@@ -116,3 +138,4 @@ class Observation:
     quota_cores: float | None
     listen_overflows: int
     one_core: bool
+    link_rtt_ms: float | None = None

@@ -16,13 +16,15 @@ OK, SUSPECT, INVALID = "ok", "suspect", "invalid"
 VERDICTS = (OK, SUSPECT, INVALID)
 """From the best to the worst."""
 
-SATURATED_CPU_RATIO = 0.9
+SATURATED_CPU_RATIO = SATURATED_LINK_RATIO = 0.9
 BUSY_GENERATOR_CPU_RATIO = 0.8
 IDLE_SERVER_CPU_RATIO = 0.5
 BUSY_CONNECTING_CPU_RATIO = 0.75
 SHARED_STAMPS_RATIO = 0.01
 LATE_MS = 20.0
 CLOCK_STEP_NS = 50_000
+ROUTER_LATE_MS, ROUTER_LATE_RATIO = 1.0, 0.05
+"""A router may be so late, or by so large a share of the round trip, whichever is more."""
 STOLEN_CPU_RATIO = 0.05
 FOREIGN_CPU_RATIO = 0.15
 
@@ -61,6 +63,10 @@ class Fault(enum.StrEnum):
     FOREIGN_CPU = "foreign_cpu", SUSPECT, True
     """Time that other processes took."""
     PUBLISH_LAG = "publish_lag", SUSPECT, True
+    ROUTER_LAG = "router_lag", SUSPECT, True
+    """The link was longer than asked for."""
+    ROUTER_DROPS = "router_drops", SUSPECT, True
+    """The link lost packets that it should not have."""
 
 
 FAULTS: dict[str, Fault] = {fault.value: fault for fault in Fault}
@@ -80,6 +86,8 @@ class Bottleneck(enum.StrEnum):
     CPU_QUOTA = "cpu_quota"
     CONNECTING = "connecting"
     """Clients waited too long to get in."""
+    LINK = "link"
+    """More came than it carries."""
     UNKNOWN = "unknown"
 
     @property
@@ -141,6 +149,10 @@ def find_faults(row: Mapping[str, Any]) -> tuple[Fault, ...]:
         Fault.FOREIGN_CPU: _above(row["foreign_cpu_ratio"], FOREIGN_CPU_RATIO),
         Fault.PUBLISH_LAG: _above(row["publish_lag_p99_ms"], LATE_MS)
         and (row["server_cpu_ratio"] or 0.0) < IDLE_SERVER_CPU_RATIO,
+        Fault.ROUTER_LAG: _above(
+            row.get("router_lag_p99_ms"), max(ROUTER_LATE_MS, ROUTER_LATE_RATIO * (row.get("rtt_ms") or 0.0))
+        ),
+        Fault.ROUTER_DROPS: _above(row.get("router_drops"), 0),
     }
     return tuple(fault for fault, is_so in found.items() if is_so)
 
@@ -153,6 +165,8 @@ def _may_pass(fault: Fault, row: Mapping[str, Any]) -> bool:
 def _bottleneck(row: Mapping[str, Any]) -> Bottleneck:
     if row["throttled_periods"]:
         return Bottleneck.CPU_QUOTA
+    if _above(row.get("link_busy_ratio"), SATURATED_LINK_RATIO) or _above(row.get("link_overflows"), 0):
+        return Bottleneck.LINK
     if row["generator_cpu_ratio"] > SATURATED_CPU_RATIO:
         return Bottleneck.GENERATOR_CPU
     return Bottleneck.SERVER_CPU if row["server_cpu_ratio"] > SATURATED_CPU_RATIO else Bottleneck.NONE

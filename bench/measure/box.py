@@ -1,0 +1,121 @@
+"""A network in a box: the link between load and subject. Its router is a process of its own, always stopped.
+
+The router makes two network namespaces, one for each, and is all that is between them (bench/network). What
+it has counted it tells on its standard output, when asked on its standard input.
+"""
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from bench.measure.environment import python_command
+from bench.measure.place import ANYWHERE, Place, Places
+from bench.measure.processes import START_TIMEOUT_S, Process, TrialFailed
+from bench.network.link import Link
+from bench.network.namespaces import FAR, FAR_HOST, NEAR, BoxUnavailable, EndCounts
+from bench.network.way import Counts
+from bench.results.observation import LinkReading
+
+PROBE_TIMEOUT_S = 60.0
+
+
+class Box(Process):
+    """A running network in a box.
+
+    Args:
+        link: What it is like.
+        seed: Which packets are lost.
+        place: Where the router runs.
+
+    Attributes:
+        host: The address of the server's end.
+
+    Raises:
+        BoxUnavailable: If this system allows none.
+        TrialFailed: If the router does not start.
+    """
+
+    host = FAR_HOST
+
+    def __init__(self, link: Link, *, seed: int = 0, place: Place = ANYWHERE) -> None:
+        core = [] if place.core is None else [str(place.core)]
+        words = json.dumps(dataclasses.asdict(link))
+        super().__init__("router of the link", "bench.network", words, str(seed), *core, place=place)
+        try:
+            said = self._read()
+            if said["event"] == "unavailable":
+                raise BoxUnavailable(said["reason"])
+        except BaseException:
+            self.kill()
+            raise
+
+    def _read(self) -> dict[str, Any]:
+        said: dict[str, Any] = json.loads(self.read_line(START_TIMEOUT_S))
+        return said
+
+    def prefix(self, end: str) -> tuple[str, ...]:
+        """Return what a command begins with that is to run at an end, ``NEAR`` or ``FAR``."""
+        return (*python_command("bench.network.enter"), str(self.pid), end)
+
+    def inside(self, places: Places) -> Places:
+        """Return these places, with the subject at the far end and the load at the near end."""
+        ends = {"subject": (places.subject, FAR), "load": (places.load, NEAR)}
+        return places._replace(
+            **{
+                name: place._replace(prefix=(*self.prefix(end), *place.prefix))
+                for name, (place, end) in ends.items()
+            }
+        )
+
+    def reading(self) -> LinkReading:
+        """Ask the router what it has counted.
+
+        Raises:
+            TrialFailed: If it has died.
+        """
+        self.write_line(b"")
+        said = self._read()
+        return LinkReading(
+            said["at_ns"],
+            Counts(*said["up"]),
+            Counts(*said["down"]),
+            dict(said["lags"]),
+            EndCounts(*said["near"]),
+            EndCounts(*said["far"]),
+        )
+
+    def measured_rtt_ms(self) -> float:
+        """Return the smallest of ten round trips, as a program at the near end measures them.
+
+        Raises:
+            TrialFailed: If none comes back.
+        """
+        place = Place(self.place.core, self.prefix(NEAR))
+        probe = Process("probe of the link", "bench.network.probe", self.host, place=place)
+        try:
+            return float(probe.read_line(PROBE_TIMEOUT_S))
+        except ValueError:
+            raise TrialFailed("no packet came back over the link; is its loss too high?") from None
+        finally:
+            probe.stop()
+
+
+@contextlib.contextmanager
+def running_box(link: Link, *, seed: int = 0, place: Place = ANYWHERE) -> Iterator[Box]:
+    """Run a network in a box while the context is open."""
+    box = Box(link, seed=seed, place=place)
+    try:
+        yield box
+    finally:
+        box.stop()
+
+
+def unavailable() -> str:
+    """Return why no network in a box can be had here, and what to do; '' if it can be."""
+    try:
+        with running_box(Link()):
+            return ""
+    except (BoxUnavailable, TrialFailed) as error:
+        return str(error)
