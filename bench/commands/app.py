@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.commands import judge, look, measure, teach
+from bench.commands import distance, judge, look, measure, teach
 from bench.commands.arguments import FAILED, USAGE, Commands, complain, out
 from bench.report.terminal import replace_missing_signs
 
@@ -31,6 +31,7 @@ COMMANDS: list[tuple[str, Callable[..., None], dict[str, Any]]] = [
         {"context_settings": {**OTHERS_OPTIONS["context_settings"], "help_option_names": []}},
     ),
     ("watch", look.watch, {}),
+    ("link", distance.link, OTHERS_OPTIONS),
     ("notebooks", teach.notebooks, OTHERS_OPTIONS),
     ("slides", teach.slides, {}),
     ("grade", teach.grade, {}),
@@ -85,6 +86,8 @@ def exit_code(error: Exception) -> int | None:
     from bench.course.grading.submission import SubmissionError
     from bench.course.notebooks import NotebooksError, UnknownNotebook
     from bench.measure.processes import TrialFailed
+    from bench.network.link import LinkError
+    from bench.network.namespaces import BoxUnavailable
     from bench.results.files import ResultsError
     from bench.scenario import ScenarioError
     from clients.load.stream import AddressError
@@ -93,7 +96,14 @@ def exit_code(error: Exception) -> int | None:
 
     if isinstance(
         error,
-        SubmissionError | ScenarioError | RecordingError | AddressError | CertificateError | UnknownNotebook,
+        SubmissionError
+        | ScenarioError
+        | LinkError
+        | RecordingError
+        | AddressError
+        | CertificateError
+        | UnknownNotebook,
     ):
         return USAGE
-    return FAILED if isinstance(error, ResultsError | TrialFailed | NotebooksError | OSError) else None
+    expected = ResultsError | TrialFailed | BoxUnavailable | NotebooksError | OSError
+    return FAILED if isinstance(error, expected) else None

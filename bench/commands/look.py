@@ -24,6 +24,7 @@ from bench.commands.arguments import (
     print_json,
     read_transport,
 )
+from bench.commands.distance import serve_over_link, watch_over_link
 from bench.experiments import QUESTIONS
 from bench.scenario import FIELDS, Scenario
 from bench.transports import TRANSPORTS, Transport
@@ -132,9 +133,11 @@ def report(
 
 
 def serve(context: typer.Context) -> None:
-    """Serve the live ticker over one transport, for curl, a browser or any client."""
+    """Serve the live ticker over one transport, for curl, a browser or any client; also --set link=4g."""
     from servers.__main__ import main as serve_main
 
+    if any(word.partition("=")[0] == "--set" for word in context.args):
+        raise typer.Exit(serve_over_link(context.args))
     raise typer.Exit(serve_main(context.args, program="bench serve"))
 
 
@@ -164,6 +167,8 @@ def watch(
     if url is not None and of_server:
         complain(f"the server at {url} runs already; leave out --set {of_server[0]}", USAGE)
     scenario = Scenario(transport, **{"clients": 1, "rate_hz": 4.0, **fields})
+    if scenario.rtt_ms is not None:
+        raise typer.Exit(watch_over_link(scenario, ticks, settings or ()))
     carrier = CARRIERS.get(entry.framing, entry.framing)
     try:
         with ExitStack() as stack:

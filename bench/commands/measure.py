@@ -11,6 +11,7 @@ from rich.text import Text
 
 from bench.commands.arguments import (
     DONE,
+    FAILED,
     SUSPECT,
     USAGE,
     OpenOption,
@@ -55,6 +56,7 @@ def run(
 
     from bench.commands.finish import open_page, write_page_of
     from bench.measure import environment, machine
+    from bench.measure.box import unavailable
     from bench.measure.schedule import digests, plan_again, plan_run
     from bench.report.doubts import doubts
     from bench.report.progress import run_watched
@@ -86,6 +88,13 @@ def run(
             asked = ", ".join(names or ())
             complain(f"nothing to measure: {asked} have nothing in common; see bench list", USAGE)
         measured = Run.create(results, {**facts, "digests": digests(planned)})
+    if (with_link := [each for each in planned if each.scenario.rtt_ms is not None]) and (
+        reason := unavailable()
+    ):
+        err.print(f"bench: {len(with_link)} of {len(planned)} trials have a link and are skipped: {reason}")
+        planned = [each for each in planned if each not in with_link]
+        if not planned:
+            raise typer.Exit(FAILED)
     raise_descriptor_limit(max(each.scenario.clients for each in planned))
     finished = run_watched(measured, planned, out, err, quiet=as_json)
     if as_json:

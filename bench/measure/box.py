@@ -7,10 +7,12 @@ it has counted it tells on its standard output, when asked on its standard input
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bench.measure.environment import python_command
+from bench.measure.environment import process_environment, python_command
 from bench.measure.place import ANYWHERE, Place, Places
 from bench.measure.processes import START_TIMEOUT_S, Process, TrialFailed
 from bench.network.link import Link
@@ -19,6 +21,7 @@ from bench.network.way import Counts
 from bench.results.observation import LinkReading
 
 PROBE_TIMEOUT_S = 60.0
+LOOK_EVERY_S = 0.2
 
 
 class Box(Process):
@@ -57,7 +60,7 @@ class Box(Process):
 
     def prefix(self, end: str) -> tuple[str, ...]:
         """Return what a command begins with that is to run at an end, ``NEAR`` or ``FAR``."""
-        return (*python_command("bench.network.enter"), str(self.pid), end)
+        return enter_command(self.pid, end)
 
     def inside(self, places: Places) -> Places:
         """Return these places, with the subject at the far end and the load at the near end."""
@@ -101,6 +104,28 @@ class Box(Process):
         finally:
             probe.stop()
 
+    def run(self, end: str, command: Sequence[str]) -> int:
+        """Run a command of somebody's at an end, in this terminal, and return its exit code.
+
+        Ctrl-C is the command's to obey, which the terminal gives it too.
+
+        Raises:
+            TrialFailed: If the router dies.
+        """
+        with command_at(self.pid, end, command) as process:
+            try:
+                while True:
+                    with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+                        return process.wait(LOOK_EVERY_S)
+                    self.check()
+            finally:
+                process.kill()
+
+
+def enter_command(pid: int, end: str) -> tuple[str, ...]:
+    """Return what a command begins with that is to run at an end of the box of a router."""
+    return (*python_command("bench.network.enter"), str(pid), end)
+
 
 @contextlib.contextmanager
 def running_box(link: Link, *, seed: int = 0, place: Place = ANYWHERE) -> Iterator[Box]:
@@ -110,6 +135,12 @@ def running_box(link: Link, *, seed: int = 0, place: Place = ANYWHERE) -> Iterat
         yield box
     finally:
         box.stop()
+
+
+def command_at(pid: int, end: str, command: Sequence[str]) -> "subprocess.Popen[bytes]":
+    """Start a command of somebody's at an end of the box of a router, with this process's environment."""
+    ours = {name: text for name, text in process_environment().items() if name == "PYTHONPATH"}
+    return subprocess.Popen([*enter_command(pid, end), *command], env={**os.environ, **ours})
 
 
 def unavailable() -> str:

@@ -4,13 +4,22 @@ A real server, and a swarm of one whose client is overheard where bytes enter an
 HTTP and WebSocket, without TCP/IP headers; ``bench/network/capture.py`` sees the packets.
 """
 
+import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
+from bench.measure.box import running_box
+from bench.measure.place import Place
+from bench.measure.processes import START_TIMEOUT_S, Process
 from bench.measure.subject import running_server
+from bench.network.link import Link
+from bench.network.namespaces import FAR, NEAR
 from bench.scenario import Scenario, ScenarioError
 from bench.transports import TRANSPORTS
-from clients.base import Address, TickClient, Ticks
+from clients.base import Address, TickClient, Ticks, load_client_class
 from clients.load.swarm import Swarm
 from clients.sockets.stamped_socket import measure_clock_offset
 from clients.websocket import frame_length
@@ -64,6 +73,7 @@ def record(transport: str, seconds: float, settings: Mapping[str, Any] | None = 
     Raises:
         ScenarioError: If they cannot be measured.
         TrialFailed: If the server does not start.
+        BoxUnavailable: If there is to be a link, and this system allows none.
         TimeoutError: If it does not answer.
     """
     if not 0 < seconds <= LONGEST_S:
@@ -74,9 +84,25 @@ def record(transport: str, seconds: float, settings: Mapping[str, Any] | None = 
             "a trace shows what is inside TLS, so leave tls=no; bytes of TLS: bench run overhead"
         )
     entry = TRANSPORTS[transport]
+    if (link := scenario.link_asked_for()) is not None:
+        return _record_over(link, scenario, seconds)
     with running_server(entry.server, scenario.server_options()) as server:
         address = Address(server.host, server.port, server.path)
         return decode(_overhear(entry.client_class, address, seconds, scenario.client_settings()))
+
+
+def _record_over(link: Link, scenario: Scenario, seconds: float) -> list[TraceEvent]:
+    """Run the server at the far end of a link, and at the near end this module as a program: the client."""
+    entry = TRANSPORTS[scenario.transport]
+    with running_box(link) as box:
+        options = scenario.server_options(host=box.host)
+        with running_server(entry.server, options, Place(prefix=box.prefix(FAR))) as server:
+            words = json.dumps([entry.client, server.address, seconds, scenario.client_settings()])
+            client = Process("client", __name__, words, place=Place(prefix=box.prefix(NEAR)))
+            try:
+                return msgspec.json.decode(client.read_line(START_TIMEOUT_S + seconds), type=list[TraceEvent])
+            finally:
+                client.stop()
 
 
 def _overhear(
@@ -207,3 +233,9 @@ def listing(events: Sequence[TraceEvent]) -> Iterator[str]:
     for direction, words in (("up", "to the server"), ("down", "to the client")):
         sizes = [event.size_bytes for event in events if event.direction == direction]
         yield f"{sum(sizes):>20,} B  {words} in {len(sizes)}, without TCP/IP"
+
+
+if __name__ == "__main__":
+    name, address, seconds, settings = json.loads(sys.argv[1])
+    heard = _overhear(load_client_class(name), Address(*address), seconds, settings)
+    sys.stdout.buffer.write(msgspec.json.encode(decode(heard)) + b"\n")

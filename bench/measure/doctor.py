@@ -7,7 +7,6 @@ difference a comparison of as many repeats finds in eight of ten tries.
 
 import resource
 import select
-import shutil
 import socket
 import subprocess
 import time
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import psutil
 
-from bench.measure import machine
+from bench.measure import box, machine
 from bench.measure.environment import process_environment, python_command
 from bench.measure.place import choose_places, usable_cores
 from bench.measure.processes import TrialFailed
@@ -59,7 +58,7 @@ def examine() -> Iterator[Finding]:
     yield _kernel_stamps()
     yield _tcp_info()
     yield _capture()
-    yield _network_emulation()
+    yield _network_in_a_box()
     yield _descriptors()
     yield _ports(facts)
     yield _accept_queue(facts)
@@ -170,22 +169,11 @@ def _capture() -> Finding:
     return Finding("packet capture", GOOD, "raw packets of the loopback can be read")
 
 
-def _network_emulation() -> Finding:
-    what, advice = (
-        "network emulation",
-        "experiments over a distance need root on Linux, iproute2 and sch_netem",
-    )
-    if shutil.which("tc") is None or shutil.which("unshare") is None:
-        return Finding(what, LIMITED, "tc or unshare is not installed", advice)
-    tried = subprocess.run(
-        ["unshare", "-n", "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"],
-        capture_output=True,
-        encoding="utf-8",
-    )
-    if tried.returncode:
-        refusal = tried.stderr.strip().splitlines() or ["refused"]
-        return Finding(what, LIMITED, refusal[-1], advice)
-    return Finding(what, GOOD, "delay and loss can be set inside a namespace")
+def _network_in_a_box() -> Finding:
+    if reason := box.unavailable():
+        found, _, advice = reason.partition("; ")
+        return Finding("network in a box", LIMITED, found, f"scenarios with a link are skipped; {advice}")
+    return Finding("network in a box", GOOD, "links with delay, loss and a rate can be had")
 
 
 def _descriptors() -> Finding:
