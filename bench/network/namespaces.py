@@ -3,7 +3,7 @@
 A namespace lives as long as a process is in it or holds it open; a TUN device as long as its file is open. So
 all of it belongs to the one process that makes it, the router, and ends with it, whatever ends it: nothing is
 written to the machine that could be left behind. See namespaces(7), user_namespaces(7), and the kernel's
-Documentation/networking/tuntap.rst. It is done by ioctl, since it is a dozen calls, and needs no ``ip``.
+Documentation/networking/tuntap.rst. A dozen calls do it, so no ``ip`` is needed.
 """
 
 import contextlib
@@ -30,7 +30,8 @@ QUEUED_PACKETS = 10_000
 LEAVE_WITHIN_S = 3.0
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000  # linux/if_tun.h
-SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFNETMASK, SIOCSIFTXQLEN = 0x8914, 0x8916, 0x891C, 0x8943  # linux/sockios.h
+SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFNETMASK = 0x8914, 0x8916, 0x891C  # linux/sockios.h
+RTM_NEWLINK, NLM_F_REQUEST, NLM_F_ACK, IFLA_TXQLEN = 16, 1, 4, 13  # linux/rtnetlink.h, netlink.h, if_link.h
 IFF_UP = 1
 _request = struct.Struct("16s24s").pack
 """struct ifreq: the name of a device, and what is asked of it (netdevice(7))."""
@@ -74,14 +75,14 @@ class NetworkEnd:
             for device, asked, what in (
                 (b"link", SIOCSIFADDR, _address(host)),
                 (b"link", SIOCSIFNETMASK, _address(NETMASK)),
-                (b"link", SIOCSIFTXQLEN, struct.pack("@i", QUEUED_PACKETS)),
                 (b"link", SIOCSIFFLAGS, struct.pack("@H", IFF_UP)),
                 (b"lo", SIOCSIFFLAGS, struct.pack("@H", IFF_UP)),
             ):
                 fcntl.ioctl(sock, asked, _request(device, what))
+        _set_queue(socket.if_nametoindex("link"), QUEUED_PACKETS)
         with contextlib.suppress(OSError):  # so that ping needs no privilege, icmp(7)
             group = os.getegid()
-            Path("/proc/sys/net/ipv4/ping_group_range").write_text(f"{group} {group}", encoding="ascii")
+            Path("/proc/sys/net/ipv4/ping_group_range").write_text(f"{group} {group}", encoding="utf-8")
         namespace = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         os.dup2(namespace, HELD_AS[name], inheritable=False)
         os.close(namespace)
@@ -137,7 +138,7 @@ def _enter_own_user_namespace() -> None:
         ("setgroups", "deny"),
         ("gid_map", f"{group} {group} 1"),
     ):
-        Path("/proc/self", name).write_text(text, encoding="ascii")
+        Path("/proc/self", name).write_text(text, encoding="utf-8")
 
 
 def why_not(error: OSError, system: Path = Path("/"), *, root: bool | None = None) -> str:
@@ -159,7 +160,7 @@ def why_not(error: OSError, system: Path = Path("/"), *, root: bool | None = Non
             ("user/max_user_namespaces", "0", "10000"),
         ):
             with contextlib.suppress(OSError):
-                if (system / "proc/sys" / setting).read_text(encoding="ascii").strip() == forbids:
+                if (system / "proc/sys" / setting).read_text(encoding="utf-8").strip() == forbids:
                     command = f"sudo sysctl -w {setting.replace('/', '.')}={allows}"
                     return f"this system forbids users to make namespaces; allow them with: {command}"
     return (
@@ -213,6 +214,18 @@ def _counter(text: str, kind: str, name: str) -> int:
     """Read a counter of /proc/net/snmp or netstat: a line of names, and a line of numbers."""
     names, numbers = (line.split() for line in text.splitlines() if line.startswith(kind))
     return int(numbers[names.index(name)])
+
+
+def _set_queue(device: int, packets: int) -> None:
+    """Set how many packets a device keeps, by netlink: by ioctl, only root outside of all namespaces may."""
+    attribute = struct.pack("@HHI", 8, IFLA_TXQLEN, packets)
+    link = struct.pack("@BxHiII", socket.AF_UNSPEC, 0, device, 0, 0) + attribute  # struct ifinfomsg
+    header = struct.pack("@IHHII", 16 + len(link), RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, 1, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
+        sock.send(header + link)
+        (error,) = struct.unpack_from("@i", sock.recv(4096), 16)  # struct nlmsgerr
+    if error:
+        raise OSError(-error, os.strerror(-error))
 
 
 def _address(host: str) -> bytes:

@@ -6,7 +6,7 @@ import pandas as pd
 from rich.console import Console
 
 from bench.columns.cells import is_set
-from bench.columns.fields import SEARCHED
+from bench.columns.fields import SEARCHED, is_ordinary
 from bench.columns.words import field_words
 from bench.experiments.base import Experiment
 from bench.experiments.catalogue import EXPERIMENTS
@@ -118,6 +118,7 @@ def _unusual(experiment: Experiment, trials: pd.DataFrame) -> dict[str, object]:
         usual = {value for design in designs for value in design.axes.get(name, [design.fixed.get(name)])}
         if None in usual:  # some design leaves it as it is
             usual |= {getattr(scenario, name) for scenario in defaults}
+            usual |= {value for value in values if is_ordinary(name, value)}  # of a link, if there is one
         if name not in ("window_s", "warmup_s") and len(values) == 1 and not values <= usual:
             (unusual[name],) = values
     return unusual
