@@ -84,6 +84,10 @@ class Scenario(LinkFields, ScenarioFields):
                 "generator asyncio has neither tls nor compression; use the swarm",
             ),
             (
+                self.generator == "asyncio" and self.may_lose,
+                "generator asyncio cannot tell when what waited behind a lost packet came; use the swarm",
+            ),
+            (
                 self.compression and not TRANSPORTS[self.transport].compresses,
                 f"{self.transport} does not compress; use {' or '.join(names_of(compresses=True))}",
             ),
@@ -179,6 +183,11 @@ class Scenario(LinkFields, ScenarioFields):
         """The longest round trip of a packet that waits for no other; 0 on loopback."""
         return ((self.rtt_ms or 0.0) + 2 * (self.jitter_ms or 0.0)) / 1e3
 
+    @property
+    def may_lose(self) -> bool:
+        """Whether the link may lose packets: by its loss, or for want of room."""
+        return bool(self.loss or self.rate_mbit)
+
     def _fit_plan(self) -> None:
         if self.plan != "replay":
             if (self.recording, self.speed, self.time_unit) != (None, None, None):
@@ -264,7 +273,7 @@ class Scenario(LinkFields, ScenarioFields):
     @property
     def drain_s(self) -> float:
         """How long to wait at most, after the window, for clients to get its last tick."""
-        recover_s = RECOVER_ROUND_TRIPS * self.round_trip_s + (RECOVER_S if self.loss else 0.0)
+        recover_s = RECOVER_ROUND_TRIPS * self.round_trip_s + (RECOVER_S if self.may_lose else 0.0)
         return self.pause_s + (self.hold_s or 0) + 5.0 + recover_s
 
     @property

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -43,6 +44,7 @@ class Box(Process):
     host = FAR_HOST
 
     def __init__(self, link: Link, *, seed: int = 0, place: Place = ANYWHERE) -> None:
+        self._carried: list[Process] = []
         core = [] if place.core is None else [str(place.core)]
         words = json.dumps(dataclasses.asdict(link))
         super().__init__("router of the link", "bench.network", words, str(seed), *core, place=place)
@@ -57,6 +59,16 @@ class Box(Process):
     def _read(self) -> dict[str, Any]:
         said: dict[str, Any] = json.loads(self.read_line(START_TIMEOUT_S))
         return said
+
+    def carry(self, process: Process) -> None:
+        """Let a process end if the router does: without a link it would wait for what cannot come."""
+        self._carried.append(process)
+
+    def _read_lines(self) -> None:
+        super()._read_lines()
+        for process in self._carried:
+            if process.is_running():
+                os.kill(process.pid, signal.SIGKILL)
 
     def prefix(self, end: str) -> tuple[str, ...]:
         """Return what a command begins with that is to run at an end, ``NEAR`` or ``FAR``."""

@@ -81,6 +81,7 @@ class SwarmProcess(Process):
                 congestion=scenario.congestion,
                 core=self.place.core,
                 ca=self._ca,
+                lossy=scenario.may_lose,
                 connect_timeout_s=patience_s,
             )
         )

@@ -102,11 +102,18 @@ def started(
         if scenario.tls:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
             server_pem, ca = make_certificate(folder, host)
-        load = stack.enter_context(running_swarm(scenario.generator, places.load, ca=ca))
-        options = scenario.server_options(host=host, seed=seed, certificate=server_pem)
-        server = TRANSPORTS[scenario.transport].server
-        subject = stack.enter_context(running_server(server, options, places.subject))
-        yield subject, load, box
+        try:
+            load = stack.enter_context(running_swarm(scenario.generator, places.load, ca=ca))
+            if box is not None:
+                box.carry(load)
+            options = scenario.server_options(host=host, seed=seed, certificate=server_pem)
+            server = TRANSPORTS[scenario.transport].server
+            subject = stack.enter_context(running_server(server, options, places.subject))
+            yield subject, load, box
+        except TrialFailed:
+            if box is not None:
+                box.check()  # where there is no link any more, the others fail, too
+            raise
 
 
 def observe(

@@ -170,9 +170,9 @@ def read_trials(files: RunFiles, facts: Mapping[str, Any]) -> Rows:
     trials = pd.read_csv(
         io.StringIO(text), names=header, header=0, keep_default_na=False, na_values=[""], dtype=words
     )
-    trials = trials.assign(**{name: value for name, value in since.items() if name not in header})
+    later = {name: value for name, value in since.items() if name not in header}
     rows = trials.astype(object).where(trials.notna(), None).to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]
+    return [{str(name): value for name, value in row.items()} | later for row in rows]
 
 
 def _split(text: str, place: str) -> tuple[list[str], list[tuple[int, list[str]]]]:

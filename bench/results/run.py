@@ -284,11 +284,11 @@ class FinishedRun(Run):
 
 def with_derived(trials: pd.DataFrame) -> pd.DataFrame:
     """Return trials with the columns that follow from those of trials.csv (bench/columns/derived.py)."""
-    trials = trials.copy()
+    known = dict(trials.items())
     for column in DERIVED:
         if column.derive is not None:
-            trials[column.name] = column.derive(trials)
-    return trials
+            known[column.name] = column.derive(known)
+    return pd.DataFrame(known, index=trials.index)
 
 
 def deliveries_name(row: Mapping[str, Any]) -> str:

@@ -19,9 +19,10 @@ from clients.sockets.tls_socket import TlsSocket, client_context
 
 def make_swarm(order: Order, offset_ns: int) -> Swarm:
     """Build the swarm that was ordered."""
-    make_socket: SocketFactory = StampedSocket
+    make_socket: SocketFactory = partial(StampedSocket, lossy=order.lossy)
     if order.ca is not None:
-        make_socket = partial(TlsSocket, context=client_context(order.ca), server_name=order.host)
+        context = client_context(order.ca)
+        make_socket = partial(TlsSocket, context=context, server_name=order.host, lossy=order.lossy)
     client_class, address = load_client_class(order.client), Address(order.host, order.port, order.path)
     return Swarm(
         [client_class(address, **settings) for settings in settings_of_each(order)],

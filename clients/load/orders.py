@@ -14,7 +14,7 @@ class Order(msgspec.Struct, frozen=True, tag="order", forbid_unknown_fields=True
     """Connect so many clients to this server. ``settings`` are the client's own, such as poll_interval_s.
 
     ``ca`` is the PEM file of the authority that the server's certificate is to be checked by; without it,
-    there is no TLS.
+    there is no TLS. ``lossy`` says that packets may be lost on the way.
     """
 
     client: str
@@ -29,6 +29,7 @@ class Order(msgspec.Struct, frozen=True, tag="order", forbid_unknown_fields=True
     congestion: str | None = None
     core: int | None = None
     ca: str | None = None
+    lossy: bool = False
     connect_timeout_s: float = 60.0
 
 

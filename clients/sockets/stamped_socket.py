@@ -67,6 +67,10 @@ class WireCounts(NamedTuple):
 # bytes_acked, bytes_received (64 bits), segs_out, segs_in (32 bits); bytes_sent at 200.
 _tcp_info = struct.Struct("@5xB94xI16xQQII56xQ").unpack_from
 _TCP_INFO_BYTES = 208
+_out_of_order = struct.Struct("@224xI").unpack_from  # tcpi_rcv_ooopack, since Linux 5.4
+_OUT_OF_ORDER_BYTES = 228
+GAP_NS = 1_000_000
+"""What was read so soon after its stamp did not wait behind a gap for longer."""
 _TIMESTAMPS_IN_USE, _SACK_IN_USE, _WINDOW_SCALE_IN_USE = 1, 2, 4  # TCPI_OPT_…
 
 
@@ -98,6 +102,8 @@ class StampedSocket:
         clock: The bench clock, used where the kernel gives no stamp.
         mss: TCP maximum segment size in bytes, or None.
         congestion: Congestion control, or None.
+        lossy: Whether packets may be lost on the way. What comes behind a gap can be read only when that is
+            filled, but keeps its earlier stamp; so for what waited behind one the moment of reading counts.
 
     Attributes:
         kernel_stamped: Whether the last read was stamped by the kernel.
@@ -105,7 +111,17 @@ class StampedSocket:
             whole: the read's arrival time is that of this part.
     """
 
-    __slots__ = ("_clock", "_ended", "_family", "_offset_ns", "_sock", "ends_within", "kernel_stamped")
+    __slots__ = (
+        "_clock",
+        "_ended",
+        "_family",
+        "_gaps",
+        "_lossy",
+        "_offset_ns",
+        "_sock",
+        "ends_within",
+        "kernel_stamped",
+    )
 
     _shared_buffer = memoryview(bytearray(READ_BYTES))
 
@@ -117,8 +133,11 @@ class StampedSocket:
         clock: Callable[[], int] = now_ns,
         mss: int | None = None,
         congestion: str | None = None,
+        lossy: bool = False,
     ) -> None:
         self._family = family
+        self._lossy = lossy and _TCP_INFO_OPTION is not None
+        self._gaps = (0, 0)
         self._offset_ns = offset_ns
         self._clock = clock
         self._ended = False
@@ -175,9 +194,22 @@ class StampedSocket:
         if ancillary:
             seconds, nanoseconds = unpack_stamp(ancillary[0][2])
             self.kernel_stamped = True
-            return bytes(buffer[:length]), seconds * 1_000_000_000 + nanoseconds + self._offset_ns
+            arrived_ns = seconds * 1_000_000_000 + nanoseconds + self._offset_ns
+            return bytes(buffer[:length]), self._after_gap(arrived_ns) if self._lossy else arrived_ns
         self.kernel_stamped = False
         return bytes(buffer[:length]), self._clock()
+
+    def _after_gap(self, stamp_ns: int) -> int:
+        """Return when what was read could be read: at its stamp, or now if packets overtook a lost one."""
+        now_ns = self._clock()
+        if now_ns - stamp_ns < GAP_NS:
+            return stamp_ns
+        info = self._sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO_OPTION or 0, _OUT_OF_ORDER_BYTES)
+        if len(info) < _OUT_OF_ORDER_BYTES:
+            return stamp_ns
+        (overtaken,) = _out_of_order(info)
+        before, self._gaps = self._gaps[0], (self._gaps[1], overtaken)  # the gap may not be in this read yet
+        return stamp_ns if overtaken == before else now_ns
 
     def send(self, data: bytes) -> int:
         """Send as much as fits now and return how many bytes that was.

@@ -52,7 +52,7 @@ class TlsSocket(StampedSocket):
         family: ``AF_INET`` or ``AF_INET6``.
         context: See :func:`client_context`; one for all sockets.
         server_name: The name or address that the server's certificate must be for.
-        offset_ns, clock, mss, congestion: See :class:`clients.sockets.stamped_socket.StampedSocket`.
+        offset_ns, clock, mss, congestion, lossy: See :class:`clients.sockets.stamped_socket.StampedSocket`.
     """
 
     __slots__ = (
@@ -76,8 +76,11 @@ class TlsSocket(StampedSocket):
         clock: Callable[[], int] = now_ns,
         mss: int | None = None,
         congestion: str | None = None,
+        lossy: bool = False,
     ) -> None:
-        super().__init__(family, offset_ns=offset_ns, clock=clock, mss=mss, congestion=congestion)
+        super().__init__(
+            family, offset_ns=offset_ns, clock=clock, mss=mss, congestion=congestion, lossy=lossy
+        )
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
         self._ciphertext = b""  # that did not fit into the kernel's buffer

@@ -22,6 +22,7 @@ ROW = {
     "stamp_shared_ratio": 0.02, "throttled_periods": 4, "cpu_quota_cores": 0.5,
     "conditions": "nice=10 traced",
     "stolen_cpu_ratio": 0.2, "foreign_cpu_ratio": 0.3, "publish_lag_p99_ms": 50.0,
+    "rtt_ms": 40.0, "router_lag_p99_ms": 7.0, "router_drops": 3,
     "verdict_note": "",
 }  # fmt: skip
 
