@@ -26,6 +26,7 @@ RTT_TOLERANCE_MS, RTT_TOLERANCE = 0.3, 0.02
 RATE_TOLERANCE = 0.05
 PACKETS = 10_000
 SEND_NUMBERED = f"""
+import socket
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 sock.connect(("{Box.host}", 5000))
 for number in range({PACKETS}):
@@ -51,6 +52,7 @@ print(json.dumps(got))
 """
 SENDS_BYTES = 20_000_000
 SERVE_BYTES = f"""
+import socket
 with socket.create_server(("{Box.host}", 5000)) as listener:
     print("ready", flush=True)
     sock, _ = listener.accept()
@@ -59,6 +61,7 @@ with socket.create_server(("{Box.host}", 5000)) as listener:
     sock.recv(1)
 """
 FETCH_BYTES = f"""
+import socket
 sock, got = socket.create_connection(("{Box.host}", 5000)), 0
 while data := sock.recv(65536):
     got += len(data)
