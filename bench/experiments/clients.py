@@ -138,6 +138,8 @@ def predict(summary: pd.DataFrame) -> pd.Series:
     """
 
     def served(row: "pd.Series[Any]") -> float:
+        if pd.notna(row["rtt_ms"]):
+            return math.nan  # what the way takes is no work
         if TRANSPORTS[row["transport"]].family == "pull":
             return 1e6 / float(row["server_cpu_us_per_delivery"]) / float(row["rate_hz"])
         return float(row["clients_per_ms"]) * float(row["latency_limit_ms"])

@@ -55,7 +55,7 @@ def predict(summary: pd.DataFrame) -> pd.Series:
 
     def wire_bytes(row: Row) -> float:
         transport, every_s = TRANSPORTS[row["transport"]], period_s(row)
-        if row["rate_hz"] > 0 or row["tls"] or row["keep_alive"] is False:
+        if row["rate_hz"] > 0 or row["tls"] or row["keep_alive"] is False or pd.notna(row["rtt_ms"]):
             return math.nan
         if math.isnan(every_s):
             return 0.0

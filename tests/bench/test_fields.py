@@ -171,7 +171,8 @@ def test_theory_of_bytes_reads_each_field(field: str, value: Any, transport: str
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("tls", True), ("compression", True), ("keep_alive", False), ("mss", 536)]
+    ("field", "value"),
+    [("tls", True), ("compression", True), ("keep_alive", False), ("mss", 536), ("rtt_ms", 20.0)],
 )
 def test_theory_of_bytes_says_nothing_of_what_it_does_not_cover(field: str, value: Any) -> None:
     found = theory("overhead", payload_bytes=[96], headers=["minimal"], **{field: [value]})
@@ -237,6 +238,8 @@ TWO: dict[str, list[Any]] = {
     "headers": ["minimal", "browser"], "cookie_bytes": [10, 20], "keep_alive": [True, False],
     "tls": [True, False], "mss": [536, 1000], "congestion": ["cubic", "reno"],
     "latency_limit_ms": [50.0, 60.0], "warmup_s": [0.1, 0.2], "window_s": [2.0, 8.0],
+    "link": ["lan", "satellite"], "rtt_ms": [20.0, 40.0], "jitter_ms": [3.0, 4.0], "loss": [0.01, 0.02],
+    "burst_packets": [2.0, 3.0], "rate_mbit": [50.0, 60.0], "queue_ms": [30.0, 40.0],
 }  # fmt: skip
 """Two values of each field; compression and generator are left to the experiments that vary them."""
 SILENT = {"hold_s": [0.3, 0.4], "heartbeat_s": [0.3, 0.4], "window_s": [5.0, 8.0]}
@@ -248,12 +251,13 @@ def two_values(experiment: str, field: str) -> list[Any]:
     return SILENT.get(field, TWO[field]) if experiment == "idle" else TWO[field]
 
 
-NO_TLS = ("instrument", "tls")  # ordinary clients have none
+NOT_ORDINARY = [("instrument", field) for field in ("tls", "loss", "rate_mbit", "link")]
+"""What ordinary clients do not have."""
 NOT_COMPARED = [("idle", "rate_hz"), ("handshake", "keep_alive")]
 
 
 @pytest.mark.parametrize(
-    ("experiment", "field"), [pair for pair in itertools.product(TOLD, TWO) if pair != NO_TLS]
+    ("experiment", "field"), [pair for pair in itertools.product(TOLD, TWO) if pair not in NOT_ORDINARY]
 )
 def test_no_sentence_mixes_scenarios(experiment: str, field: str) -> None:
     """With two values of any field: a sentence for each that names it, or one that holds them apart."""
@@ -281,7 +285,7 @@ def test_no_sentence_mixes_scenarios(experiment: str, field: str) -> None:
 def test_a_sentence_names_a_field_that_no_profile_has(experiment: str, field: str) -> None:
     own = EXPERIMENTS[experiment]
     value = two_values(experiment, field)[-1 if field != "tls" else 0]
-    if (experiment, field) == NO_TLS:
+    if (experiment, field) in NOT_ORDINARY:
         return
     trials = trials_of(experiment, "quick", **{field: [value]})
     designs = [design for profile in PROFILES.values() for design in own.designs(profile)]
