@@ -1,7 +1,8 @@
 """The header sets of requests: ``minimal`` (what HTTP/1.1 demands) and ``browser`` (what Chrome sends).
 
-The browser set was read off the wire of Chromium 156 on Linux, once for ``fetch()`` from a page of the same
-origin and once for ``new WebSocket()``; only the product names are those of Chrome.
+The browser set was read off the wire of Chromium 156 on Linux, for ``fetch()``, ``EventSource``
+and ``WebSocket`` of a page of the same origin; only the product names are those of Chrome.
+tests/browser/test_request_headers.py reads it again, off the Chromium that is there.
 """
 
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ _USER_AGENT = (
 )
 
 _ACCEPT_EVENTS = "Accept: text/event-stream\r\n"
+_PAST_CACHES = "Pragma: no-cache\r\nCache-Control: no-cache\r\n"
 
 
 def header_lines(headers: str, address: Address, *, cookie_bytes: int = 0, compression: bool = False) -> str:
@@ -63,9 +65,11 @@ def event_source_lines(
     It accepts ``text/event-stream`` and nothing else, and asks past every cache.
     """
     lines = header_lines(headers, address, cookie_bytes=cookie_bytes, compression=compression)
-    if headers == "browser":
-        return lines.replace("Accept: */*\r\n", f"{_ACCEPT_EVENTS}Cache-Control: no-cache\r\n")
-    return lines + _ACCEPT_EVENTS
+    if headers == "minimal":
+        return lines + _ACCEPT_EVENTS
+    lines = lines.replace("Accept: */*\r\n", "")
+    lines = lines.replace("sec-ch-ua-platform: ", f"{_PAST_CACHES}sec-ch-ua-platform: ")
+    return lines.replace("sec-ch-ua: ", f"{_ACCEPT_EVENTS}sec-ch-ua: ")
 
 
 def websocket_headers(headers: str, address: Address, *, cookie_bytes: int = 0) -> list[tuple[str, str]]:

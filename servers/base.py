@@ -25,8 +25,9 @@ from servers.wire import now_ns
 
 PATH = "/ticks"
 HEALTH_PATH = "/health"
-FOR_PEOPLE = (PAGE_PATH, HEALTH_PATH)
-"""Who asks for these only is no client."""
+ICON_PATH = "/favicon.ico"
+FOR_PEOPLE = (PAGE_PATH, HEALTH_PATH, ICON_PATH)
+"""Who asks for these only is no client. There is no icon, but browsers look for one beside ``/health``."""
 BACKLOG = 4096
 MAX_HOLD_S = 120.0
 DEFAULT_HOLD_S = 30.0

@@ -99,7 +99,7 @@ class HttptoolsServer:
         elif path == PAGE_PATH and request.method in ("GET", "HEAD"):
             extra = "".join(f"{name}: {value}\r\n" for name, value in self._page.headers.items())
             connection.respond(HTTPStatus.OK, self._page.body, extra, content_type=HTML)
-        elif path not in (PATH, *FOR_PEOPLE):
+        elif path not in (PATH, PAGE_PATH, HEALTH_PATH):
             connection.refuse(HTTPStatus.NOT_FOUND, f"there is no {path}; ask for {PATH} or {HEALTH_PATH}")
         elif request.method != "GET":
             sentence = f"{request.method} is not answered here; use GET"

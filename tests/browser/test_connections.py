@@ -10,8 +10,8 @@ from playwright.sync_api import BrowserContext, Page
 
 from bench.measure.subject import Server
 from bench.transports import TRANSPORTS, Transport, main_names
-from servers.base import MAX_HOLD_S
 from tests.asking import StartServer, is_websocket
+from tests.browser.asking import ask_for_ticks, health_url, open_page, seqs
 from tests.waiting import wait_until
 
 CONNECTIONS = 6
@@ -31,17 +31,6 @@ def transports(*, keep_their_connection: bool) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("transport", chosen, ids=lambda transport: transport.name)
 
 
-ASK = {
-    "pull": "url => fetch(url, {cache: 'no-store'}).then(answer => answer.json()).then(take)",
-    "held": "url => fetch(url, {cache: 'no-store'}).then(answer => answer.json()).then(take)",
-    "push": "url => new EventSource(url).onmessage = event => take(JSON.parse(event.data))",
-    "WebSocket": "url => new WebSocket(url).onmessage = event => take(JSON.parse(event.data))",
-}
-"""How a page asks.
-
-Without ``no-store``, tabs with the same question wait for each other at Chromium's cache.
-"""
-REMEMBER = "() => { window.seqs = []; window.take = ticks => seqs.push(...ticks.map(tick => tick.seq)) }"
 ASK_TWENTY_TIMES = (
     "async url => { for (let count = 0; count < 20; count++) await fetch(url, {mode: 'no-cors'}) }"
 )
@@ -49,30 +38,14 @@ ASK_TWENTY_TIMES = (
 
 def open_tabs(profile: BrowserContext, server: Server) -> list[Page]:
     """Open one tab more than there are connections, each with a page of the server."""
-    tabs = [profile.new_page() for _ in range(CONNECTIONS + 1)]
-    for tab in tabs:
-        tab.goto(health_url(server))
+    first = open_page(profile, server)
+    tabs = [first]
+    while len(tabs) <= CONNECTIONS:
+        with first.expect_popup() as opened:  # in the same process, which takes half the time
+            first.evaluate("() => void open(location.href)")
+        opened.value.wait_for_load_state()
+        tabs.append(opened.value)
     return tabs
-
-
-def health_url(server: Server, host: str = "127.0.0.1") -> str:
-    return f"http://{host}:{server.port}/health"
-
-
-def ask(tab: Page, server: Server, transport: Transport, after: int) -> None:
-    """Let a page ask for ticks, and remember what it gets; does not wait for an answer."""
-    script = ASK["WebSocket" if is_websocket(transport) else transport.family]
-    url = f"{server.url}?after={after}"
-    if transport.family == "held":
-        url += f"&hold={MAX_HOLD_S:g}"  # no request is answered for having waited
-    if is_websocket(transport):
-        url = url.replace("http", "ws", 1)
-    tab.evaluate(REMEMBER)
-    tab.evaluate(f"url => void ({script})(url)", url)
-
-
-def seqs(tab: Page) -> list[int]:
-    return tab.evaluate("seqs")
 
 
 def connections(server: Server) -> int:
@@ -88,10 +61,10 @@ def test_the_seventh_tab_waits_until_another_is_closed(
     server = start_server(transport, rate_hz=0)  # tick 1 is there, and no other will come
     *six, seventh = open_tabs(profile, server)
     for tab in six:
-        ask(tab, server, transport, after=1)
+        ask_for_ticks(tab, server, transport, after=1)
     wait_until(lambda: connections(server) == CONNECTIONS, "six tabs have asked")
 
-    ask(seventh, server, transport, after=0)  # the server has tick 1, and would answer at once
+    ask_for_ticks(seventh, server, transport, after=0)  # the server has tick 1, and would answer at once
     seventh.evaluate(ASK_TWENTY_TIMES, health_url(server, "localhost"))  # another host: other connections
     assert seqs(seventh) == []
 
@@ -107,6 +80,6 @@ def test_any_number_of_tabs_is_answered(
     server = start_server(transport, rate_hz=0)
     tabs = open_tabs(profile, server)
     for tab in tabs:
-        ask(tab, server, transport, after=0)
+        ask_for_ticks(tab, server, transport, after=0)
     wait_until(lambda: all(seqs(tab) == [1] for tab in tabs), "all tabs get tick 1")
     assert (connections(server) > CONNECTIONS) is is_websocket(transport)

@@ -1,14 +1,15 @@
 """The page at ``/``: every server has it, whatever its library, and it needs nothing but this server."""
 
 import base64
+import contextlib
 import hashlib
+import http.client
 import json
 import re
 import signal
 import socket
 import subprocess
 import sys
-from http.client import HTTPMessage
 
 import pytest
 
@@ -32,7 +33,7 @@ def between(text: str, opening: str, closing: str) -> str:
     return text.partition(opening)[2].partition(closing)[0]
 
 
-def policy_of(headers: HTTPMessage) -> dict[str, list[str]]:
+def policy_of(headers: http.client.HTTPMessage) -> dict[str, list[str]]:
     parts = [part.split() for part in headers["Content-Security-Policy"].split(";")]
     return {name: sources for name, *sources in parts}
 
@@ -92,6 +93,22 @@ def test_who_only_looks_takes_no_clients_place(
     swarm.until(lambda: (swarm.clients[0].cursor or 0) >= 3, "the one client is served")
     assert get(server, "/")[0] == 200
     assert not swarm.swarm.errors
+
+
+def test_a_browser_that_looks_at_health_takes_no_clients_place(
+    transport: Transport, start_server: StartServer, watch: Watch
+) -> None:
+    """It keeps its connection, and on it asks for an icon by itself."""
+    server = start_server(transport, max_clients=1, rate_hz=20)
+    browser = http.client.HTTPConnection(server.host, server.port, timeout=LIMIT_S)
+    with contextlib.closing(browser):
+        for target, status in (("/health", 200), ("/favicon.ico", 404)):
+            browser.request("GET", target)
+            answer = browser.getresponse()
+            assert (answer.status, bool(answer.read())) == (status, True)
+        swarm = watch(server, transport)
+        swarm.until(lambda: (swarm.clients[0].cursor or 0) >= 3, "the one client is served")
+        assert not swarm.swarm.errors
 
 
 @pytest.mark.parametrize(
