@@ -19,9 +19,11 @@ EVENT_41 = f"{CLOSING}text/event-stream\r\n\r\nretry: 1\nid: 41\ndata: []\n\n"
 
 def heads(profile: BrowserContext, server: PlainServer, question: str, count: int = 1) -> list[list[str]]:
     """Let a page ask at /ticks; return the lines of its requests, each without the first one."""
+    origin = f"http://127.0.0.1:{server.port}"
+    name, _, value = COOKIE.partition("=")
+    profile.add_cookies([{"name": name, "value": value, "url": origin}])
     page = profile.new_page()
-    page.goto(f"http://127.0.0.1:{server.port}/")
-    page.evaluate("cookie => { document.cookie = cookie }", COOKIE)
+    page.goto(f"{origin}/")
     page.evaluate(f"() => void {question}")
     wait_until(lambda: len(server.heads.get("/ticks", [])) >= count, f"it has asked {count} times")
     page.close()
