@@ -59,7 +59,7 @@ def finding(trials: pd.DataFrame) -> str:
         for row in trials.drop_duplicates("transport").to_dict("records")
     }
     fastest = min(medians, key=lambda name: medians[name])
-    others = " and ".join(
+    *others, slowest = (
         f"{number(median)} ms by {told[name]} ("
         + times(ratio(trials, "latency_p50_ms", {"transport": name}, {"transport": fastest}))
         + ")"
@@ -67,7 +67,7 @@ def finding(trials: pd.DataFrame) -> str:
         if name != fastest
     )
     first = f"{number(medians[fastest])} ms by {told[fastest]}"
-    return f"Half of the ticks arrive within {first}, {others}."
+    return f"Half of the ticks arrive within {', '.join([first, *others])} and {slowest}."
 
 
 EXPERIMENT = Experiment(

@@ -133,8 +133,9 @@ def ratio_interval(a: Sequence[float], b: Sequence[float], confidence: float = C
     """Estimate how many times the figures ``a`` the figures ``b`` are, from repeated trials of each.
 
     ``welch``; trials of the same block are not paired. Blocks that drift together would make a paired ratio
-    the sharper one, and where they do not, pairing halves the degrees of freedom: in the reference run the
-    figures of a block hang together by −0.04 to 0.08, and three paired intervals in five are the wider ones.
+    the sharper one, and where they do not, pairing halves the degrees of freedom: on the two machines that
+    were looked at, figures of a block hang together by −0.04 to 0.08, and three paired intervals in five are
+    the wider ones.
     Where blocks do drift together, this interval covers more than it says.
 
     Args:

@@ -119,7 +119,7 @@ def _draw_rows(ax: Axes, points: pd.DataFrame, column: str, unit: str, paper: Pa
     names = [column, f"{column}_low", f"{column}_high"]
     values = [float(value) for name in names for value in points[name].dropna()]
     if column == "latency_p50_ms":
-        logarithmic(ax.xaxis, values)
+        logarithmic(ax.xaxis, values, short=True)  # the widened axis has numbers close together
         left, right = ax.get_xlim()
         ax.set_xlim(left, right * (right / left) ** 0.25)  # for the number at the last dot
     else:
