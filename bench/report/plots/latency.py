@@ -64,9 +64,10 @@ def plot_latency_ecdf(
         assert model is not None
         own = model[model["transport"] == name]
         ax.plot(own["latency_ms"], own["quantile"], **MODEL_LINE)
+    step = min(0.2, 0.34 / max(len(middles) - 2, 1))  # from 0.5 down to where two lines have room
     for place, name in enumerate(sorted(middles, key=lambda name: middles[name])):
         own = positive[positive["transport"] == name]
-        height = 0.62 if place == 0 else 0.5 - 0.2 * (place - 1)
+        height = 0.62 if place == 0 else 0.5 - step * (place - 1)
         logs = np.log(own["latency_ms"]).groupby(own["quantile"]).mean()
         ax.annotate(
             label(name) + ("\n(dashed: model)" if name in dashed else ""),

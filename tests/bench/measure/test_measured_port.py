@@ -56,7 +56,7 @@ def client_ports(transport: str, *, ask_within: bool) -> tuple[set[int], int]:
     scenario = scenario_of(transport)
     waits: list[int] = []
     with (
-        started(scenario, seed=1) as (server, swarm),
+        started(scenario, seed=1) as (server, swarm, _),
         capture(server.port) as packets,
         connects() as addresses,
     ):
