@@ -26,7 +26,7 @@ Act = Callable[[Server, SwarmProcess], None]
 def trial_disturbed_by(act: Act, scenario: Scenario) -> Trial:
     """Run a trial, and do something to its processes in the middle of its window."""
     waits: list[int] = []
-    with started(scenario, seed=1, places=choose_places()) as (server, swarm):
+    with started(scenario, seed=1, places=choose_places()) as (server, swarm, _):
 
         def wait_until(at_ns: int) -> None:
             waits.append(at_ns)

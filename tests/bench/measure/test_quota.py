@@ -1,5 +1,6 @@
 """CPU quotas of control groups, of both versions, nested, and as a container sees them."""
 
+import json
 import os
 import subprocess
 import sys
@@ -147,7 +148,8 @@ def test_a_trial_under_a_quota_names_the_quota(tight_group: Path, tmp_path: Path
         cwd=ROOT, capture_output=True, encoding="utf-8", timeout=100,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert '"cpu_quota_cores": 0.5' in done.stdout
-    assert '"bottleneck": "cpu_quota"' in done.stdout
-    assert '"verdict_reason": "cpu_quota"' in done.stdout
-    assert '"verdict": "ok"' not in done.stdout
+    row = json.loads(done.stdout)
+    assert row["cpu_quota_cores"] == 0.5
+    assert row["bottleneck"] == "cpu_quota"
+    assert "cpu_quota" in row["verdict_reason"].split()  # who was stopped may have been late, too
+    assert row["verdict"] != "ok"
