@@ -1,8 +1,8 @@
 """What one delivery, one answer and one poll take of a busy server's processor, from a run's trials.
 
-A server that has little to do takes longer for each step: it wakes for each, and its caches are cold. On the
-machines that were measured, a poll costs a short polling server five to eight times as much at 50 a second as
-at 7,000. So costs that are put together (crossovers, the decision map) are all taken from servers that were
+A server that has little to do takes longer for each step: it wakes for each, and its caches are cold. On both
+machines that were measured, a poll costs a short polling server over five times as much at 50 a second as at
+7,000. So costs that are put together (crossovers, the decision map) are all taken from servers that were
 busy.
 """
 
