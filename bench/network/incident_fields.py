@@ -5,10 +5,10 @@ import enum
 from collections.abc import Iterator
 
 from bench.fields import Obeyed, described
+from clients.load.connections.backoff import BACKOFFS
 
 SHORTEST_INCIDENT_S, LONGEST_INCIDENT_S = 0.05, 600.0
 DEFAULT_INCIDENT_S = 1.0
-BACKOFFS = ("jittered", "doubling", "none")
 
 
 class Incident(enum.StrEnum):
@@ -102,7 +102,9 @@ class IncidentFields:
             return
         if self.incident_s is not None and not self.incident_lasts:
             lasting = ", ".join(each for each in Incident if each.lasts)
-            what = "nothing" if self.incident is None else f"the incident {self.incident}, which does not last,"
+            what = (
+                "nothing" if self.incident is None else f"the incident {self.incident}, which does not last,"
+            )
             yield f"incident_s is the length of {lasting}, but {what} happens here; leave incident_s out"
         for name in ("incident_s", "silence_s", "user_timeout_s"):
             value = getattr(self, name)

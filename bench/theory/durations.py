@@ -8,6 +8,7 @@ from bench.fields import ScenarioFields
 from bench.network.incident_fields import Incident, IncidentFields
 from bench.network.link_fields import LinkFields
 from bench.transports import TRANSPORTS
+from clients.load.connections.backoff import LONGEST_LIMIT_S
 from servers.workloads.plan import OPENING_S, QUIET_S
 
 LONGEST_WINDOW_FACTOR = 4
@@ -22,8 +23,6 @@ RECOVER_ROUND_TRIPS, RECOVER_S = 10, 10.0
 """How much longer a lost segment may take to be sent again, and once more: its timer doubles each time."""
 FIRST_SYN_TIMEOUT_S = 1.0
 """RFC 6298, section 2: the retransmission timer of a connection of which nothing is known yet."""
-LONGEST_BACKOFF_S = 2.0
-"""The swarm's."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,12 +156,12 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
         """
         if self.incident is None:
             return 0.0
-        waits_s = (self.user_timeout_s or 0.0) + LONGEST_BACKOFF_S + FIRST_SYN_TIMEOUT_S
+        waits_s = (self.user_timeout_s or 0.0) + LONGEST_LIMIT_S + FIRST_SYN_TIMEOUT_S
         return 2 * self.incident_takes_s + waits_s
 
     @property
     def _may_never_resume(self) -> bool:
-        """Whether clients may wait in vain until the drain ends: what they ask or hear of tells them nothing."""
+        """Whether clients may wait in vain until the drain ends: nothing tells those that do not ask."""
         asks = TRANSPORTS[self.transport].family == "pull"
         lost_for_good = self.incident in (Incident.ADDRESS_CHANGED, Incident.FORGOTTEN)
         return lost_for_good and self.silence_s is None and not asks
