@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from clients.load.connections.backoff import BACKOFFS, FIRST_LIMIT_S, LONGEST_LIMIT_S, Backoff
 from clients.load.generator import DELIVERY_FIELDS
 from clients.sockets.events import SocketEvent, end_by_errno
+from clients.sockets.stamped_socket import NothingWhole
 from tests.clients.simulated_network import (
     MS,
     TRIP_NS,
@@ -139,6 +140,23 @@ def test_heartbeats_are_heard():
     heard_for_ns = TRIP_NS + (network.last // 2 + network.beats) * 900 * MS
     assert end is SocketEvent.SILENT
     assert end_ns - events_of(swarm)[1][0] == heard_for_ns + round(SILENCE_S * S)
+
+
+def test_part_of_what_cannot_be_read_yet_is_heard():
+    """As with TLS, whose records can be read when they are whole."""
+    network = Network(Fate(pieces=1))
+    swarm = swarm_on(network, "websocket", 1, silence_s=SILENCE_S)
+    step_until(swarm, lambda: swarm.clients[0].messages)
+
+    def receive():
+        raise NothingWhole(sock.coming.popleft()[0])
+
+    sock = network.made[0]
+    sock.receive = receive
+    sock.say(b"part of a record", 900 * MS)
+    heard_ns = network.now_ns + 900 * MS
+    step_until(swarm, lambda: len(events_of(swarm)) > 2)
+    assert events_of(swarm)[2] == (heard_ns + round(SILENCE_S * S), SocketEvent.SILENT)
 
 
 def test_a_client_that_asks_seldom_hears_nothing_meanwhile_and_that_is_no_silence():
