@@ -26,7 +26,8 @@ class Design:
         fixed, axes: Fields of the scenarios, and the values of those that vary.
         transports: Those that it measures, by facts of the registry (``names_of``, ``main_names``); by
             default all that are asked for.
-        once: Whether one trial is enough: counts are exact, times are not.
+        repeats: How many trials of each are enough: 1 for exact counts, few for times that hardly vary.
+            None: one in each block of the profile.
         search: Whether the scenario's number of clients is to be searched for, and how.
         unless: Fields whose values are all that the design is about: if one is overridden, it is left out.
     """
@@ -34,7 +35,7 @@ class Design:
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     axes: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
     transports: Sequence[str] | None = None
-    once: bool = False
+    repeats: int | None = None
     search: Search | None = None
     unless: Sequence[str] = ()
 

@@ -69,14 +69,16 @@ def designs(profile: Profile) -> list[Design]:
     """
     search = {
         "quick": Search(start=500, most=1_000, steps=2, usual=700),
-        "standard": Search(),
+        "standard": Search(start=800, steps=5),
         "full": Search(steps=8),
     }[profile.name]
     served = main_names("held", "push") if profile.name == "quick" else names_of()
     full = profile.name == "full"  # searched for in every block
-    found = [Design(AT_EQUAL_FRESHNESS, transports=served, once=not full, search=search)]
+    found = [Design(AT_EQUAL_FRESHNESS, transports=served, repeats=None if full else 1, search=search)]
     if profile.name != "quick":
-        found.append(Design(AT_EQUAL_BYTES, transports=main_names("pull"), once=not full, search=search))
+        found.append(
+            Design(AT_EQUAL_BYTES, transports=main_names("pull"), repeats=None if full else 1, search=search)
+        )
     return found
 
 

@@ -29,10 +29,10 @@ def designs(profile: Profile) -> list[Design]:
     families = ("push",) if profile.name == "quick" else ("held", "push")
     transports = main_names(*families, compresses=True)
     axes: dict[str, list[Any]] = {"payload_bytes": payloads[profile.name], "compression": [False, True]}
-    found = [Design({**FIXED, "padding": "text"}, axes, transports, once=True)]
+    found = [Design({**FIXED, "padding": "text"}, axes, transports, repeats=1)]
     if profile.name != "quick":
         noise = {**FIXED, "padding": "noise", "payload_bytes": 1024, "compression": True}
-        found.append(Design(noise, {}, transports, once=True))
+        found.append(Design(noise, {}, transports, repeats=1))
     return found
 
 

@@ -29,7 +29,7 @@ def designs(profile: Profile) -> list[Design]:
         "full": main_names(),
     }[profile.name]
     fixed = {**FIXED, "window_s": 0.5 if profile.name == "quick" else 1.0}
-    return [Design(fixed, {"keep_alive": [True, False], "tls": [False, True]}, transports, once=True)]
+    return [Design(fixed, {"keep_alive": [True, False], "tls": [False, True]}, transports, repeats=1)]
 
 
 def predict(summary: pd.DataFrame) -> pd.Series:

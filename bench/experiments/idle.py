@@ -29,12 +29,12 @@ def designs(profile: Profile) -> list[Design]:
     few, many = {"quick": (100, 300), "standard": (100, 1000), "full": (1000, 10_000)}[profile.name]
     each_s = {"quick": 0.25, "standard": 0.25, "full": 1.0}[profile.name]
     touch = {"heartbeat_s": each_s, "hold_s": each_s, "poll_interval_s": each_s}
-    found = [Design({**FIXED, **touch, "clients": many, "window_s": FEWEST_PERIODS * each_s}, once=True)]
+    found = [Design({**FIXED, **touch, "clients": many, "window_s": FEWEST_PERIODS * each_s}, repeats=1)]
     if profile.name != "quick":
         axes = {"clients": [few, many]}
         found += [
-            Design(FIXED, axes, main_names("held", "push"), once=True),
-            Design({**FIXED, "compression": True}, axes, main_names("push", compresses=True), once=True),
+            Design(FIXED, axes, main_names("held", "push"), repeats=1),
+            Design({**FIXED, "compression": True}, axes, main_names("push", compresses=True), repeats=1),
         ]
     return found
 

@@ -32,7 +32,7 @@ def designs(profile: Profile) -> list[Design]:
         fixed,
         {"poll_interval_s": intervals_s},
         main_names("pull"),
-        once=profile.name != "full",
+        repeats=None if profile.name == "full" else 1,
         unless=["poll_interval_s"],
     )
     return [polls, *freshness.designs(profile)]

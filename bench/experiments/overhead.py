@@ -52,12 +52,12 @@ def designs(profile: Profile) -> list[Design]:
     largest = [] if profile.name == "quick" else [65_536]
     asking, told = main_names("pull", "held"), main_names("push")
     found = [
-        Design(fixed, {"payload_bytes": payloads, "headers": headers}, asking, once=True),
-        Design({**fixed, "headers": headers[-1]}, {"payload_bytes": [*payloads, *largest]}, told, once=True),
+        Design(fixed, {"payload_bytes": payloads, "headers": headers}, asking, repeats=1),
+        Design({**fixed, "headers": headers[-1]}, {"payload_bytes": [*payloads, *largest]}, told, repeats=1),
     ]
     if profile.name == "full":
         cookies = {"cookie_bytes": [200, 1000, 4000]}
-        found.append(Design({**fixed, "headers": "browser"}, cookies, asking, once=True))
+        found.append(Design({**fixed, "headers": "browser"}, cookies, asking, repeats=1))
     return found
 
 

@@ -49,9 +49,9 @@ def designs(profile: Profile) -> list[Design]:
     scarce_hz = [rate_hz for rate_hz in rates_hz if rate_hz * window_s < FEWEST_TICKS]
     others_hz = [] if profile.name == "quick" else [each for each in rates_hz if each not in scarce_hz]
     return [
-        Design(slow, once=True, unless=["rate_hz"]),
-        Design({**fixed, "window_s": 2 * window_s}, {"rate_hz": scarce_hz}, once=True, unless=["rate_hz"]),
-        Design(fixed, {"rate_hz": others_hz}, once=True),
+        Design(slow, repeats=1, unless=["rate_hz"]),
+        Design({**fixed, "window_s": 2 * window_s}, {"rate_hz": scarce_hz}, repeats=1, unless=["rate_hz"]),
+        Design(fixed, {"rate_hz": others_hz}, repeats=1),
         Design(fixed, {"rate_hz": rates_hz[-1:]}, main_names("held")),
     ]
 

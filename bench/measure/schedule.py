@@ -1,7 +1,7 @@
 """All trials of a run: each distinct scenario once per repeat, in blocks, shuffled, resumable.
 
-What needs no repeats (exact counts) is measured in the first block only, and searches, which take long, in
-the last, so that the first tables come early.
+What needs no repeats (exact counts) is measured in the first block only, what needs few in the first blocks,
+and searches, which take long, in the last, so that the first tables come early.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ from servers.variants import all_names
 from servers.workloads.recording import recording_digest
 
 ATTEMPTS = 2
-SEARCH_PATIENCE_S, SEARCH_PATIENCE_FACTOR = 5.0, 3.0
+SEARCH_PATIENCE_S, SEARCH_PATIENCE_FACTOR = 5.0, 2.0
 """A search for capacity does not wait long for clients to get in: a server that lets none in is full."""
 
 
@@ -67,6 +67,7 @@ def plan_run(
     Raises:
         ScenarioError: If a scenario cannot be measured; before anything has started.
     """
+    blocks = PROFILES[profile].repeats
     wanted: dict[tuple[Scenario, Search | None], _Wanted] = {}
     for name in experiments:
         for design in EXPERIMENTS[name].designs(PROFILES[profile]):
@@ -74,15 +75,14 @@ def plan_run(
                 search = None if "clients" in overrides else design.search  # given, not to be found
                 found = wanted.setdefault((scenario, search), _Wanted())
                 found.experiments[name] = None
-                found.once = found.once and design.once
+                found.repeats = max(found.repeats, min(design.repeats or blocks, blocks))
     rng = random.Random(seed)
     planned: list[Planned] = []
-    blocks = PROFILES[profile].repeats
     for repeat in range(1, blocks + 1):
         block = [
             (*what, tuple(found.experiments))
             for what, found in wanted.items()
-            if not found.once or repeat == (1 if what[1] is None else blocks)
+            if (repeat if what[1] is None else blocks + 1 - repeat) <= found.repeats
         ]
         rng.shuffle(block)
         for scenario, search, names in block:
@@ -93,10 +93,10 @@ def plan_run(
 
 @dataclasses.dataclass
 class _Wanted:
-    """Which experiments want a scenario, and whether one trial is enough for all of them."""
+    """Which experiments want a scenario, and how many trials of it are enough for all of them."""
 
     experiments: dict[str, None] = dataclasses.field(default_factory=dict)
-    once: bool = True
+    repeats: int = 0
 
 
 def digests(planned: Sequence[Planned]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Scenarios: what is filled in, what is refused, and how long the window is."""
 
+import dataclasses
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.experiments.base import Design
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.measure.schedule import plan_run, planned_s
 from bench.measure.trial import choose_window
@@ -155,6 +157,16 @@ def test_each_distinct_scenario_is_measured_once_per_repeat() -> None:
     assert any(search for _, search in blocks[-1])
     shared = [each for each in planned if {"freshness", "interval"} <= set(each.experiments)]
     assert shared
+
+
+def test_a_design_may_ask_for_few_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = Design({"clients": 1}, {"rate_hz": [1.0, 2.0]}, repeats=2)
+    many = Design({"clients": 1, "rate_hz": 2.0})
+    both = dataclasses.replace(EXPERIMENTS["freshness"], designs=lambda profile: [few, many])
+    monkeypatch.setitem(EXPERIMENTS, "freshness", both)
+    planned = plan_run(["freshness"], ["websocket"], "standard", 1, {})
+    assert [each.repeat for each in planned if each.scenario.rate_hz == 1.0] == [1, 2]
+    assert [each.repeat for each in planned if each.scenario.rate_hz == 2.0] == [1, 2, 3, 4, 5]
 
 
 def test_blocks_are_shuffled_by_the_seed_alone() -> None:
