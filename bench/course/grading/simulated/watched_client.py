@@ -145,7 +145,7 @@ class WatchedClient:
             self.client.disconnected(self._clock.now_ns)
 
     def go_on(self) -> None:
-        """Let a process that stood still go on: its timers come first, then what waits to be read."""
+        """Let a process that stood still go on: its timer first, and then what waits to be read."""
         self.is_stopped = False
         self._call_deadline()
 
