@@ -18,11 +18,11 @@ The tail loss probe of 2 srtt is no faster: for a single packet it adds the same
 than the time-out (RFC 8985, section 7.2; tcp_schedule_loss_probe in net/ipv4/tcp_output.c). But it comes
 before the time-out and does not double it: packets go again after one, two, four, eight time-outs.
 
-*Checked* over the box at R = 50 ms, kernel 6.18, by the arrival of each tick and by ``ss -ti``. A lost tick of
-a push at 8 Hz was late by 175 ms, as said. A lost answer was late by 256 to 288 ms, not by 250: the kernel
+*Checked* over the box at R = 50 ms, kernel 6.18, by the arrival of each tick and by ``ss -ti``. A lost tick
+of a push at 8 Hz was late by 175 ms, as said. A lost answer was late by 256 to 288 ms, not by 250: the kernel
 counts the time-out in jiffies of 4 ms (it told rto:252 or rto:256), and a timer of 64 jiffies or more goes
-off at a multiple of 8 of them (kernel/time/timer.c), 16 ms later on average. That is an eighth of the shortest
-such timer at most, so ``TIMER_LATE`` is a sixteenth. Without it, theory was 8 % short.
+off at a multiple of 8 of them (kernel/time/timer.c), 16 ms later on average. At most that is an eighth of the
+timer, so ``TIMER_LATE`` is a sixteenth. Without it, theory was 8 % short.
 Pure ACKs that are lost delay nobody: each later one says the same again.
 """
 
@@ -199,6 +199,28 @@ def held_delay_ms(loss: float, rate_hz: float, rtt_s: float) -> float:
             sum_s += share * (behind_s(gap_s, period_s) - gap_s + together * late_s)
             ticks += share * together
     return sum_s / ticks * MS_PER_S
+
+
+def queue_ms(tick_bytes: float, clients: int, rate_hz: float, rate_mbit: float, longest_ms: float) -> float:
+    """Return how long a pushed tick waits and is sent where a link carries one packet after the other.
+
+    All clients' ticks come to the link at once, so the i-th of N waits for those before it: (N + 1)/2 of the
+    time that one takes, on average, its own included.
+
+    Args:
+        tick_bytes: IP packets of a tick for one client.
+        clients: N.
+        rate_hz: Ticks per second.
+        rate_mbit: What the link carries.
+        longest_ms: A packet that would have to wait longer is dropped.
+
+    Returns:
+        NaN where the link is too slow for it: ticks would pile up, or be dropped.
+    """
+    sending_s = tick_bytes * 8 / (rate_mbit * 1e6)
+    if clients * sending_s * rate_hz > 1 or clients * sending_s * MS_PER_S > longest_ms:
+        return math.nan
+    return (clients + 1) / 2 * sending_s * MS_PER_S
 
 
 class OnePacket(NamedTuple):
