@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.columns.words import field_words
 from bench.experiments.base import Design, Experiment, Row, each, for_each_row, poll_cycle_s
 from bench.network.incident_fields import Incident
 from bench.results.estimates import estimate
@@ -72,18 +73,18 @@ def is_covered(row: Row) -> bool:
     Packets are lost of steady ticks, over a link of any rate, on connections that are kept: a SYN that is
     lost would wait for a second.
     """
-    incident = row["incident"] if pd.notna(row["incident"]) else None
-    loses = row["loss"] > 0 or incident is not None
+    happens = bool(pd.notna(row["incident"]))
+    loses = happens or row["loss"] > 0
     return (
         row["contract"] == "every"
         and row["plan"] in ("steady", "poisson")
         and row["rate_hz"] > 0
         and pd.notna(row["rtt_ms"])
         and row["jitter_ms"] == 0
-        and incident in (None, Incident.PACKET_LOST)
+        and (not happens or row["incident"] == Incident.PACKET_LOST)
         and row["payload_bytes"] + LONGEST_HEAD_BYTES <= (row["mss"] if pd.notna(row["mss"]) else MSS_BYTES)
         and not (loses and (row["plan"] != "steady" or row["keep_alive"] is False or row["rate_mbit"] > 0))
-        and not (row["loss"] > 0 and incident is not None)
+        and not (happens and row["loss"] > 0)
     )
 
 
@@ -101,7 +102,7 @@ def predict(summary: pd.DataFrame) -> pd.Series:
 
 def _one_ms(row: Row, lost: distance.OnePacket) -> float:
     """Return what one lost packet adds to the mean latency of a client in the window."""
-    return lost.sum_s * MS_PER_S / (row["rate_hz"] * row["window_s"])
+    return lost.sum_s * MS_PER_S / (float(row["rate_hz"]) * float(row["window_s"]))
 
 
 def _push_ms(row: Row, rtt_s: float) -> float:
@@ -168,11 +169,14 @@ def finding(trials: pd.DataFrame) -> str:
     """Say where long polling turns into polling, what loss costs whom, and what a new connection costs."""
     own = single_trials(trials)
     own = own[own["rtt_ms"].notna()]
-    return " ".join([*_transits(own), *_one_packet(own), *_random_loss(own), *_narrow(own), *_renewed(own)])
+    return " ".join([*_transits(own), *_one_packet(own), *_worse_links(own), *_renewed(own)])
 
 
 def _calm(own: pd.DataFrame, **unlike: Any) -> pd.DataFrame:
-    """Return the trials of links that lose nothing, are not narrow, and so on, but for what is ``unlike``."""
+    """Return the trials of links that lose nothing, are not narrow, and so on, but for what is ``unlike``.
+
+    ``...`` stands for any value.
+    """
     for name, value in {
         "loss": 0.0,
         "rate_mbit": 0.0,
@@ -180,8 +184,9 @@ def _calm(own: pd.DataFrame, **unlike: Any) -> pd.DataFrame:
         "keep_alive": True,
         **unlike,
     }.items():
-        known = own[name].notna()
-        own = own[~known] if value is None else own[~known | (own[name] == value)]
+        if value is not ...:
+            known = own[name].notna()
+            own = own[~known] if value is None else own[~known | (own[name] == value)]
     return own
 
 
@@ -244,61 +249,48 @@ def _transits(own: pd.DataFrame) -> Iterator[str]:
             )
 
 
+def _links(own: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield each link but for its distance: how it is told, and the trials over it."""
+    names = ["loss", "burst_packets", "rate_mbit"]
+    for _, row in own[names].drop_duplicates().sort_values(names).iterrows():
+        told = ", ".join(field_words(name, row[name], alone=True) for name in names if row[name])
+        yield told, own[(own[names] == row).all(axis=1)]
+
+
 def _one_packet(own: pd.DataFrame) -> Iterator[str]:
     """Say how many ticks one lost packet makes late, and how late."""
-    lost = _calm(own, incident=Incident.PACKET_LOST)
-    for place in _places(lost):
-        here = lost[(lost["rtt_ms"] == place["rtt_ms"]) & (lost["rate_hz"] == place["rate_hz"])]
-        told = []
-        for name in _names(here):
-            ticks, worst_ms = (
-                estimate(here, column, transport=name).estimate for column in ("held_up_p50", "worst_p50_ms")
-            )
-            if worst_ms > 0:
+    for told_link, lost in _links(own[own["incident"] == Incident.PACKET_LOST]):
+        for place in _places(lost):
+            here = lost[(lost["rtt_ms"] == place["rtt_ms"]) & (lost["rate_hz"] == place["rate_hz"])]
+            told = []
+            for name in _names(here):
+                ticks, worst_ms = (
+                    estimate(here, column, transport=name).estimate
+                    for column in ("held_up_p50", "worst_p50_ms")
+                )
                 said = _said(name, here[here["transport"] == name].iloc[0].to_dict())
                 told.append(f"{number(ticks)} ticks late by {said}, the worst {number(worst_ms)} ms old")
-        if told:
-            at = f"at an RTT of {place['rtt_ms']:g} ms and {place['rate_hz']:g} Hz"
-            yield f"One lost packet makes, {at}, {'; '.join(told)}."
+            yield f"One lost packet makes, at {_at(place, told_link)}, {'; '.join(told)}."
 
 
-def _random_loss(own: pd.DataFrame) -> Iterator[str]:
-    """Say what random loss costs a tick, beside the same link without it."""
-    for loss, burst_packets in sorted(
-        {(row["loss"], row["burst_packets"]) for row in own.to_dict("records") if row["loss"] > 0}
-    ):
-        lossy = _calm(own, loss=loss, burst_packets=burst_packets)
-        for place in _places(lossy):
-            calm = _means(_calm(own), **place)
-            means = _means(lossy, **place)
-            told = [
-                f"{number(mean_ms)} ms by {TRANSPORTS[name].label}"
-                + (f" ({mean_ms - calm[name]:+.3g})" if name in calm else "")
-                for name, mean_ms in means.items()
-            ]
-            if told:
-                ways = f", {burst_packets:g} in a row" if burst_packets else ""
-                at = f"an RTT of {place['rtt_ms']:g} ms and {place['rate_hz']:g} Hz"
-                yield f"With {loss:.3g} of all packets lost{ways}, at {at}, a tick takes {', '.join(told)}."
+def _at(place: dict[str, float], link: str = "") -> str:
+    """Return a distance, a rate and what else is to be said of a link, in words."""
+    return f"an RTT of {place['rtt_ms']:g} ms and {place['rate_hz']:g} Hz" + (f" ({link})" if link else "")
 
 
-def _narrow(own: pd.DataFrame) -> Iterator[str]:
-    """Say what a narrow link costs a tick, beside the same link that carries all at once."""
-    for rate_mbit in sorted({rate_mbit for rate_mbit in own["rate_mbit"] if rate_mbit > 0}):
-        narrow = _calm(own, rate_mbit=rate_mbit)
-        for place in _places(narrow):
+def _worse_links(own: pd.DataFrame) -> Iterator[str]:
+    """Say what loss and a narrow link cost a tick, beside the same link without them."""
+    lasting = _calm(own, loss=..., rate_mbit=...)
+    for told_link, worse in _links(lasting):
+        for place in _places(worse) if told_link else []:
             calm = _means(_calm(own), **place)
             told = [
                 f"{number(mean_ms)} ms by {TRANSPORTS[name].label}"
                 + (f" ({mean_ms - calm[name]:+.3g})" if name in calm else "")
-                for name, mean_ms in _means(narrow, **place).items()
+                for name, mean_ms in _means(worse, **place).items()
             ]
             if told:
-                clients, at = narrow["clients"].iloc[0], f"{place['rtt_ms']:g} ms and {place['rate_hz']:g} Hz"
-                yield (
-                    f"Where {clients} clients share {rate_mbit:g} Mbit/s at an RTT of {at}, a tick takes "
-                    f"{', '.join(told)}."
-                )
+                yield f"With {told_link}, at {_at(place)}, a tick takes {', '.join(told)}."
 
 
 def _renewed(own: pd.DataFrame) -> Iterator[str]:
@@ -318,10 +310,7 @@ def _renewed(own: pd.DataFrame) -> Iterator[str]:
                 )
             if told:
                 with_tls = " with TLS" if tls else ""
-                yield (
-                    f"A new connection{with_tls} for each poll takes, at an RTT of {place['rtt_ms']:g} ms "
-                    f"and {place['rate_hz']:g} Hz, {'; '.join(told)}."
-                )
+                yield (f"A new connection{with_tls} for each poll takes, at {_at(place)}, {'; '.join(told)}.")
 
 
 EXPERIMENT = Experiment(
