@@ -111,5 +111,7 @@ def parse_fields(settings: Sequence[str] | None) -> dict[str, Any]:
     """
     for setting in settings or ():
         if (name := setting.partition("=")[0]) in OF_TRIALS:
-            complain(f"--set {name} says what happens in a trial; measure one, with bench run", USAGE)
+            complain(
+                f"--set {name} is of trials, in which something happens; measure one, with bench run", USAGE
+            )
     return {name: values[0] for name, values in parse_overrides(settings).items()}
