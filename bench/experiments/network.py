@@ -39,9 +39,9 @@ TURNED = 0.9
 
 def designs(profile: Profile) -> list[Design]:
     """Return the scenarios: distance, loss, one packet, a narrow link, connections that are not kept."""
-    asking, unasked = main_names("pull", "held"), main_names("push")
+    asking, unasked, held = main_names("pull", "held"), main_names("push"), main_names("held", "push")
     if profile.name == "quick":
-        return [Design({**FIXED, "incident": "packet_lost"}, {}, [*main_names("held"), *unasked], repeats=1)]
+        return [Design({**FIXED, "incident": "packet_lost"}, {}, held, repeats=1)]
     fixed, lossy = FIXED, {**FIXED, "window_s": 1.5}  # longer: of the packets in it, some have to be lost
     rtts_ms, losses, rates_mbit = [50.0, 100.0, 300.0], [0.01, 0.05], [4.0]
     if profile.name == "full":
@@ -52,15 +52,16 @@ def designs(profile: Profile) -> list[Design]:
             [2.0, 4.0, 8.0],
         )
     in_a_row = {**lossy, "loss": losses[-1], "burst_packets": 3.0}
+    one_lost = {**fixed, "incident": "packet_lost"}
     renewed = {**fixed, "rtt_ms": 100.0, "keep_alive": False}
     repeats = 3 if profile.name == "full" else 1
     return [
         Design(fixed, {"rtt_ms": rtts_ms}, repeats=repeats),
-        Design(lossy, {"loss": losses}, repeats=repeats),
-        Design(in_a_row, {}, unasked, repeats=repeats),
-        Design(fixed, {"rate_mbit": rates_mbit}, [*main_names("held"), *unasked], repeats=repeats),
-        Design({**fixed, "incident": "packet_lost"}, {}, repeats=repeats),
-        Design(renewed, {"tls": [False, True]}, asking, repeats=repeats),
+        Design(lossy, {"loss": losses}, repeats=repeats, unless=["loss"]),
+        Design(in_a_row, {}, unasked, repeats=repeats, unless=["loss", "burst_packets"]),
+        Design(fixed, {"rate_mbit": rates_mbit}, held, repeats=repeats, unless=["loss", "rate_mbit"]),
+        Design(one_lost, {}, repeats=repeats, unless=["loss", "incident"]),
+        Design(renewed, {"tls": [False, True]}, asking, repeats=repeats, unless=["loss", "keep_alive"]),
     ]
 
 
