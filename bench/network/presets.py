@@ -28,7 +28,7 @@ _AINTEC = (
 _BOTH_ENDS = "netem at both ends, so delay and loss are of each way, and the RTT is twice the delay"
 _THESIS = (
     "github.com/PiotrEliks/realtime-comparison-thesis (2026), benchmarks/README.md: {}. netem is at the "
-    "clients' end only (scripts/netem.sh): it delays, and loses, what clients send, once in a round trip; what "
+    "clients' end only (scripts/netem.sh): it delays and loses what clients send, once in a round trip; what "
     "the server sends it leaves alone. Here both ways are alike: expect more of loss here"
 )
 _JITTER = "there packets overtake each other, here none does; 70 ms and up to 30 more each way are 70 to 130"
