@@ -89,7 +89,7 @@ class IncidentFields:
         "jittered",
         "How long a client waits before it connects again: jittered (at random, up to a limit that doubles "
         "from 50 ms to 2 s), doubling (the limit itself), none (50 ms each time).",
-        phrase="{} back-off",
+        phrase="back-off {}",
         plain=True,
         since=7,
         before="jittered",
