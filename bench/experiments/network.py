@@ -1,6 +1,6 @@
 """Who suffers from distance and loss?
 
-Sixty clients, sixteen ticks a second, over a network in a box: near and far, with packets lost at random, one
+Sixty clients, twelve ticks a second, over a network in a box: near and far, with packets lost at random, one
 after the other or in a row, one lost on purpose, a narrow link, and with a new connection for each poll. The
 rate is such that RTT × rate, by which long polling turns into polling, is no whole number: there its waits
 would depend on the very microsecond of the work.
@@ -26,11 +26,11 @@ from bench.transports import TRANSPORTS, main_names
 from bench.wording import number
 
 FIXED = {
-    "clients": 60, "rate_hz": 16.0, "poll_interval_s": 0.25, "warmup_s": 0.2, "window_s": 1.0,
+    "clients": 60, "rate_hz": 12.0, "poll_interval_s": 0.25, "warmup_s": 0.15, "window_s": 0.75,
     "rtt_ms": 50.0,
 }  # fmt: skip
-LOSSY = {**FIXED, "window_s": 1.5}
-"""Longer: of the packets in it, some have to be lost."""
+ONE_LOST = {"incident": "packet_lost", "window_s": 1.25}
+"""Eleven ticks after it, a quarter into the window, are in the window."""
 LONGEST_HEAD_BYTES = 500
 """Room in a segment for the heads of HTTP and the names of ticks, beside their payload."""
 TURNED = 0.9
@@ -41,8 +41,8 @@ def designs(profile: Profile) -> list[Design]:
     """Return the scenarios: distance, loss, one packet, a narrow link, connections that are not kept."""
     asking, unasked, held = main_names("pull", "held"), main_names("push"), main_names("held", "push")
     if profile.name == "quick":
-        return [Design({**FIXED, "incident": "packet_lost"}, {}, held, repeats=1)]
-    fixed, lossy = FIXED, {**FIXED, "window_s": 1.5}  # longer: of the packets in it, some have to be lost
+        return [Design({**FIXED, **ONE_LOST}, {}, held, repeats=1)]
+    fixed, lossy = FIXED, {**FIXED, "window_s": 1.25}  # longer: of the packets in it, some have to be lost
     rtts_ms, losses, rates_mbit = [50.0, 100.0, 300.0], [0.01, 0.05], [4.0]
     if profile.name == "full":
         fixed = lossy = {**FIXED, "window_s": 5.0}
@@ -52,7 +52,6 @@ def designs(profile: Profile) -> list[Design]:
             [2.0, 4.0, 8.0],
         )
     in_a_row = {**lossy, "loss": losses[-1], "burst_packets": 3.0}
-    one_lost = {**fixed, "incident": "packet_lost"}
     renewed = {**fixed, "rtt_ms": 100.0, "keep_alive": False}
     repeats = 3 if profile.name == "full" else 1
     return [
@@ -60,7 +59,7 @@ def designs(profile: Profile) -> list[Design]:
         Design(lossy, {"loss": losses}, repeats=repeats, unless=["loss"]),
         Design(in_a_row, {}, unasked, repeats=repeats, unless=["loss", "burst_packets"]),
         Design(fixed, {"rate_mbit": rates_mbit}, held, repeats=repeats, unless=["loss", "rate_mbit"]),
-        Design(one_lost, {}, repeats=repeats, unless=["loss", "incident"]),
+        Design({**fixed, **ONE_LOST}, {}, repeats=repeats, unless=["loss", "incident"]),
         Design(renewed, {"tls": [False, True]}, asking, repeats=repeats, unless=["loss", "keep_alive"]),
     ]
 
