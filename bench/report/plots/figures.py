@@ -27,6 +27,7 @@ from bench.results.trials import suspect_trials
 FORMS = ("png", "svg")
 NOTE_SIZE = 14
 ASKING = ("poll_interval_s", "poll_pause_s")
+OF_LINKS = ("rtt_ms", "loss", "burst_packets", "rate_mbit", "incident", "keep_alive", "tls")
 LAYERS_OF = ("payload_bytes", "headers", "cookie_bytes")
 
 
@@ -125,6 +126,20 @@ FIGURES: dict[str, Sequence[Drawing]] = {
             "cpu",
             "What it costs the server.",
             partial(run_figures.repeats, column="server_cpu_us_per_delivery"),
+        ),
+    ),
+    "network": (
+        Drawing(
+            "distance",
+            "Mean latency against the round-trip time; dashed: theory, with the step of long polling.",
+            run_figures.distance,
+            OF_LINKS,
+        ),
+        Drawing(
+            "lost_packet",
+            "When ticks were due and when they arrived, with one packet lost; coloured: late.",
+            run_figures.lost_packet,
+            OF_LINKS,
         ),
     ),
     "library": (
