@@ -94,6 +94,11 @@ class HttpClient(TickClient):
         self._parser: Any = None
         self._parsing = False
 
+    @property
+    def expects(self) -> bool:
+        """Whether an answer is owed."""
+        return self._awaiting
+
     @abstractmethod
     def _answered(self, arrived_ns: int, waiting: bool) -> None:
         """Decide when to ask next; ``waiting`` says that the server has more to give at once."""

@@ -48,6 +48,7 @@ class LinkReading(NamedTuple):
         up, down: What has become of the packets to the server, and from it.
         lags: How many packets were so late, by steps of ``LAG_STEP_NS`` (bench/network/router.py).
         near, far: What the kernel has counted at the load's end and at the server's.
+        stopped: How many packets an incident has stopped, by why (bench/network/middle_box.py).
     """
 
     at_ns: int
@@ -56,6 +57,7 @@ class LinkReading(NamedTuple):
     lags: Mapping[int, int]
     near: EndCounts
     far: EndCounts
+    stopped: Mapping[str, int]
 
 
 class Snapshot(NamedTuple):

@@ -375,7 +375,7 @@ def test_the_next_deadline_is_that_of_the_client_that_is_first(swarm_of):
 @pytest.mark.parametrize(("timer_ns", "retry_ns"), [(3, 5), (5, 3)])
 def test_a_connection_to_be_tried_again_counts_like_a_deadline(swarm_of, timer_ns, retry_ns):
     swarm = swarm_of("long_polling", 1, connecting_at_once=0)
-    swarm._timers, swarm._retries = [(timer_ns, 0)], [(retry_ns, 0)]
+    swarm._timers, swarm._line._retries = [(timer_ns, 0)], [(retry_ns, 0, swarm._seats[0])]
     assert swarm.next_deadline() == 3
 
 
