@@ -24,6 +24,8 @@ FIRST_SYN_TIMEOUT_S = 1.0
 """RFC 6298, section 2: the retransmission timer of a connection of which nothing is known yet."""
 LONGEST_BACKOFF_S = 2.0
 """The swarm's."""
+LOST_S = 0.5
+"""How long to wait where clients cannot come back: others, if there are any, get the last tick."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +99,12 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
 
     @property
     def drain_s(self) -> float:
-        """How long to wait at most, after the window, for clients to get its last tick."""
+        """How long to wait at most, after the window, for clients to get its last tick.
+
+        Nobody waits for clients that cannot come back: what has not come by the end of the window never will.
+        """
+        if self.is_lost_for_good:
+            return RECOVER_ROUND_TRIPS * self.round_trip_s + LOST_S
         recover_s = RECOVER_ROUND_TRIPS * self.round_trip_s + (RECOVER_S if self.may_lose else 0.0)
         return self.pause_s + (self.hold_s or 0) + 5.0 + recover_s + self.longest_recovery_s
 
@@ -112,7 +119,7 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
             + self.counters_lead_s
             + float(self.exact_window_s)
             + self.pause_s
-            + (self.drain_s if self._may_never_resume else 0.0)
+            + (self.drain_s if self.is_lost_for_good else 0.0)
         )
 
     @property
@@ -161,11 +168,28 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
         return 2 * self.incident_takes_s + waits_s
 
     @property
-    def _may_never_resume(self) -> bool:
-        """Whether clients may wait in vain until the drain ends: what they ask or hear of tells them nothing."""
+    def is_lost_for_good(self) -> bool:
+        """Whether the connections are lost of clients that never find out.
+
+        Who listens never does after a change of address, unless it watches the clock; whoever asks is told. A
+        middle box that has forgotten a connection tells nobody; TCP gives up what is asked on it after its
+        user timeout, or much later than any trial.
+        """
+        if self.silence_s is not None:
+            return False
         asks = TRANSPORTS[self.transport].family == "pull"
-        lost_for_good = self.incident in (Incident.ADDRESS_CHANGED, Incident.FORGOTTEN)
-        return lost_for_good and self.silence_s is None and not asks
+        if self.incident == Incident.FORGOTTEN:
+            knows = asks and self.user_timeout_s is not None
+            return self.longest_idle_s >= (self.incident_s or 0.0) and not knows
+        return self.incident == Incident.ADDRESS_CHANGED and not asks
+
+    @property
+    def longest_idle_s(self) -> float:
+        """For how long nothing passes on a connection: until a question, a tick, a beat, an empty answer."""
+        if TRANSPORTS[self.transport].family == "pull":
+            return self.pause_s
+        tick_s = 1 / self.rate_hz if self.rate_hz else math.inf
+        return min(tick_s, self.hold_s or math.inf, self.heartbeat_s or math.inf)
 
 
 def _least_common_multiple(a: Fraction, b: Fraction) -> Fraction:

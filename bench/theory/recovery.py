@@ -7,7 +7,7 @@ probes first when it is alone (tail loss probe, RFC 8985, section 7), and begins
 RTO is the round trip and 200 ms (tcp_rto_min_us), as long as round trips vary little.
 
 **Timers are late.** Linux keeps timers in wheels whose steps grow with the time asked for, and rounds up: by
-an eighth of it at most (kernel/time/timer.c). So there are two bounds: no timer is late, or each by an eighth.
+an eighth of it at most (kernel/time/timer.c). So there are bounds: no timer is late, or each by an eighth.
 
 **Who has nothing on the way notices nothing.** A client that only listens, to a push or for an answer, hears
 nothing of a server that is gone, or that sends to an address which was its own. It needs a clock.
@@ -98,6 +98,12 @@ class Instants:
             return math.nan
         return float(np.searchsorted(np.cumsum(self.shares), share * self.total * (1 - RARE))) / MS_PER_S
 
+    def in_bins(self, length_s: float) -> list[float]:
+        """Return the share in each stretch of a length, from the begin on."""
+        size = _ms(length_s)
+        padded = np.concatenate([self.shares, np.zeros(-len(self.shares) % size)])
+        return [float(share) for share in padded.reshape(-1, size).sum(axis=1)]
+
     def most_within_s(self, length_s: float) -> float:
         """Return the largest share that lies within any stretch of a length."""
         sums = np.concatenate([[0.0], np.cumsum(self.shares), [self.total] * _ms(length_s)])
@@ -124,9 +130,7 @@ def timeout_s(rtt_s: float) -> float:
     return rtt_s + MIN_RTO_S
 
 
-def sent_again_s(
-    rto_s: float, until_s: float, *, alone: bool, late_ratio: float = 0.0
-) -> Iterator[float]:
+def sent_again_s(rto_s: float, until_s: float, *, alone: bool, late_ratio: float = 0.0) -> Iterator[float]:
     """Yield when a segment is sent again, after it was sent first, until one is at or after ``until_s``.
 
     Args:

@@ -127,6 +127,19 @@ FIGURES: dict[str, Sequence[Drawing]] = {
             partial(run_figures.repeats, column="server_cpu_us_per_delivery"),
         ),
     ),
+    "recovery": (
+        Drawing("herd", "How many connections are asked for after a server has died.", run_figures.herd),
+        Drawing(
+            "link_down",
+            "What one client of each transport sees while the link is down.",
+            partial(run_figures.seen, "link_down"),
+        ),
+        Drawing(
+            "address_changed",
+            "What one client of each kind sees after its address has changed.",
+            partial(run_figures.seen, "address_changed"),
+        ),
+    ),
     "library": (
         Drawing(
             "cpu", "Server CPU per delivery by library; band: a protocol's range.", run_figures.libraries, ()

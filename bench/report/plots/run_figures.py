@@ -12,11 +12,13 @@ from bench.columns.cells import is_set
 from bench.columns.words import field_words
 from bench.experiments.base import poll_cycle_s
 from bench.experiments.catalogue import EXPERIMENTS
+from bench.experiments.recovery import BACKOFFS, backoff_words, cases, comeback
 from bench.judge.choice import Chart
-from bench.report.plots.base import figure_of, in_order, new_figure, rows_height_in, styled
+from bench.report.plots.base import figure_of, in_order, label, new_figure, rows_height_in, styled
 from bench.report.plots.choice_map import plot_decision
 from bench.report.plots.cost import plot_frontier, plot_layers, plot_scaling
 from bench.report.plots.latency import plot_age, plot_latency_ecdf, plot_prediction, plot_repeats
+from bench.report.plots.recovery import BIN_S, INCIDENT_WORDS, one_client, plot_herd, plot_seen
 from bench.report.plots.server import plot_capacity, plot_libraries
 from bench.report.plots.tables import capacity_table, layer_table, polling_frontier
 from bench.results.estimates import (
@@ -34,9 +36,12 @@ from bench.results.trials import search_steps
 from bench.theory.distribution import Link
 from bench.theory.latency import short_polling_latency
 from bench.transports import TRANSPORTS
+from clients.sockets.events import SocketEvent
 
 AGE_SECONDS, AGE_CYCLES = 2.0, 3.0
 """How long a piece of a client's time is drawn: at least so many seconds, and so many polls."""
+HERD_S = 2.1
+"""How long after the return of a server its herd is drawn: as long as the longest back-off."""
 TITLE_LETTERS = 46
 """What fits in a line of a title."""
 
@@ -150,6 +155,63 @@ def prediction(run: Run, experiment: str = "interval") -> Figure | None:
         short_polling_latency(interval_s, link).mean_ms for interval_s in polls["poll_interval_s"]
     ]
     return figure_of(plot_prediction(polls))
+
+
+# What happens when the plug is pulled
+
+
+@styled
+def herd(run: Run, experiment: str = "recovery") -> Figure | None:
+    """Draw the connections asked for after a server was killed, a panel for each back-off, with theory.
+
+    Of the transport and the number of clients of which most ways to wait were measured.
+    """
+    trials = valid_trials(run, experiment)
+    trials = trials[trials["incident"] == "server_killed"]
+    groups = [own for _, own in trials.groupby(["transport", "clients"]) if own["backoff"].nunique() > 1]
+    if not groups:
+        return None
+    own = max(groups, key=len).drop_duplicates("backoff").set_index("backoff", drop=False)
+    rows: list[Any] = own.loc[[name for name in BACKOFFS if name in own.index]].to_dict("records")
+    kept = [(row, sockets) for row in rows if (sockets := run.sockets(row)) is not None]
+    if not kept:
+        return None
+    figure, panels = new_figure(len(kept), 1, 3.0 * len(kept), sharex=True, sharey=True, squeeze=False)
+    for ax, (row, sockets) in zip(panels[:, 0], kept, strict=True):
+        asked = sockets.loc[sockets["what"] == SocketEvent.ASKED, "at_ns"]
+        words = backoff_words(row["backoff"])
+        asked_s = (asked[asked >= row["incident_at_ns"]] - row["incident_at_ns"]) / 1e9
+        plot_herd(
+            asked_s.tolist(),
+            row["transport"],
+            return_s=row["outage_s"],
+            until_s=float(row["outage_s"]) + HERD_S,
+            title=f"{words}: {asked_s.size / row['clients']:.1f} attempts a client",
+            model=[share * row["clients"] for share in comeback(row).asked.in_bins(BIN_S)],
+            ax=ax,
+        )
+    for ax in panels[:-1, 0]:
+        ax.set_xlabel("")
+    clients, name = kept[0][0]["clients"], label(kept[0][0]["transport"])
+    figure.suptitle(f"How do {clients:,} clients of {name} come back? Dashed: theory", x=0.01, ha="left")
+    return figure
+
+
+def seen(incident: str, run: Run, experiment: str = "recovery") -> Figure | None:
+    """Draw what one client of each kind saw of an incident: the one that had a tick again as soon as most."""
+    trials = valid_trials(run, experiment)
+    trials = trials[trials["incident"] == incident]
+    found = []
+    for words, own in cases(trials):
+        row = own.iloc[0]
+        deliveries, sockets = run.deliveries(row), run.sockets(row)
+        if deliveries is not None and sockets is not None:
+            found.append(one_client(words, row, deliveries, sockets))
+    if not found:
+        return None
+    until_s = max(max((*each.arrived_s, *each.missed_s), default=0.0) for each in found)
+    title = f"What does one client see? {INCIDENT_WORDS[incident]}"
+    return figure_of(plot_seen(found, from_s=-0.3, until_s=until_s + 0.1, title=title))
 
 
 # What it costs
