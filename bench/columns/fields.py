@@ -12,7 +12,7 @@ FILLED_WITH_THE_LINK = [
     for name, field in FIELDS.items()
     if field.obeyed is Obeyed.BY_THE_LINK and field.where_known is not None
 ]
-"""Fields that every link has, and the loopback has not: ``rtt_ms`` says for all of them that there is none."""
+"""Fields that every link has, and the loopback has not; ``rtt_ms`` says so for all of them."""
 RANKS = [name for name, field in FIELDS.items() if field.ranks]
 """The numbers in whose order comparisons list scenarios."""
 OF_A_FIGURE = ["transport", *(name for name in AXES if FIELDS[name].role is Role.SUBJECT)]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pandas as pd
 
-from bench.columns.cells import is_set
+from bench.columns.cells import is_set, sortable
 from bench.columns.words import field_words
 from bench.experiments.base import Design, Experiment, Row, for_each_row, poll_cycle_s
 from bench.results.estimates import estimate
@@ -299,7 +299,8 @@ def cases(group: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield the trials of each kind of client, and what it is called: its transport, and what it does."""
     for name in TRANSPORTS:
         own = group[group["transport"] == name]
-        for _, case in own.groupby(list(TOLD_APART), dropna=False, sort=False):
+        grouped = own.groupby(list(TOLD_APART), dropna=False, sort=False)
+        for _, case in sorted(grouped, key=lambda each: [sortable(value) for value in each[0]]):
             told = [
                 backoff_words(case[field].iloc[0])
                 if field == "backoff"

@@ -28,14 +28,13 @@ from numpy.typing import NDArray
 
 from bench.theory.distribution import MS_PER_S
 from bench.theory.traffic import Bounds
+from clients.load.connections.backoff import FIRST_LIMIT_S, LONGEST_LIMIT_S
 
 MIN_RTO_S = 0.2
 """Linux's tcp_rto_min_us. RFC 6298, 2.4, wants a second at least, and lets nobody wait for so long."""
 FIRST_RTO_S = 1.0
 """RFC 6298, 2.1: of a connection that has no round trip yet, for its SYN."""
 LATEST_TIMER_RATIO, LATENESSES = 1 / 8, 5
-FIRST_LIMIT_S, LONGEST_LIMIT_S = 0.05, 2.0
-"""The back-off of the swarm (clients/load/connections/backoff.py)."""
 RARE = 1e-9
 
 
@@ -93,10 +92,14 @@ class Instants:
         return float(self.shares.sum())
 
     def quantile_s(self, share: float) -> float:
-        """Return until when it has happened to this share of those to whom it happens; NaN if to nobody."""
+        """Return until when it has happened to this share of those to whom it happens; NaN if to nobody.
+
+        Of 0 it is the first instant, of 1 the last.
+        """
         if self.total <= 0:
             return math.nan
-        return float(np.searchsorted(np.cumsum(self.shares), share * self.total * (1 - RARE))) / MS_PER_S
+        sought = min(max(share, RARE), 1 - RARE) * self.total
+        return float(np.searchsorted(np.cumsum(self.shares), sought)) / MS_PER_S
 
     def in_bins(self, length_s: float) -> list[float]:
         """Return the share in each stretch of a length, from the begin on."""
@@ -171,7 +174,7 @@ def arrived_again(
             for at_s in (sent_ms / MS_PER_S).tolist()
         ]
         arriving_ms = sent_ms + np.rint((np.array(again_s) + arrives_s) * MS_PER_S).astype(np.int64)
-        found.append(Instants(np.bincount(arriving_ms, sent.shares[sent_ms])))
+        found.append(Instants(np.bincount(arriving_ms, sent.shares[sent_ms]).astype(np.float64)))
     return found
 
 
@@ -234,10 +237,10 @@ def come_back(
     """
     asked = back = Instants(np.zeros(1))
     attempts = first
-    patience = 0 if math.isinf(again_each_s) else math.ceil(fails_after_s / again_each_s) - 1
+    more_packets = max(math.ceil(fails_after_s / again_each_s) - 1, 0)  # of an infinite time, none
     while attempts.total > RARE:
         asked += attempts
-        for times in range(patience + 1):
+        for times in range(more_packets + 1):
             after_s = times * again_each_s if times else 0.0
             back += attempts.since(return_s - after_s).later(after_s)
             attempts = attempts.until(return_s - after_s)

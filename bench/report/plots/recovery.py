@@ -12,6 +12,7 @@ from bench.report.plots.base import (
     MODEL_LINE,
     PAPER,
     colour,
+    figure_of,
     new_axes,
     row_labels,
     rows_height_in,
@@ -20,7 +21,7 @@ from bench.report.plots.base import (
 from clients.sockets.events import SocketEvent
 
 BIN_S = 0.05
-AWAY = {"color": "#dddddd", "linewidth": 0, "zorder": 0}
+AWAY: dict[str, Any] = {"color": "#dddddd", "linewidth": 0, "zorder": 0}
 """How the time is drawn in which nothing is there."""
 INCIDENT_WORDS = {
     "link_down": "The link is down (grey)",
@@ -73,7 +74,7 @@ def plot_herd(
         ax.stairs(model[: len(edges) - 1], edges[: len(model[: len(edges) - 1]) + 1], **MODEL_LINE)
     ax.axvspan(0, return_s, **AWAY)
     ax.set(title=title, xlabel="time since the server died (s); grey: it is dead", xlim=(0, until_s))
-    ax.set_ylabel("connections asked for\nper 50 ms (count)")
+    ax.set_ylabel("connections asked\nfor per 50 ms (count)")
     return ax
 
 
@@ -164,11 +165,10 @@ def plot_seen(
             ("D", 11, "open", INK),
         )
     ]
-    ax.legend(
+    figure_of(ax).legend(
         handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(0, -0.13),
-        ncols=6,
+        loc="outside lower left",
+        ncols=3,
         columnspacing=1.2,
         handletextpad=0.2,
     )
@@ -194,7 +194,7 @@ def one_client(words: str, row: Any, deliveries: pd.DataFrame, sockets: pd.DataF
     events = sockets[(sockets["client"] == client) & (sockets["at_ns"] >= begin_ns)]
 
     def since_begin_s(instants_ns: Any) -> list[float]:
-        return ((np.asarray(instants_ns) - begin_ns) / 1e9).tolist()
+        return [float(seconds) for seconds in (np.asarray(instants_ns) - begin_ns) / 1e9]
 
     what = map(SocketEvent, events["what"])
     return Seen(

@@ -176,7 +176,7 @@ def herd(run: Run, experiment: str = "recovery") -> Figure | None:
     kept = [(row, sockets) for row in rows if (sockets := run.sockets(row)) is not None]
     if not kept:
         return None
-    figure, panels = new_figure(len(kept), 1, 3.0 * len(kept), sharex=True, sharey=True, squeeze=False)
+    figure, panels = new_figure(len(kept), 1, 3.4 * len(kept), sharex=True, sharey=True, squeeze=False)
     for ax, (row, sockets) in zip(panels[:, 0], kept, strict=True):
         asked = sockets.loc[sockets["what"] == SocketEvent.ASKED, "at_ns"]
         words = backoff_words(row["backoff"])
@@ -190,8 +190,9 @@ def herd(run: Run, experiment: str = "recovery") -> Figure | None:
             model=[share * row["clients"] for share in comeback(row).asked.in_bins(BIN_S)],
             ax=ax,
         )
-    for ax in panels[:-1, 0]:
-        ax.set_xlabel("")
+    for place, ax in enumerate(panels[:, 0]):
+        ax.set_xlabel(ax.get_xlabel() if place == len(kept) - 1 else "")
+        ax.set_ylabel(ax.get_ylabel() if place == len(kept) // 2 else "")
     clients, name = kept[0][0]["clients"], label(kept[0][0]["transport"])
     figure.suptitle(f"How do {clients:,} clients of {name} come back? Dashed: theory", x=0.01, ha="left")
     return figure
@@ -203,7 +204,7 @@ def seen(incident: str, run: Run, experiment: str = "recovery") -> Figure | None
     trials = trials[trials["incident"] == incident]
     found = []
     for words, own in cases(trials):
-        row = own.iloc[0]
+        row: Any = own.iloc[0]
         deliveries, sockets = run.deliveries(row), run.sockets(row)
         if deliveries is not None and sockets is not None:
             found.append(one_client(words, row, deliveries, sockets))
