@@ -161,7 +161,9 @@ class Scenario(Durations):
         for problem, sentence in (
             (
                 self.generator != "swarm"
-                and bool(self.incident or self.silence_s or self.user_timeout_s or self.backoff != "jittered"),
+                and bool(
+                    self.incident or self.silence_s or self.user_timeout_s or self.backoff != "jittered"
+                ),
                 f"generator {self.generator} has no incidents, and no silence_s, user_timeout_s or backoff; "
                 "use the swarm",
             ),
@@ -171,7 +173,7 @@ class Scenario(Durations):
             ),
             (
                 self.silence_s is not None and self.silence_s <= usual_s,
-                f"silence_s is {self.silence_s:g}, but a client of {self.transport} may hear nothing for "
+                f"silence_s is {self.silence_s}, but a client of {self.transport} may hear nothing for "
                 f"{'ever' if math.isinf(usual_s) else f'{usual_s:.4g} s'} though all is well; {silent}",
             ),
             (

@@ -19,7 +19,18 @@ RENAMED_SINCE_SCHEMA = 5
 """The schema from which on columns have the names of today."""
 
 _OF_SCENARIO = (*BEFORE_FIELDS, *FIELDS.values(), *AFTER_FIELDS)
-_FIGURES = (*JUDGED, *REPLAYED, *TIMES, *COUNTS, *TRAFFIC, *CONNECTIONS, *SERVER, *INSTRUMENT, *LINK, *INCIDENT)
+_FIGURES = (
+    *JUDGED,
+    *REPLAYED,
+    *TIMES,
+    *COUNTS,
+    *TRAFFIC,
+    *CONNECTIONS,
+    *SERVER,
+    *INSTRUMENT,
+    *LINK,
+    *INCIDENT,
+)
 IN_FILE: dict[str, Column] = {column.name: column for column in (*_OF_SCENARIO, *_FIGURES)}
 """The columns of trials.csv."""
 ALL_COLUMNS = IN_FILE | {column.name: column for column in (*DERIVED, *OF_SEVERAL_TRIALS)}

@@ -7,7 +7,7 @@ LOWER, HIGHER = Better.LOWER, Better.HIGHER
 INCIDENT = (
     Column(
         name="incident_at_ns",
-        meaning="When the incident began, on the bench clock, which the deliveries and sockets kept are by, too.",
+        meaning="When the incident began, on the bench clock, as are the raw deliveries and sockets.",
         kind=Kind.WHOLE,
         since=7,
     ),
@@ -42,7 +42,7 @@ INCIDENT = (
     ),
     Column(
         name="caught_up_p50_ms",
-        meaning="From the return until a client's last late tick: later than any before the incident; median.",
+        meaning="From the return until a client's last late tick, later than any before; median.",
         heading="caught up\nafter ms",
         better=LOWER,
         since=7,
@@ -84,8 +84,8 @@ INCIDENT = (
     ),
     Column(
         name="noticed_by",
-        meaning="Why it ended most often: ended or reset by the server, timed_out by TCP, refused, unreachable, "
-        "silent (the client had heard nothing), refusal; nobody.",
+        meaning="Why it ended first, most often: ended or reset by the server, timed_out by TCP, refused, "
+        "unreachable, silent (the client had heard nothing), refusal; nobody.",
         kind=Kind.WORD,
         heading="noticed by",
         since=7,
@@ -119,7 +119,7 @@ INCIDENT = (
     ),
     Column(
         name="asked_peak_per_s",
-        meaning="The herd: connections asked for in the busiest 100 ms after the incident's begin, times ten.",
+        meaning="The herd: connections asked for in the busiest 100 ms after the begin, times ten.",
         heading="asked for\nat most /s",
         label="connections asked for, at most (1/s)",
         better=LOWER,

@@ -16,6 +16,7 @@ from bench.experiments.base import Design, Experiment, Row, for_each_row, poll_c
 from bench.results.estimates import estimate
 from bench.results.trials import single_trials
 from bench.scenario import Profile
+from bench.theory.durations import longest_idle_s
 from bench.theory.recovery import (
     FIRST_RTO_S,
     Comeback,
@@ -199,20 +200,17 @@ def _after_address_changed(row: Row) -> float:
 def _after_forgotten(row: Row) -> float:
     """Nothing happens to a connection that is never idle for so long; others are lost."""
     period_s, rtt_s = 1 / row["rate_hz"], _rtt_s(row)
-    if _longest_idle_s(row) >= row["incident_s"]:
+    touches_s = (row[name] if is_set(row[name]) else None for name in ("hold_s", "heartbeat_s"))
+    pause_s = poll_cycle_s(row)
+    if (
+        longest_idle_s(row["rate_hz"], None if math.isnan(pause_s) else pause_s, *touches_s)
+        >= row["incident_s"]
+    ):
         return math.nan
     due = Instants.at(period_s / 2)
     if TRANSPORTS[row["transport"]].family == "pull":
         due = due.later_by(_questions(row))
     return medians_ms([due.later(rtt_s / 2)], 0.0).low
-
-
-def _longest_idle_s(row: Row) -> float:
-    """Return for how long nothing passes on a client's connection: until a tick, a beat, an empty answer."""
-    if TRANSPORTS[row["transport"]].family == "pull":
-        return poll_cycle_s(row)
-    touches_s = [1 / row["rate_hz"], *(row[name] for name in ("hold_s", "heartbeat_s") if is_set(row[name]))]
-    return float(min(touches_s))
 
 
 AFTER: Mapping[str, Callable[[Row], float | Bounds]] = {

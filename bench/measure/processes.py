@@ -67,7 +67,9 @@ class Process:
                 start_new_session=True,  # Ctrl-C is the harness's to handle
             )
         except OSError as error:
-            raise TrialFailed(f"the {self.name} cannot be started by {command[0]}: {error.strerror}") from None
+            raise TrialFailed(
+                f"the {self.name} cannot be started by {command[0]}: {error.strerror}"
+            ) from None
         self._lines: queue.Queue[bytes] = queue.Queue()
         self._complaints: list[bytes] = []
         self._readers = [

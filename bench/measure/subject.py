@@ -42,7 +42,7 @@ class Subject(Protocol):
         """Read what it has used, from outside: it does nothing for it. Raises TrialFailed if it has died."""
 
     def state(self, first_seq: int, last_seq: int) -> ServerState:
-        """Let it tell its memory, its open files, and the lags of these ticks; not over the port that is measured.
+        """Let it tell its memory, open files, and the lags of these ticks; not over the measured port.
 
         Raises:
             TrialFailed: If it does not.
@@ -114,7 +114,7 @@ class Server(Process):
         return used._replace(cpu_ns=used.cpu_ns + self._earlier_cpu_ns)
 
     def state(self, first_seq: int, last_seq: int) -> ServerState:
-        """Ask the server for its memory and open files, and for the lags of these ticks, by standard input and output.
+        """Ask the server for memory, open files, and the lags of these ticks, by standard input and output.
 
         Raises:
             TrialFailed: If it does not answer.

@@ -51,7 +51,8 @@ NO_TICKS = 1, 0
 class Trial(NamedTuple):
     """A finished trial: its row of trials.csv, and its raw deliveries (see bench/results/deliveries.py).
 
-    ``sockets`` is what happened to its connections, where something happened to it. ``may_pass`` says that something is wrong with it which may be gone at another try.
+    ``may_pass`` says that something is wrong with it which may be gone at another try; ``sockets`` is what
+    happened to its connections, if there was an incident.
     """
 
     row: dict[str, Any]

@@ -5,10 +5,10 @@ import enum
 from collections.abc import Iterator
 
 from bench.fields import Obeyed, described
+from clients.load.connections.backoff import BACKOFFS
 
 SHORTEST_INCIDENT_S, LONGEST_INCIDENT_S = 0.05, 600.0
 DEFAULT_INCIDENT_S = 1.0
-BACKOFFS = ("jittered", "doubling", "none")
 
 
 class Incident(enum.StrEnum):
@@ -70,6 +70,7 @@ class IncidentFields:
         "A client that has heard nothing for so long, though something was to come, connects again; none: "
         "it waits for TCP.",
         phrase="silence {} s",
+        unset="waits for TCP",
         heading="silence\ns",
         ranks=True,
         plain=True,
@@ -89,7 +90,7 @@ class IncidentFields:
         "jittered",
         "How long a client waits before it connects again: jittered (at random, up to a limit that doubles "
         "from 50 ms to 2 s), doubling (the limit itself), none (50 ms each time).",
-        phrase="{} back-off",
+        phrase="back-off {}",
         plain=True,
         since=7,
         before="jittered",
@@ -102,7 +103,9 @@ class IncidentFields:
             return
         if self.incident_s is not None and not self.incident_lasts:
             lasting = ", ".join(each for each in Incident if each.lasts)
-            what = "nothing" if self.incident is None else f"the incident {self.incident}, which does not last,"
+            what = (
+                "nothing" if self.incident is None else f"the incident {self.incident}, which does not last,"
+            )
             yield f"incident_s is the length of {lasting}, but {what} happens here; leave incident_s out"
         for name in ("incident_s", "silence_s", "user_timeout_s"):
             value = getattr(self, name)

@@ -76,7 +76,8 @@ def export_folder(run: Run, target: Path, keep_orders: Sequence[int], *, force: 
 def small(run: Run, keep_orders: Sequence[int]) -> dict[str, bytes]:
     """Return the files of a run in small: all trials, the quantiles of each, and the deliveries of some.
 
-    With these goes what happened to their connections, where that was kept. Of two attempts at a trial the quantiles are those of the one that stands.
+    With these goes what happened to their connections, where that was kept. Of two attempts at a trial the
+    quantiles are those of the one that stands.
 
     Raises:
         ResultsError: If a file of the run is not whole.

@@ -58,7 +58,9 @@ def resumption_figures(deliveries: Deliveries, outage: Outage, clients: int) -> 
 
     The tick must have been due after the begin: one that was on its way then says nothing of the time after.
     """
-    after = deliveries[(deliveries[:, ARRIVED_NS] >= outage.ended_ns) & (deliveries[:, DUE_NS] >= outage.began_ns)]
+    after = deliveries[
+        (deliveries[:, ARRIVED_NS] >= outage.ended_ns) & (deliveries[:, DUE_NS] >= outage.began_ns)
+    ]
     first = of_each_client(after[:, CLIENT], after[:, ARRIVED_NS], np.minimum)
     resumed_ms = (first.values - outage.ended_ns) / NS_PER_MS
     return {**median_and_max("resumed", resumed_ms), "resumed_ratio": len(resumed_ms) / clients}
@@ -101,7 +103,7 @@ def notice_figures(sockets: Events, outage: Outage, clients: int) -> dict[str, A
 
 
 def socket_figures(sockets: Events, outage: Outage, window: WindowTicks) -> dict[str, float]:
-    """How many connections were asked for and lost since the begin, and how many stand at the window's end."""
+    """How many connections were asked for and lost since the begin; how many stand at the window's end."""
     after = since(sockets, outage.began_ns)
     asked_ns = after[after[:, EVENT_WHAT] == SocketEvent.ASKED, EVENT_AT_NS]
     return {
@@ -120,11 +122,12 @@ def since(sockets: Events, at_ns: int) -> Events:
 def ends_before_time(sockets: Events) -> Events:
     """Return the ends of connections, or of attempts, that did not end as they should."""
     what = sockets[:, EVENT_WHAT]
-    return sockets[(what >= SocketEvent.ENDED) & (what != SocketEvent.DONE)]
+    early: Events = sockets[(what >= SocketEvent.ENDED) & (what != SocketEvent.DONE)]
+    return early
 
 
 def open_sockets(sockets: Events, at_ns: int) -> int:
-    """Return how many connections stand at an instant: a client has one, if the last that happened is that."""
+    """Return how many connections stand at an instant: those of clients to whom this happened last."""
     until = sockets[sockets[:, EVENT_AT_NS] < at_ns]
     last = until[np.lexsort((until[:, EVENT_AT_NS], until[:, EVENT_CLIENT]))]
     is_last = np.diff(last[:, EVENT_CLIENT], append=-1) != 0

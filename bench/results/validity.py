@@ -134,8 +134,8 @@ def find_faults(row: Mapping[str, Any]) -> tuple[Fault, ...]:
     """Return what is wrong with a trial, in the order in which it is told.
 
     Of an older run, which lacks some figures, only what the others say. An incident makes some of it a
-    finding: ticks that do not come any more; requests that wait because their connection has ended; ticks that
-    come together, which were held up together; and, of a server that begins anew, the ticks of that moment.
+    finding: ticks that do not come any more; requests that wait because their connection has ended; ticks
+    that come together, which were held up together; and, of a server that begins anew, those of that moment.
     """
     ended = _above(row.get("noticed_ratio"), 0)
     found = {
@@ -169,7 +169,9 @@ def has_incident(row: Mapping[str, Any]) -> bool:
 
 def wrong_ticks(row: Mapping[str, Any]) -> dict[str, float]:
     """Return how many ticks did not come as they must, by the column that counts them; none if all did."""
-    counted = ("duplicates", "out_of_order") if has_incident(row) else ("missed", "duplicates", "out_of_order")
+    counted = (
+        ("duplicates", "out_of_order") if has_incident(row) else ("missed", "duplicates", "out_of_order")
+    )
     return {name: row[name] for name in counted if row[name]}
 
 

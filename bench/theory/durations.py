@@ -8,6 +8,7 @@ from bench.fields import ScenarioFields
 from bench.network.incident_fields import Incident, IncidentFields
 from bench.network.link_fields import LinkFields
 from bench.transports import TRANSPORTS
+from clients.load.connections.backoff import LONGEST_LIMIT_S
 from servers.workloads.plan import OPENING_S, QUIET_S
 
 LONGEST_WINDOW_FACTOR = 4
@@ -22,8 +23,6 @@ RECOVER_ROUND_TRIPS, RECOVER_S = 10, 10.0
 """How much longer a lost segment may take to be sent again, and once more: its timer doubles each time."""
 FIRST_SYN_TIMEOUT_S = 1.0
 """RFC 6298, section 2: the retransmission timer of a connection of which nothing is known yet."""
-LONGEST_BACKOFF_S = 2.0
-"""The swarm's."""
 LOST_S = 0.5
 """How long to wait where clients cannot come back: others, if there are any, get the last tick."""
 
@@ -164,7 +163,7 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
         """
         if self.incident is None:
             return 0.0
-        waits_s = (self.user_timeout_s or 0.0) + LONGEST_BACKOFF_S + FIRST_SYN_TIMEOUT_S
+        waits_s = (self.user_timeout_s or 0.0) + LONGEST_LIMIT_S + FIRST_SYN_TIMEOUT_S
         return 2 * self.incident_takes_s + waits_s
 
     @property
@@ -180,16 +179,23 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
         asks = TRANSPORTS[self.transport].family == "pull"
         if self.incident == Incident.FORGOTTEN:
             knows = asks and self.user_timeout_s is not None
-            return self.longest_idle_s >= (self.incident_s or 0.0) and not knows
+            idle_s = longest_idle_s(self.rate_hz, self.pause_s, self.hold_s, self.heartbeat_s)
+            return idle_s >= (self.incident_s or 0.0) and not knows
         return self.incident == Incident.ADDRESS_CHANGED and not asks
 
-    @property
-    def longest_idle_s(self) -> float:
-        """For how long nothing passes on a connection: until a question, a tick, a beat, an empty answer."""
-        if TRANSPORTS[self.transport].family == "pull":
-            return self.pause_s
-        tick_s = 1 / self.rate_hz if self.rate_hz else math.inf
-        return min(tick_s, self.hold_s or math.inf, self.heartbeat_s or math.inf)
+
+def longest_idle_s(
+    rate_hz: float, pause_s: float | None, hold_s: float | None, heartbeat_s: float | None
+) -> float:
+    """Return for how long nothing passes on a connection: until a question, a tick, a beat, an empty answer.
+
+    Args:
+        rate_hz: Steady ticks a second; 0 is none.
+        pause_s: Time between two questions of a client that polls; 0 or None for others.
+        hold_s, heartbeat_s: None for those that do not know them.
+    """
+    tick_s = 1 / rate_hz if rate_hz else math.inf
+    return pause_s or min(tick_s, hold_s or math.inf, heartbeat_s or math.inf)
 
 
 def _least_common_multiple(a: Fraction, b: Fraction) -> Fraction:

@@ -311,12 +311,13 @@ class Swarm(LoadGenerator):
     def _secure(self, seat: Seat) -> None:
         """Go on with a connection that stands, and tell the client when it can be used."""
         assert seat.sock is not None
-        seat.quiet_since_ns = now = self._clock()
         try:
-            if not seat.sock.secure():
-                return
+            is_secure = seat.sock.secure()
         except OSError as error:
             self._break(seat, error)
+            return
+        seat.quiet_since_ns = now = self._clock()
+        if not is_secure:
             return
         seat.usable = True
         self.sockets.frombytes(pack_socket(seat.number, now, SocketEvent.OPENED))

@@ -20,10 +20,22 @@ from tests.bench.results.test_run import FACTS
 from tests.synthetic import synthetic_run, trial
 
 S = 1_000_000_000
-DOWN = {"incident": "link_down", "incident_s": 1.2, "rtt_ms": 20.0, "hold_s": 0.3, "window_s": 20.0}
-MOVED = {**DOWN, "incident": "address_changed", "incident_s": None, "poll_interval_s": 0.3}
-KILLED = {"incident": "server_killed", "incident_s": 0.5, "window_s": 20.0}
-FORGOTTEN = {**DOWN, "incident": "forgotten", "incident_s": 0.2, "rate_hz": 2.0, "poll_interval_s": 0.1}
+DOWN: dict[str, Any] = {
+    "incident": "link_down",
+    "incident_s": 1.2,
+    "rtt_ms": 20.0,
+    "hold_s": 0.3,
+    "window_s": 20.0,
+}
+MOVED: dict[str, Any] = {**DOWN, "incident": "address_changed", "incident_s": None, "poll_interval_s": 0.3}
+KILLED: dict[str, Any] = {"incident": "server_killed", "incident_s": 0.5, "window_s": 20.0}
+FORGOTTEN: dict[str, Any] = {
+    **DOWN,
+    "incident": "forgotten",
+    "incident_s": 0.2,
+    "rate_hz": 2.0,
+    "poll_interval_s": 0.1,
+}
 
 
 @pytest.mark.parametrize(("profile", "budget_s"), [("quick", 12), ("standard", 90)])
@@ -107,7 +119,7 @@ def test_theory_says_nothing_of_what_it_does_not_cover(transport: str, fields: d
 # Sentences
 
 
-def found(transport: str, resumed_ms: float, missed: int = 0, **fields: Any) -> dict[str, Any]:
+def found(transport: str, resumed_ms: float, missed: int = 0, /, **fields: Any) -> dict[str, Any]:
     """Return a trial of 50 clients; who never had a tick again noticed nothing."""
     noticed = resumed_ms == resumed_ms and fields.get("incident") != "link_down"
     figures = {
