@@ -300,19 +300,12 @@ def cases(group: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         grouped = own.groupby(list(TOLD_APART), dropna=False, sort=False)
         for _, case in sorted(grouped, key=lambda each: [sortable(value) for value in each[0]]):
             told = [
-                backoff_words(case[field].iloc[0])
-                if field == "backoff"
-                else field_words(field, case[field].iloc[0])
+                field_words(field, case[field].iloc[0])
                 for field in TOLD_APART
                 if own[field].nunique(dropna=False) > 1
                 or (field in ("poll_interval_s", "poll_pause_s") and is_set(case[field].iloc[0]))
             ]
             yield TRANSPORTS[name].label + (f" ({', '.join(told)})" if told else ""), case
-
-
-def backoff_words(backoff: str) -> str:
-    """Say how a client waits before it connects again."""
-    return "no back-off" if backoff == "none" else field_words("backoff", backoff)
 
 
 def _missed_ratio(own: pd.DataFrame) -> float:

@@ -128,7 +128,11 @@ FIGURES: dict[str, Sequence[Drawing]] = {
         ),
     ),
     "recovery": (
-        Drawing("herd", "Connections asked for after a server has died. Dashed: theory, in which asking takes no time.", run_figures.herd),
+        Drawing(
+            "herd",
+            "Connections asked for after a server has died. Dashed: theory, in which asking takes no time.",
+            run_figures.herd,
+        ),
         Drawing(
             "link_down",
             "What one client of each transport sees while the link is down.",

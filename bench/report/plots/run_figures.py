@@ -12,7 +12,7 @@ from bench.columns.cells import is_set
 from bench.columns.words import field_words
 from bench.experiments.base import poll_cycle_s
 from bench.experiments.catalogue import EXPERIMENTS
-from bench.experiments.recovery import BACKOFFS, backoff_words, cases, comeback
+from bench.experiments.recovery import BACKOFFS, cases, comeback
 from bench.judge.choice import Chart
 from bench.report.plots.base import figure_of, in_order, label, new_figure, rows_height_in, styled
 from bench.report.plots.choice_map import plot_decision
@@ -179,7 +179,7 @@ def herd(run: Run, experiment: str = "recovery") -> Figure | None:
     figure, panels = new_figure(len(kept), 1, 3.4 * len(kept), sharex=True, sharey=True, squeeze=False)
     for ax, (row, sockets) in zip(panels[:, 0], kept, strict=True):
         asked = sockets.loc[sockets["what"] == SocketEvent.ASKED, "at_ns"]
-        words = backoff_words(row["backoff"])
+        words = field_words("backoff", row["backoff"])
         asked_s = (asked[asked >= row["incident_at_ns"]] - row["incident_at_ns"]) / 1e9
         plot_herd(
             asked_s.tolist(),

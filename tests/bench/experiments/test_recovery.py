@@ -163,7 +163,7 @@ def test_a_sentence_says_that_nothing_was_lost_and_that_nobody_noticed() -> None
         ("incident_s", [1.2, 2.0], ["down for 1.2 s", "down for 2 s"]),
         ("silence_s", [0.5, 0.7], ["silence 0.5 s", "silence 0.7 s"]),
         ("user_timeout_s", [1.0, 2.0], ["user timeout 1 s", "user timeout 2 s"]),
-        ("backoff", ["none", "doubling"], ["no back-off", "doubling back-off"]),
+        ("backoff", ["none", "doubling"], ["back-off none", "back-off doubling"]),
         ("rate_hz", [5.0, 10.0], ["5 Hz", "10 Hz"]),
         ("clients", [50, 70], ["50 clients", "70 clients"]),
         ("heartbeat_s", [3.0, 4.0], ["heartbeat each 3 s", "heartbeat each 4 s"]),
@@ -185,7 +185,7 @@ def test_what_differs_is_told_apart_and_never_averaged(
 
 def test_the_herd_is_told_where_clients_wait_in_several_ways() -> None:
     rows = [found("websocket", 100.0, **KILLED, backoff=each) for each in ("jittered", "none")]
-    assert "jittered back-off) 700 (10 attempts a client" in said(*rows)
+    assert "back-off jittered) 700 (10 attempts a client" in said(*rows)
     assert "connections a second" not in said(rows[0])
 
 
@@ -239,8 +239,8 @@ def test_figures_show_the_herd_and_what_one_client_sees(run: Run) -> None:
         assert figure is not None, drawing.name
         assert outside(figure) == [], drawing.name
         drawn[drawing.name] = " ".join(words for words, _ in texts(figure))
-    assert "jittered back-off: 1.0 attempts a client" in drawn["herd"]
-    assert "no back-off" in drawn["herd"]
+    assert "back-off jittered: 1.0 attempts a client" in drawn["herd"]
+    assert "back-off none" in drawn["herd"]
     assert "WebSocket" in drawn["link_down"]
     assert "short polling (every 0.3 s)" in drawn["address_changed"]
 
