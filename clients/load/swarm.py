@@ -313,7 +313,10 @@ class Swarm(LoadGenerator):
             self._lose(seat, error.strerror or str(error))
             return
         seat.usable = True
-        seat.client.connected(self._clock())
+        now = self._clock()
+        if seat.client.outbox:  # it waited for the connection, which is as late as the way is long
+            seat.client.request_due_ns += now - seat.connecting_since_ns
+        seat.client.connected(now)
         self._admit(seat)
         self._follow(seat)
 
