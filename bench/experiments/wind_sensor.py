@@ -24,7 +24,7 @@ from bench.theory.latency import (
     short_polling_latency,
 )
 from bench.transports import TRANSPORTS, main_names, names_of
-from bench.wording import number
+from bench.wording import listed
 
 RATE_HZ, PAUSE_S = 4.0, 0.15
 FIXED = {"clients": 50, "rate_hz": RATE_HZ, "poll_pause_s": PAUSE_S, "warmup_s": 0.1}
@@ -81,7 +81,7 @@ def _is_distance_alone(row: Row) -> bool:
         and row["plan"] in ("steady", "poisson")
         and row["contract"] == "every"
         and row["rate_hz"] > 0
-        and row["keep_alive"] in (None, True)
+        and row["keep_alive"] is not False
     )
 
 
@@ -106,20 +106,14 @@ def finding(trials: pd.DataFrame) -> str:
         for name in others
     }
     told = "; ".join(
-        f"{TRANSPORTS[name].label} {asked[name]}".rstrip() + f" takes {_listed(found)} times as long"
+        f"{TRANSPORTS[name].label} {asked[name]}".rstrip() + f" takes {listed(found)} times as long"
         for name, found in ratios.items()
     )
     return (
         f"At {trials['rate_hz'].iloc[0]:g} readings a second the mean latency by "
-        f"{TRANSPORTS[pushes[0]].label} is {_listed(means[pushes[0]])} ms over a round trip of "
-        f"{_listed(distances_ms)} ms; {told}."
+        f"{TRANSPORTS[pushes[0]].label} is {listed(means[pushes[0]])} ms over a round trip of "
+        f"{listed(distances_ms)} ms; {told}."
     )
-
-
-def _listed(figures: list[float]) -> str:
-    """Write figures as a list: ``20.9, 40.8 and 151``."""
-    *first, last = map(number, figures)
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 EXPERIMENT = Experiment(

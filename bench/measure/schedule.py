@@ -17,9 +17,10 @@ from bench.fields import Kind
 from bench.measure.place import Places, choose_places
 from bench.measure.processes import TrialFailed
 from bench.measure.trial import Trial, run_trial
+from bench.measure.two_writes import measure_two_writes
 from bench.results.capacity import Search, Tried, is_disturbed, next_clients, tried
 from bench.results.files import RUN_JSON, ResultsError
-from bench.results.run import Run
+from bench.results.run import TWO_WRITES, Run
 from bench.results.trials import stands
 from bench.results.validity import INVALID, Fault
 from bench.scenario import FIELDS, PROFILES, Scenario
@@ -157,6 +158,18 @@ def plan_again(run: Run) -> list[Planned]:
             + "; go on with the program that began it, or measure anew"
         )
     return planned
+
+
+def measure_beside(run: Run, planned: Iterable[Planned]) -> None:
+    """Measure what a run has beside its trials, once, and keep it in run.json; an older run gets it too.
+
+    Raises:
+        ResultsError: If it cannot be written.
+    """
+    wanted = {name for each in planned for name in each.experiments if EXPERIMENTS[name].two_writes}
+    if wanted and TWO_WRITES not in run.facts:
+        run.facts[TWO_WRITES] = measure_two_writes()
+        run.write()
 
 
 def _is_of_field(name: str, value: Any) -> bool:
