@@ -69,7 +69,7 @@ def designs(profile: Profile) -> list[Design]:
     """
     search = {
         "quick": Search(start=500, most=1_000, steps=2, usual=700),
-        "standard": Search(),
+        "standard": Search(start=800, steps=5),
         "full": Search(steps=8),
     }[profile.name]
     served = main_names("held", "push") if profile.name == "quick" else names_of()

@@ -29,7 +29,7 @@ from servers.variants import all_names
 from servers.workloads.recording import recording_digest
 
 ATTEMPTS = 2
-SEARCH_PATIENCE_S, SEARCH_PATIENCE_FACTOR = 5.0, 3.0
+SEARCH_PATIENCE_S, SEARCH_PATIENCE_FACTOR = 5.0, 2.0
 """A search for capacity does not wait long for clients to get in: a server that lets none in is full."""
 
 
