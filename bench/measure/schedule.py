@@ -4,6 +4,7 @@ What needs no repeats (exact counts) is measured in the first block only, what n
 and searches, which take long, in the last, so that the first tables come early.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -163,13 +164,16 @@ def plan_again(run: Run) -> list[Planned]:
 def measure_beside(run: Run, planned: Iterable[Planned]) -> None:
     """Measure what a run has beside its trials, once, and keep it in run.json; an older run gets it too.
 
+    Where it cannot be measured the run goes on without it.
+
     Raises:
         ResultsError: If it cannot be written.
     """
     wanted = {name for each in planned for name in each.experiments if EXPERIMENTS[name].two_writes}
     if wanted and TWO_WRITES not in run.facts:
-        run.facts[TWO_WRITES] = measure_two_writes()
-        run.write()
+        with contextlib.suppress(OSError):
+            run.facts[TWO_WRITES] = measure_two_writes()
+            run.write()
 
 
 def _is_of_field(name: str, value: Any) -> bool:

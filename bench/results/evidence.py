@@ -27,7 +27,7 @@ from bench.results.trials import (
 
 ANY = object()
 """Any value of a field will do, where a plain one is due otherwise."""
-OVER_DISTANCE = {**OF_THE_LINK, "link": ANY, "rtt_ms": ANY}
+OVER_DISTANCE = {**dict.fromkeys(("link", *OF_THE_LINK), ANY), "jitter_ms": 0, "loss": 0, "rate_mbit": 0}
 """What to ask for, if trials over links are wanted that are nothing but distance."""
 
 

@@ -115,7 +115,8 @@ def _distant(evidence: Evidence) -> Iterator[Distant]:
     except NotMeasured:
         return
     held = trials["transport"].map(lambda name: TRANSPORTS[name].protocol == "long_polling")
-    trials = trials[held & (trials["rtt_ms"] > 0) & (trials["rate_hz"] > 0)]
+    asks_at_once = held & (trials["keep_alive"] != False)  # noqa: E712
+    trials = trials[asks_at_once & (trials["rtt_ms"] > 0) & (trials["rate_hz"] > 0)]
     for _, alike in trials.groupby(["rtt_ms", "rate_hz", "clients"]):
         rtt_ms, rate_hz = (float(alike[name].iloc[0]) for name in ("rtt_ms", "rate_hz"))
         mean_ms = estimate(alike, "latency_mean_ms").estimate
