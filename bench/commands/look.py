@@ -26,6 +26,7 @@ from bench.commands.arguments import (
 )
 from bench.commands.distance import serve_over_link, watch_over_link
 from bench.experiments import QUESTIONS
+from bench.network.presets import PRESETS, Preset
 from bench.scenario import FIELDS, Scenario
 from bench.transports import TRANSPORTS, Transport
 from bench.wording import shown
@@ -35,7 +36,7 @@ CARRIERS = {"HTTP": "answer", "WebSocket": "frame", "event stream": "event"}
 
 
 def list_() -> None:
-    """List the experiments, the transports, and the fields that --set reaches."""
+    """List the experiments, the transports, the fields that --set reaches, and the presets."""
     fields = {
         name: f"{field.meaning} " + ("" if field.default is None else f"(default {field.default})")
         for name, field in FIELDS.items()
@@ -44,12 +45,21 @@ def list_() -> None:
         ("Experiments", QUESTIONS),
         ("\nTransports", {name: _transport_words(each) for name, each in TRANSPORTS.items()}),
         ("\nFields for --set", fields),
+        ("\nPresets for bench run --preset", {name: _preset_words(each) for name, each in PRESETS.items()}),
     ):
         table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
         table.show_header = False
         for name, text in rows.items():
             table.add_row(f"  {name}", text)
         out.print(table)
+
+
+def _preset_words(preset: Preset) -> str:
+    """Say what a preset sets, and where it is from."""
+    told = " ".join(
+        f"{name}={','.join(map('{:g}'.format, values))}" for name, values in preset.overrides.items()
+    )
+    return f"{told}. {preset.source}."
 
 
 def _transport_words(transport: Transport) -> str:
