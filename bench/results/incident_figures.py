@@ -40,13 +40,12 @@ def incident_figures(observation: Observation) -> dict[str, Any]:
     outage, clients = observation.outage, observation.scenario.clients
     if outage is None:
         return {}
-    deliveries, sockets = observation.samples.deliveries, observation.samples.sockets
+    sockets = observation.samples.sockets
     server_sockets = observation.state.open_files - observation.empty_state.open_files
     return {
         "incident_at_ns": outage.began_ns,
         "outage_s": (outage.ended_ns - outage.began_ns) / 1e9,
-        **resumption_figures(deliveries, outage, clients),
-        **lateness_figures(in_window(deliveries, observation.window), outage, clients),
+        **(tick_figures(observation, outage) if observation.window.ticks else {}),
         **notice_figures(sockets, outage, clients),
         **socket_figures(sockets, outage, observation.window),
         "server_sockets": server_sockets,
@@ -54,6 +53,13 @@ def incident_figures(observation: Observation) -> dict[str, Any]:
 
 
 # Ticks
+
+
+def tick_figures(observation: Observation, outage: Outage) -> dict[str, float]:
+    """Return what became of the ticks; in a silent market there is nothing to say."""
+    deliveries, clients = observation.samples.deliveries, observation.scenario.clients
+    own = in_window(deliveries, observation.window)
+    return {**resumption_figures(deliveries, outage, clients), **lateness_figures(own, outage, clients)}
 
 
 def resumption_figures(deliveries: Deliveries, outage: Outage, clients: int) -> dict[str, float]:
