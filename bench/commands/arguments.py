@@ -12,6 +12,8 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from bench.experiments import QUESTIONS
+from bench.fields import fields_of
+from bench.network.incident_fields import IncidentFields
 from bench.network.presets import PRESETS
 from bench.report.terminal import new_console
 from bench.scenario import FIELDS, parse_value
@@ -21,6 +23,8 @@ from servers.variants import current_name
 
 DONE, FAILED, USAGE, SUSPECT = 0, 1, 2, 3
 out, err = new_console(), new_console(stderr=True)
+OF_TRIALS = set(fields_of(IncidentFields)) - {"user_timeout_s"}
+"""What only trials obey: incidents, and what a swarm does about them. Servers obey the user timeout."""
 
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the runs.")]
 RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's name or path; the newest.")]
@@ -106,7 +110,15 @@ def parse_overrides(settings: Sequence[str] | None) -> dict[str, list[Any]]:
 
 
 def parse_fields(settings: Sequence[str] | None) -> dict[str, Any]:
-    """Read settings of one scenario: of several values of a field the first."""
+    """Read settings of one scenario: of several values of a field the first.
+
+    It is watched, or served, not measured: nothing happens in the middle of it.
+    """
+    for setting in settings or ():
+        if (name := setting.partition("=")[0]) in OF_TRIALS:
+            complain(
+                f"--set {name} is of trials, in which something happens; measure one, with bench run", USAGE
+            )
     return {name: values[0] for name, values in parse_overrides(settings).items()}
 
 
