@@ -9,7 +9,7 @@ import pytest
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.experiments.network import FIXED, finding
 from bench.report.plots.base import label
-from bench.report.plots.run_figures import distance, lost_packet
+from bench.report.plots.over_links import distance, lost_packet
 from bench.results.run import Run
 from bench.transports import main_names
 from tests.synthetic import synthetic_run, trial
