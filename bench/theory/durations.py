@@ -43,8 +43,13 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
 
     @property
     def may_lose(self) -> bool:
-        """Whether packets may be lost: by the link's loss, for want of room, or in an incident."""
-        return bool(self.loss or self.rate_mbit) or self.incident_on_the_link
+        """Whether packets may be lost: by the link, or in an incident."""
+        return self.link_may_lose or self.incident_on_the_link
+
+    @property
+    def link_may_lose(self) -> bool:
+        """Whether the link may lose packets at any time: by its loss, or for want of room."""
+        return bool(self.loss or self.rate_mbit)
 
     # The parts of a trial
 
@@ -104,7 +109,7 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
         """
         if self.is_lost_for_good:
             return RECOVER_ROUND_TRIPS * self.round_trip_s + LOST_S
-        recover_s = RECOVER_ROUND_TRIPS * self.round_trip_s + (RECOVER_S if self.may_lose else 0.0)
+        recover_s = RECOVER_ROUND_TRIPS * self.round_trip_s + (RECOVER_S if self.link_may_lose else 0.0)
         return self.pause_s + (self.hold_s or 0) + 5.0 + recover_s + self.longest_recovery_s
 
     @property

@@ -16,7 +16,7 @@ from bench.columns.fields import SEARCHED
 from bench.columns.words import field_words
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.judge.choice import cpu_chart, wire_chart
-from bench.report.plots import front, run_figures
+from bench.report.plots import front, recovery, run_figures
 from bench.report.plots.base import rendered, styled
 from bench.results.estimates import valid_trials
 from bench.results.files import ResultsError
@@ -27,6 +27,7 @@ from bench.results.trials import suspect_trials
 FORMS = ("png", "svg")
 NOTE_SIZE = 14
 ASKING = ("poll_interval_s", "poll_pause_s")
+OF_LINKS = ("rtt_ms", "loss", "burst_packets", "rate_mbit", "incident", "keep_alive", "tls")
 LAYERS_OF = ("payload_bytes", "headers", "cookie_bytes")
 
 
@@ -131,17 +132,31 @@ FIGURES: dict[str, Sequence[Drawing]] = {
         Drawing(
             "herd",
             "Connections asked for after a server has died. Dashed: theory, in which asking takes no time.",
-            run_figures.herd,
+            recovery.herd,
         ),
         Drawing(
             "link_down",
             "What one client of each transport sees while the link is down.",
-            partial(run_figures.seen, "link_down"),
+            partial(recovery.seen, "link_down"),
         ),
         Drawing(
             "address_changed",
             "What one client of each kind sees after its address has changed.",
-            partial(run_figures.seen, "address_changed"),
+            partial(recovery.seen, "address_changed"),
+        ),
+    ),
+    "network": (
+        Drawing(
+            "distance",
+            "Mean latency against the round-trip time; dashed: theory, with the step of long polling.",
+            run_figures.distance,
+            OF_LINKS,
+        ),
+        Drawing(
+            "lost_packet",
+            "When ticks were due and when they arrived, with one packet lost; coloured: late.",
+            run_figures.lost_packet,
+            OF_LINKS,
         ),
     ),
     "library": (
