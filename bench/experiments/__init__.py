@@ -6,8 +6,9 @@ catalogue.py has the experiments themselves.
 
 from pathlib import Path
 
-_ORDER = tuple(
-    "freshness interval rate clients overhead handshake idle compression network library instrument".split()
+_ORDER = (
+    *("freshness", "interval", "rate", "clients", "overhead", "handshake", "idle", "compression"),
+    *("network", "recovery", "library", "instrument"),
 )
 _QUOTES = '"' * 3
 
