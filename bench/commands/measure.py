@@ -60,7 +60,7 @@ def run(
     from bench.commands.finish import open_page, write_page_of
     from bench.measure import environment, machine
     from bench.measure.box import unavailable
-    from bench.measure.schedule import digests, plan_again, plan_run
+    from bench.measure.schedule import digests, measure_beside, plan_again, plan_run
     from bench.report.doubts import doubts
     from bench.report.progress import run_watched
     from bench.report.summary import print_run
@@ -89,8 +89,11 @@ def run(
         planned = plan_run(experiments, transports, facts["profile"], facts["seed"], overrides)
         if not planned:
             asked = ", ".join(names or ())
+            if plan_run(experiments, transports, "standard", facts["seed"], overrides):
+                complain(f"nothing to measure: a quick run has nothing of {asked}; leave out --quick", USAGE)
             complain(f"nothing to measure: {asked} have nothing in common; see bench list", USAGE)
         measured = Run.create(results, {**facts, "digests": digests(planned)})
+    measure_beside(measured, planned)
     if (with_link := [each for each in planned if each.scenario.rtt_ms is not None]) and (
         reason := unavailable()
     ):

@@ -6,9 +6,11 @@ catalogue.py has the experiments themselves.
 
 from pathlib import Path
 
-_ORDER = (
-    *("freshness", "interval", "rate", "clients", "overhead", "handshake", "idle", "compression"),
-    *("network", "recovery", "library", "instrument"),
+_ORDER = tuple(
+    (
+        "freshness interval rate clients overhead handshake idle compression network recovery library "
+        "wind_sensor unread_answer instrument"
+    ).split()
 )
 _QUOTES = '"' * 3
 

@@ -81,6 +81,7 @@ class Experiment:
             the row's own fields: a figure or bounds, and NaN where it does not cover them.
         predicted_from: Columns that it needs beside those that are shown.
         predicted_by: What the prediction is called: theory, or what else it comes from.
+        two_writes: Whether the conversation of bench/measure/two_writes.py is measured beside it, once a run.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Experiment:
     predicted: str = "latency_p50_ms"
     predicted_from: Sequence[str] = ()
     predicted_by: str = "theory"
+    two_writes: bool = False
 
     @property
     def question(self) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bench.columns.catalogue import FIGURE_COLUMNS, check_column
 from bench.columns.fields import OF_A_FIGURE, PLAIN
+from bench.network.link_fields import OF_THE_LINK
 from bench.results.capacity import ALLOWED_LATE_RATIO, capacities
 from bench.results.estimates import estimate
 from bench.results.statistics import Interval
@@ -23,6 +24,11 @@ from bench.results.trials import (
     suspect_trials,
     trials_of,
 )
+
+ANY = object()
+"""Any value of a field will do, where a plain one is due otherwise."""
+OVER_DISTANCE = {**dict.fromkeys(("link", *OF_THE_LINK), ANY), "jitter_ms": 0, "loss": 0, "rate_mbit": 0}
+"""What to ask for, if trials over links are wanted that are nothing but distance."""
 
 
 class NotMeasured(Exception):
@@ -37,10 +43,12 @@ class Evidence:
 
     Attributes:
         used: Index of every trial that was handed out, to tell how many of them are suspect.
+        facts: What run.json says of the run.
     """
 
-    def __init__(self, trials: pd.DataFrame) -> None:
-        """Take the trials of a run (``Run.trials``)."""
+    def __init__(self, trials: pd.DataFrame, facts: Mapping[str, Any] | None = None) -> None:
+        """Take the trials of a run (``Run.trials``), and its facts (``Run.facts``) if they are asked for."""
+        self.facts = facts or {}
         kept = standing_trials(trials)
         self._kept = kept.assign(**{name: _as_numbers(kept[name]) for name in FIGURE_COLUMNS})
         self.used: set[Any] = set()
@@ -50,7 +58,7 @@ class Evidence:
 
         Args:
             experiments: Their names; a trial of any of them will do.
-            where: Values of scenario columns, a tuple for one of several, None for empty.
+            where: Values of scenario columns, a tuple for one of several, None for empty, ANY for whichever.
 
         Raises:
             NotMeasured: If there are none.
@@ -122,6 +130,8 @@ class Evidence:
         for name, value in where.items():
             check_column(name, trials)
             column = trials[name]
+            if value is ANY:
+                continue
             if value is None:
                 fits &= column.isna()
             elif isinstance(value, tuple):

@@ -323,6 +323,8 @@ class Swarm(LoadGenerator):
             return
         seat.usable = True
         self.sockets.frombytes(pack_socket(seat.number, now, SocketEvent.OPENED))
+        if seat.client.outbox:  # it waited for the connection, which is as late as the way is long
+            seat.client.request_due_ns += now - seat.connecting_since_ns
         seat.client.connected(now)
         self._admit(seat)
         self._follow(seat)

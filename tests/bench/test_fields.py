@@ -51,6 +51,11 @@ def run_of(experiment: str, profile: str = "standard", **overrides: list[Any]) -
     return run
 
 
+def shortest(experiment: str) -> str:
+    """Return the shortest profile of which an experiment asks something."""
+    return next(name for name in PROFILES if plan_run([experiment], THREE, name, 1, {}))
+
+
 def trials_of(experiment: str, profile: str = "standard", **overrides: list[Any]) -> pd.DataFrame:
     return run_of(experiment, profile, **overrides).trials_of(experiment)
 
@@ -282,7 +287,7 @@ def test_no_sentence_mixes_scenarios(experiment: str, field: str) -> None:
     """With two values of any field: a sentence for each that names it, or one that holds them apart."""
     own = EXPERIMENTS[experiment]
     values = two_values(experiment, field)
-    trials = trials_of(experiment, "quick", **{field: values}, **NEEDED.get(field, {}))
+    trials = trials_of(experiment, shortest(experiment), **{field: values}, **NEEDED.get(field, {}))
     told = findings(own, trials)
     mixed = mixed_fields(trials, own.apart)
     if (experiment, field) in NOT_COMPARED:
@@ -306,7 +311,7 @@ def test_a_sentence_names_a_field_that_no_profile_has(experiment: str, field: st
     value = two_values(experiment, field)[-1 if field != "tls" else 0]
     if (experiment, field) in IMPOSSIBLE:
         return
-    trials = trials_of(experiment, "quick", **{field: [value]}, **NEEDED.get(field, {}))
+    trials = trials_of(experiment, shortest(experiment), **{field: [value]}, **NEEDED.get(field, {}))
     designs = [design for profile in PROFILES.values() for design in own.designs(profile)]
     designed = {each for design in designs for each in design.axes.get(field, [design.fixed.get(field)])}
     default = {getattr(Scenario(transport), field) for transport in trials["transport"].unique()}

@@ -6,30 +6,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from bench.columns.words import field_words
-from bench.experiments.recovery import BACKOFFS, cases, comeback
 from bench.report.plots.base import (
     INK,
     MODEL_LINE,
     PAPER,
     colour,
     figure_of,
-    label,
     new_axes,
-    new_figure,
     row_labels,
     rows_height_in,
     styled,
 )
-from bench.results.estimates import valid_trials
-from bench.results.run import Run
 from clients.sockets.events import SocketEvent
 
 BIN_S = 0.05
-HERD_S = 2.1
-"""How long after the return of a server its herd is drawn: as long as the longest back-off."""
 AWAY: dict[str, Any] = {"color": "#dddddd", "linewidth": 0, "zorder": 0}
 """How the time is drawn in which nothing is there."""
 INCIDENT_WORDS = {
@@ -222,61 +213,3 @@ def _kind(event: SocketEvent) -> str:
     if event.is_end:
         return "" if event is SocketEvent.DONE else "lost"
     return "asked" if event is SocketEvent.ASKED else "opened"
-
-
-# Of a run
-
-
-@styled
-def herd(run: Run, experiment: str = "recovery") -> Figure | None:
-    """Draw the connections asked for after a server was killed, a panel for each back-off, with theory.
-
-    Of the transport and the number of clients of which most ways to wait were measured.
-    """
-    trials = valid_trials(run, experiment)
-    trials = trials[trials["incident"] == "server_killed"]
-    groups = [own for _, own in trials.groupby(["transport", "clients"]) if own["backoff"].nunique() > 1]
-    if not groups:
-        return None
-    own = max(groups, key=len).drop_duplicates("backoff").set_index("backoff", drop=False)
-    rows: list[Any] = own.loc[[name for name in BACKOFFS if name in own.index]].to_dict("records")
-    kept = [(row, sockets) for row in rows if (sockets := run.sockets(row)) is not None]
-    if not kept:
-        return None
-    figure, panels = new_figure(len(kept), 1, 3.4 * len(kept), sharex=True, sharey=True, squeeze=False)
-    for ax, (row, sockets) in zip(panels[:, 0], kept, strict=True):
-        asked = sockets.loc[sockets["what"] == SocketEvent.ASKED, "at_ns"]
-        words = field_words("backoff", row["backoff"])
-        asked_s = (asked[asked >= row["incident_at_ns"]] - row["incident_at_ns"]) / 1e9
-        plot_herd(
-            asked_s.tolist(),
-            row["transport"],
-            return_s=row["outage_s"],
-            until_s=float(row["outage_s"]) + HERD_S,
-            title=f"{words}: {asked_s.size / row['clients']:.1f} attempts a client",
-            model=[share * row["clients"] for share in comeback(row).asked.in_bins(BIN_S)],
-            ax=ax,
-        )
-    for place, ax in enumerate(panels[:, 0]):
-        ax.set_xlabel(ax.get_xlabel() if place == len(kept) - 1 else "")
-        ax.set_ylabel(ax.get_ylabel() if place == len(kept) // 2 else "")
-    clients, name = kept[0][0]["clients"], label(kept[0][0]["transport"])
-    figure.suptitle(f"How do {clients:,} clients of {name} come back? Dashed: theory", x=0.01, ha="left")
-    return figure
-
-
-def seen(incident: str, run: Run, experiment: str = "recovery") -> Figure | None:
-    """Draw what one client of each kind saw of an incident: the one that had a tick again as soon as most."""
-    trials = valid_trials(run, experiment)
-    trials = trials[trials["incident"] == incident]
-    found = []
-    for words, own in cases(trials):
-        row: Any = own.iloc[0]
-        deliveries, sockets = run.deliveries(row), run.sockets(row)
-        if deliveries is not None and sockets is not None:
-            found.append(one_client(words, row, deliveries, sockets))
-    if not found:
-        return None
-    until_s = max(max((*each.arrived_s, *each.missed_s), default=0.0) for each in found)
-    title = f"What does one client see? {INCIDENT_WORDS[incident]}"
-    return figure_of(plot_seen(found, from_s=-0.3, until_s=until_s + 0.1, title=title))

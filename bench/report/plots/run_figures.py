@@ -12,13 +12,10 @@ from bench.columns.cells import is_set
 from bench.columns.words import field_words
 from bench.experiments.base import poll_cycle_s
 from bench.experiments.catalogue import EXPERIMENTS
-from bench.experiments.network import over_calm_links
 from bench.judge.choice import Chart
-from bench.network.incident_fields import Incident
 from bench.report.plots.base import figure_of, in_order, new_figure, rows_height_in, styled
 from bench.report.plots.choice_map import plot_decision
 from bench.report.plots.cost import plot_frontier, plot_layers, plot_scaling
-from bench.report.plots.distance import AFTER_MS, BEFORE_MS, plot_distance, plot_lost_packet
 from bench.report.plots.latency import plot_age, plot_latency_ecdf, plot_prediction, plot_repeats
 from bench.report.plots.server import plot_capacity, plot_libraries
 from bench.report.plots.tables import capacity_table, layer_table, polling_frontier
@@ -40,7 +37,6 @@ from bench.transports import TRANSPORTS
 
 AGE_SECONDS, AGE_CYCLES = 2.0, 3.0
 """How long a piece of a client's time is drawn: at least so many seconds, and so many polls."""
-MODEL_POINTS = 400
 TITLE_LETTERS = 46
 """What fits in a line of a title."""
 
@@ -154,60 +150,6 @@ def prediction(run: Run, experiment: str = "interval") -> Figure | None:
         short_polling_latency(interval_s, link).mean_ms for interval_s in polls["poll_interval_s"]
     ]
     return figure_of(plot_prediction(polls))
-
-
-# How far, and how lossy
-
-
-def distance(run: Run, experiment: str = "network") -> Figure | None:
-    """Draw mean latency against the round trip over links that do nothing else, with theory between."""
-    trials = main_trials(run, experiment)
-    calm = over_calm_links(trials) if len(trials) else trials
-    calm = calm[calm["rtt_ms"].notna() & (calm["tls"] == calm["tls"].min())]
-    if calm["rtt_ms"].nunique() < 2:
-        return None
-    longest_ms = float(calm["rtt_ms"].max()) * 1.05
-    rows = calm.drop_duplicates("transport")
-    own = EXPERIMENTS[experiment]
-    assert own.predict is not None
-    models = []
-    for rtt_ms in np.linspace(0, longest_ms, MODEL_POINTS):
-        there = rows.assign(rtt_ms=rtt_ms)
-        models.append(there[["transport", "rtt_ms"]].assign(latency_ms=own.predict(there).astype(float)))
-    return figure_of(
-        plot_distance(
-            estimates(calm, ["transport", "rtt_ms"], "latency_mean_ms"),
-            pd.concat(models, ignore_index=True),
-            turns_at_ms=_turns_at_ms(rows),
-        )
-    )
-
-
-def _turns_at_ms(rows: pd.DataFrame) -> float | None:
-    """Return the round trip in which one tick comes, if some transport holds requests; None if not."""
-    holds = any(TRANSPORTS[name].family == "held" for name in rows["transport"])
-    rate_hz = float(rows["rate_hz"].iloc[0])
-    return 1e3 / rate_hz if holds and rate_hz else None
-
-
-def lost_packet(run: Run, experiment: str = "network") -> Figure | None:
-    """Draw the ticks round one lost packet: of each transport the client whose worst is the median."""
-    trials = main_trials(run, experiment)
-    chosen: dict[str, pd.DataFrame] = {}
-    rows: list[Any] = trials[trials["incident"] == Incident.PACKET_LOST].to_dict("records")
-    for row in rows:
-        deliveries = run.deliveries(row)
-        if row["transport"] in chosen or deliveries is None or not len(deliveries):
-            continue
-        since_ms = (deliveries[["due_ns", "arrived_ns"]] - row["incident_at_ns"]) / 1e6
-        ticks = since_ms.set_axis(["due_ms", "arrived_ms"], axis=1).assign(client=deliveries["client"])
-        taken_ms = ticks["arrived_ms"] - ticks["due_ms"]
-        ticks["late"] = (taken_ms > taken_ms[ticks["arrived_ms"] < 0].max()) & (ticks["arrived_ms"] >= 0)
-        worst = taken_ms.groupby(ticks["client"]).max().sort_values()
-        own = ticks[ticks["client"] == worst.index[len(worst) // 2]]
-        shown = (own["due_ms"] > -BEFORE_MS) & (own["arrived_ms"] < AFTER_MS)
-        chosen[str(row["transport"])] = own[shown]
-    return plot_lost_packet(chosen) if chosen else None
 
 
 # What it costs

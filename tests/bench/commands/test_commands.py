@@ -55,6 +55,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
         (["watch", "websocket", "--silence-s", "nan"], "--silence-s is nan; it must be from 0.001"),
         (["watch", "websocket", "--url", "http://127.0.0.1:abc"], "no address of a server"),
         (["run", "instrument", "short_polling", "--quick"], "nothing to measure"),
+        (["run", "wind_sensor", "--quick"], "a quick run has nothing of wind_sensor; leave out --quick"),
         (["run", "all", "--set", "poll_interval_s=0"], "poll_interval_s is 0"),
         (["serve", "websocket", "--rate-hz=-1"], "rate_hz is -1"),
         (
