@@ -178,6 +178,11 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
         return 2 * self._incident_lasts_s + finds_out_s + LONGEST_LIMIT_S + FIRST_SYN_TIMEOUT_S
 
     @property
+    def _ends_in_silence(self) -> bool:
+        """Whether connections die in the window, and nobody is told."""
+        return self.incident is not None and INCIDENTS[self.incident].silent
+
+    @property
     def is_lost_for_good(self) -> bool:
         """Whether the connections are lost of clients that never find out.
 
