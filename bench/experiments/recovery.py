@@ -35,7 +35,7 @@ from bench.wording import number
 
 CLIENTS = {"clients": 50, "warmup_s": 0.3, "hold_s": 0.3, "poll_interval_s": 0.3}
 LINK = {**CLIENTS, "rtt_ms": 20.0}
-DOWN = {**LINK, "incident": "link_down", "incident_s": 1.2, "window_s": 2.5}
+DOWN = {**LINK, "incident": "link_down", "incident_s": 1.2, "window_s": 2.7}
 """Long enough that no retransmission falls near the return: theory has it before or after for sure."""
 KILLED = {**CLIENTS, "incident": "server_killed"}
 MOVED = {**LINK, "incident": "address_changed", "window_s": 1.2}
@@ -58,7 +58,7 @@ def designs(profile: Profile) -> list[Design]:
     repeats = {"standard": 1, "full": 3}[profile.name]
     found = [
         Design(DOWN, repeats=repeats),
-        Design({**KILLED, "incident_s": 0.5, "window_s": 2.1}, repeats=repeats),
+        Design({**KILLED, "incident_s": 0.5, "window_s": 2.3}, repeats=repeats),
         Design(MOVED, repeats=repeats),
         Design({**MOVED, "silence_s": SILENCE_S}, transports=listening, repeats=repeats),
         Design({**FORGOTTEN, **IN_TOUCH}, repeats=repeats),
