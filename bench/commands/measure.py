@@ -15,6 +15,7 @@ from bench.commands.arguments import (
     SUSPECT,
     USAGE,
     OpenOption,
+    PresetOption,
     ResultsOption,
     RunArgument,
     SettingsOption,
@@ -24,6 +25,7 @@ from bench.commands.arguments import (
     parse_overrides,
     print_json,
     sort_names,
+    with_preset,
 )
 from bench.experiments import QUESTIONS
 from servers.interrupts import INTERRUPTED
@@ -36,6 +38,7 @@ def run(
     quick: Annotated[bool, typer.Option("--quick", help="One short repeat: a first look.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Ten long repeats: for the night.")] = False,
     settings: SettingsOption = None,
+    preset: PresetOption = None,
     seed: Annotated[int | None, typer.Option(help="Seed of order, plans and prices.")] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an unfinished run.")] = None,
     results: ResultsOption = Path("results"),
@@ -47,12 +50,12 @@ def run(
     """Measure; print a table and a sentence per experiment; write results, figures and a page of all."""
     if quick and full:
         complain("--quick and --full exclude each other; choose one", USAGE)
-    if resume is not None and (names or settings or quick or full or seed is not None):
+    if resume is not None and (names or settings or preset or quick or full or seed is not None):
         complain("--resume takes everything from the run; give nothing else with it", USAGE)
     if resume is None and not names:
         complain("say what to measure: bench run all, or names from bench list", USAGE)
     experiments, transports = sort_names(names or ())
-    overrides = parse_overrides(settings)
+    overrides = with_preset(preset, parse_overrides(settings))
 
     from bench.commands.finish import open_page, write_page_of
     from bench.measure import environment, machine

@@ -8,7 +8,7 @@ from pathlib import Path
 
 _ORDER = tuple(
     (
-        "freshness interval rate clients overhead handshake idle compression library "
+        "freshness interval rate clients overhead handshake idle compression network recovery library "
         "wind_sensor unread_answer instrument"
     ).split()
 )

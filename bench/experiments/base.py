@@ -140,5 +140,6 @@ def is_plain(row: Row, *more: str) -> bool:
         and row["contract"] == "every"
         and row["rate_hz"] > 0
         and pd.isna(row["rtt_ms"])
+        and pd.isna(row["incident"])
         and all(pd.isna(row[name]) or row[name] in ordinary[name] for name in more)
     )

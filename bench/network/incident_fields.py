@@ -70,6 +70,7 @@ class IncidentFields:
         "A client that has heard nothing for so long, though something was to come, connects again; none: "
         "it waits for TCP.",
         phrase="silence {} s",
+        unset="waits for TCP",
         heading="silence\ns",
         ranks=True,
         plain=True,

@@ -17,6 +17,7 @@ from bench.results.deliveries import (
     CLIENT,
     DUE_NS,
     NS_PER_MS,
+    SEQ,
     Deliveries,
     WindowTicks,
     in_window,
@@ -28,6 +29,8 @@ EVENT_CLIENT, EVENT_AT_NS, EVENT_WHAT = range(3)
 """The columns of what happened to connections: ``SOCKET_FIELDS``."""
 NOBODY = "nobody"
 PEAK_NS, PEAKS_PER_S = 100_000_000, 10
+LATE_NS = 20_000_000
+"""As bench/results/validity.py has it: less is what an ordinary machine does now and then."""
 
 Events = NDArray[np.int64]
 
@@ -69,20 +72,41 @@ def resumption_figures(deliveries: Deliveries, outage: Outage, clients: int) -> 
 def lateness_figures(own: Deliveries, outage: Outage, clients: int) -> dict[str, float]:
     """How many ticks of the window the incident held up, and until when.
 
-    A tick is late if it came after the begin and took longer than any tick of the window that came before. If
-    none came before, nobody knows what is late. Ticks that never came are counted as missed, not here.
+    A tick is late if it took ``LATE_NS`` longer than any tick of the window that came before the begin; if
+    none did, nobody knows what is late. A client is held up from its first late tick on, until one is in time
+    again: a stall of the machine later on is not the incident's. Ticks that never came are missed, not late.
     """
-    latency_ns = own[:, ARRIVED_NS] - own[:, DUE_NS]
     is_before = own[:, ARRIVED_NS] < outage.began_ns
-    worst = of_each_client(own[~is_before, CLIENT], latency_ns[~is_before], np.maximum)
+    after = own[~is_before]
+    after = after[np.lexsort((after[:, SEQ], after[:, CLIENT]))]
+    latency_ns = after[:, ARRIVED_NS] - after[:, DUE_NS]
+    worst = of_each_client(after[:, CLIENT], latency_ns, np.maximum)
     figures = {"worst_p50_ms": median(worst.values / NS_PER_MS)}
     if not is_before.any():
         return figures
-    late = own[~is_before & (latency_ns > latency_ns[is_before].max())]
+    usual_ns = (own[is_before, ARRIVED_NS] - own[is_before, DUE_NS]).max()
+    late = after[first_runs(after[:, CLIENT], latency_ns > usual_ns + LATE_NS)]
     held_up = np.bincount(late[:, CLIENT], minlength=clients)
     last = of_each_client(late[:, CLIENT], late[:, ARRIVED_NS], np.maximum)
     caught_up_ms = np.maximum(last.values - outage.ended_ns, 0) / NS_PER_MS
     return {**figures, **median_and_max("caught_up", caught_up_ms), "held_up_p50": median(held_up)}
+
+
+def first_runs(clients: NDArray[np.int64], is_so: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return where the first run of what is so is, for each client; its rows stand together, in order."""
+    begun = count_so_far(clients, is_so) > 0
+    ended = count_so_far(clients, begun & ~is_so) > 0
+    run: NDArray[np.bool_] = is_so & ~ended
+    return run
+
+
+def count_so_far(clients: NDArray[np.int64], is_so: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return for each row in how many of its client's rows up to it, itself included, it is so."""
+    total = np.cumsum(is_so)
+    begins = np.flatnonzero(np.diff(clients, prepend=-1) != 0)
+    before: NDArray[np.int64] = total[begins] - is_so[begins]
+    counts: NDArray[np.int64] = total - np.repeat(before, np.diff(begins, append=len(clients)))
+    return counts
 
 
 # Connections

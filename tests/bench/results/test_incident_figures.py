@@ -84,6 +84,12 @@ def test_late_is_what_took_longer_than_any_tick_before() -> None:
     assert found["worst_p50_ms"] == pytest.approx((1_250 + 1_050) / 2)
 
 
+def test_a_stall_long_after_the_incident_is_not_held_up_by_it() -> None:
+    stalled, in_time = held_up(2_350) | {35: 90.0}, {seq: 5.0 for seq in range(1, 41)} | {35: 24.0}
+    found = lateness_figures(delivered(stalled, in_time), OUTAGE, clients=2)
+    assert (found["held_up_p50"], found["caught_up_max_ms"]) == (13 / 2, 300)
+
+
 def test_a_late_tick_before_the_incident_makes_fewer_of_them_late() -> None:
     found = lateness_figures(delivered(held_up(2_350) | {3: 700.0}), OUTAGE, clients=1)
     assert found["held_up_p50"] == 6  # due from 1,100 to 1,600

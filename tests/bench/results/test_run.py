@@ -240,7 +240,7 @@ def test_a_fault_that_may_pass_gets_one_more_try_and_both_are_kept(tmp_path: Pat
 
     def unlucky_at_first(scenario: Any, **options: Any) -> Trial:
         tries.append(scenario.transport)
-        row, deliveries, _ = fake_trial(scenario)
+        row, deliveries, *_ = fake_trial(scenario)
         if tries.count(scenario.transport) == 1:
             return Trial(
                 {**row, "verdict": "suspect", "verdict_reason": "stolen_cpu", "stolen_cpu_ratio": 0.1},
@@ -264,7 +264,7 @@ def test_a_fault_that_stays_is_not_tried_for_ever(tmp_path: Path) -> None:
     run = Run.create(tmp_path, FACTS)
 
     def unlucky(scenario: Any, **options: Any) -> Trial:
-        row, deliveries, _ = fake_trial(scenario)
+        row, deliveries, *_ = fake_trial(scenario)
         return Trial(
             {**row, "verdict": "suspect", "verdict_reason": "stolen_cpu", "stolen_cpu_ratio": 0.1},
             deliveries,
