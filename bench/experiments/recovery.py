@@ -13,6 +13,7 @@ import pandas as pd
 from bench.columns.cells import is_set, sortable
 from bench.columns.words import field_words
 from bench.experiments.base import Design, Experiment, Row, for_each_row, poll_cycle_s
+from bench.network.incident_fields import Incident
 from bench.results.estimates import estimate
 from bench.results.trials import single_trials
 from bench.scenario import Profile
@@ -290,6 +291,13 @@ def _incident_sentence(group: pd.DataFrame) -> str:
         sentences.append(f"{named}, no client had a tick again.")
     sentences.append(f"Some ticks never came: {', '.join(lost)}." if lost else "No tick was lost.")
     sentences.append(f"It was noticed: {'; '.join(noticed)}." if noticed else "No client noticed.")
+    touch = [
+        f"{label} {number(cost)} B"
+        for label, own in kinds
+        if (cost := estimate(own, "wire_bytes_per_client_s").estimate) > 0
+    ]
+    if first["incident"] == Incident.FORGOTTEN and touch:
+        sentences.append(f"On the wire a client took in a second: {', '.join(touch)}.")
     return " ".join(sentences)
 
 
@@ -356,6 +364,7 @@ EXPERIMENT = Experiment(
         "sockets_asked",
         "server_sockets",
         "asked_peak_per_s",
+        "wire_bytes_per_client_s",
     ),
     finding=finding,
     apart=APART,
