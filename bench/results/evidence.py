@@ -50,7 +50,8 @@ class Evidence:
         """Take the trials of a run (``Run.trials``), and its facts (``Run.facts``) if they are asked for."""
         self.facts = facts or {}
         kept = standing_trials(trials)
-        self._kept = kept.assign(**{name: _as_numbers(kept[name]) for name in FIGURE_COLUMNS})
+        figures = kept.assign(**{name: _as_numbers(kept[name]) for name in FIGURE_COLUMNS})
+        self._kept = figures.copy()  # in one piece: pandas warns of a hundred columns that came one by one
         self.used: set[Any] = set()
 
     def trials(self, *experiments: str, **where: Any) -> pd.DataFrame:
