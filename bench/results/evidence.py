@@ -50,7 +50,9 @@ class Evidence:
         """Take the trials of a run (``Run.trials``), and its facts (``Run.facts``) if they are asked for."""
         self.facts = facts or {}
         kept = standing_trials(trials)
-        self._kept = kept.assign(**{name: _as_numbers(kept[name]) for name in FIGURE_COLUMNS})
+        columns: dict[Any, Any] = dict(kept.items())
+        columns |= {name: _as_numbers(kept[name]) for name in FIGURE_COLUMNS}
+        self._kept = pd.DataFrame(columns, index=kept.index)  # in one piece: pandas warns of many loose ones
         self.used: set[Any] = set()
 
     def trials(self, *experiments: str, **where: Any) -> pd.DataFrame:
