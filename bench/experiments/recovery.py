@@ -13,6 +13,7 @@ import pandas as pd
 from bench.columns.cells import is_set, sortable
 from bench.columns.words import field_words
 from bench.experiments.base import Design, Experiment, Row, for_each_row, poll_cycle_s
+from bench.network.incident_fields import Incident
 from bench.results.estimates import estimate
 from bench.results.trials import single_trials
 from bench.scenario import Profile
@@ -34,7 +35,7 @@ from bench.wording import number
 
 CLIENTS = {"clients": 50, "warmup_s": 0.3, "hold_s": 0.3, "poll_interval_s": 0.3}
 LINK = {**CLIENTS, "rtt_ms": 20.0}
-DOWN = {**LINK, "incident": "link_down", "incident_s": 1.2, "window_s": 2.5}
+DOWN = {**LINK, "incident": "link_down", "incident_s": 1.2, "window_s": 2.7}
 """Long enough that no retransmission falls near the return: theory has it before or after for sure."""
 KILLED = {**CLIENTS, "incident": "server_killed"}
 MOVED = {**LINK, "incident": "address_changed", "window_s": 1.2}
@@ -57,7 +58,7 @@ def designs(profile: Profile) -> list[Design]:
     repeats = {"standard": 1, "full": 3}[profile.name]
     found = [
         Design(DOWN, repeats=repeats),
-        Design({**KILLED, "incident_s": 0.5, "window_s": 2.1}, repeats=repeats),
+        Design({**KILLED, "incident_s": 0.5, "window_s": 2.3}, repeats=repeats),
         Design(MOVED, repeats=repeats),
         Design({**MOVED, "silence_s": SILENCE_S}, transports=listening, repeats=repeats),
         Design({**FORGOTTEN, **IN_TOUCH}, repeats=repeats),
@@ -290,6 +291,13 @@ def _incident_sentence(group: pd.DataFrame) -> str:
         sentences.append(f"{named}, no client had a tick again.")
     sentences.append(f"Some ticks never came: {', '.join(lost)}." if lost else "No tick was lost.")
     sentences.append(f"It was noticed: {'; '.join(noticed)}." if noticed else "No client noticed.")
+    touch = [
+        f"{label} {number(cost)} B"
+        for label, own in kinds
+        if (cost := estimate(own, "wire_bytes_per_client_s").estimate) > 0
+    ]
+    if first["incident"] == Incident.FORGOTTEN and touch:
+        sentences.append(f"On the wire a client took in a second: {', '.join(touch)}.")
     return " ".join(sentences)
 
 
@@ -356,6 +364,7 @@ EXPERIMENT = Experiment(
         "sockets_asked",
         "server_sockets",
         "asked_peak_per_s",
+        "wire_bytes_per_client_s",
     ),
     finding=finding,
     apart=APART,

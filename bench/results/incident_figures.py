@@ -40,13 +40,12 @@ def incident_figures(observation: Observation) -> dict[str, Any]:
     outage, clients = observation.outage, observation.scenario.clients
     if outage is None:
         return {}
-    deliveries, sockets = observation.samples.deliveries, observation.samples.sockets
+    sockets = observation.samples.sockets
     server_sockets = observation.state.open_files - observation.empty_state.open_files
     return {
         "incident_at_ns": outage.began_ns,
         "outage_s": (outage.ended_ns - outage.began_ns) / 1e9,
-        **resumption_figures(deliveries, outage, clients),
-        **lateness_figures(in_window(deliveries, observation.window), outage, clients),
+        **(tick_figures(observation, outage) if observation.window.ticks else {}),
         **notice_figures(sockets, outage, clients),
         **socket_figures(sockets, outage, observation.window),
         "server_sockets": server_sockets,
@@ -54,6 +53,13 @@ def incident_figures(observation: Observation) -> dict[str, Any]:
 
 
 # Ticks
+
+
+def tick_figures(observation: Observation, outage: Outage) -> dict[str, float]:
+    """Return what became of the ticks; in a silent market there is nothing to say."""
+    deliveries, clients = observation.samples.deliveries, observation.scenario.clients
+    own = in_window(deliveries, observation.window)
+    return {**resumption_figures(deliveries, outage, clients), **lateness_figures(own, outage, clients)}
 
 
 def resumption_figures(deliveries: Deliveries, outage: Outage, clients: int) -> dict[str, float]:
@@ -127,14 +133,18 @@ def notice_figures(sockets: Events, outage: Outage, clients: int) -> dict[str, A
 
 
 def socket_figures(sockets: Events, outage: Outage, window: WindowTicks) -> dict[str, float]:
-    """How many connections were asked for and lost since the begin; how many stand at the window's end."""
+    """How many connections were asked for and lost since the begin; how many stand at the window's end.
+
+    The herd is looked for after the return: before it nobody is there to be overrun.
+    """
     after = since(sockets, outage.began_ns)
     asked_ns = after[after[:, EVENT_WHAT] == SocketEvent.ASKED, EVENT_AT_NS]
+    back_ns = asked_ns[asked_ns >= outage.ended_ns]
     return {
         "sockets_asked": len(asked_ns),
         "sockets_lost": len(ends_before_time(after)),
         "sockets_open": open_sockets(sockets, window.end_ns),
-        "asked_peak_per_s": most_within(asked_ns, PEAK_NS) * PEAKS_PER_S,
+        "asked_peak_per_s": most_within(back_ns, PEAK_NS) * PEAKS_PER_S,
     }
 
 

@@ -5,7 +5,7 @@ import math
 from fractions import Fraction
 
 from bench.fields import ScenarioFields
-from bench.network.incident_fields import Incident, IncidentFields
+from bench.network.incident_fields import INCIDENTS, Incident, IncidentFields
 from bench.network.link_fields import LinkFields
 from bench.transports import TRANSPORTS
 from clients.load.connections.backoff import LONGEST_LIMIT_S
@@ -143,20 +143,26 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
     # What an incident adds
 
     @property
+    def _incident_lasts_s(self) -> float:
+        """How long the incident itself lasts; of a killed server with the time that it takes to start."""
+        return (self.incident_s or 0.0) + (START_AGAIN_S if self.incident == Incident.SERVER_KILLED else 0.0)
+
+    @property
     def incident_takes_s(self) -> float:
-        """How long it takes, from the incident's begin, until clients can know of it and connect again."""
-        if self.incident is None:
-            return 0.0
-        restart_s = START_AGAIN_S if self.incident == Incident.SERVER_KILLED else 0.0
-        return (self.incident_s or 0.0) + restart_s + (self.silence_s or 0.0)
+        """How long it takes, from the incident's begin, until clients can have ticks again.
+
+        Of dead connections nobody is told: the clients have to find out, by silence.
+        """
+        finds_out_s = (self.silence_s or 0.0) if self._ends_in_silence else 0.0
+        return self._incident_lasts_s + finds_out_s
 
     @property
     def shortest_incident_window_s(self) -> float:
-        """The shortest window in which an incident begins after a quarter, and is over before the last one.
+        """The shortest window in which an incident begins after a quarter, and a tick is due when it is over.
 
         It may begin half a tick period late, so that it falls between two ticks.
         """
-        return 2 * (self.incident_takes_s + (0.5 / self.rate_hz if self.rate_hz else 0.0))
+        return 2 * (self.incident_takes_s + (1 / self.rate_hz if self.rate_hz else 0.0))
 
     @property
     def longest_recovery_s(self) -> float:
@@ -168,8 +174,13 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
         """
         if self.incident is None:
             return 0.0
-        waits_s = (self.user_timeout_s or 0.0) + LONGEST_LIMIT_S + FIRST_SYN_TIMEOUT_S
-        return 2 * self.incident_takes_s + waits_s
+        finds_out_s = (self.silence_s or 0.0) + (self.user_timeout_s or 0.0)
+        return 2 * self._incident_lasts_s + finds_out_s + LONGEST_LIMIT_S + FIRST_SYN_TIMEOUT_S
+
+    @property
+    def _ends_in_silence(self) -> bool:
+        """Whether connections die in the window, and nobody is told."""
+        return self.incident is not None and INCIDENTS[self.incident].silent
 
     @property
     def is_lost_for_good(self) -> bool:
