@@ -12,14 +12,13 @@ from bench.network.link_fields import LinkFields
 from bench.theory.replay import LONGEST_WINDOW_S, check_gaps, check_rate, most_within
 from bench.transports import TRANSPORTS, names_of
 from clients.headers import HEADER_SETS
+from clients.load.catalogue import GENERATORS
 from servers.base import MAX_HOLD_S
 from servers.options import MAX_SPEED, MIN_SPEED, SHORTEST_S, ServerOptions, read_number
 from servers.wire import MAX_BATCH_TICKS
 from servers.workloads.plan import OPENING_FACTOR, OPENING_S, QUIET_S
 from servers.workloads.recording import Recording, RecordingError, read_recording
 
-GENERATORS = {"swarm": "clients.load", "asyncio": "clients.load.crowd"}
-"""Load generators and their modules: the swarm, and ordinary asyncio clients to hold it against."""
 MAX_CLIENTS = 100_000
 SHORTEST_WINDOW_S = 0.01
 LONGEST_WINDOW_FACTOR = 4
@@ -76,18 +75,6 @@ class Scenario(LinkFields, ScenarioFields):
                 f"generator is {self.generator!r}; choose {' or '.join(GENERATORS)}",
             ),
             (
-                self.generator == "asyncio" and not TRANSPORTS[self.transport].client_class.ordinary,
-                f"generator asyncio has no clients for {self.transport}; use the swarm",
-            ),
-            (
-                self.generator == "asyncio" and (self.tls or self.compression),
-                "generator asyncio has neither tls nor compression; use the swarm",
-            ),
-            (
-                self.generator == "asyncio" and self.may_lose,
-                "generator asyncio cannot tell when what waited behind a lost packet came; use the swarm",
-            ),
-            (
                 self.compression and not TRANSPORTS[self.transport].compresses,
                 f"{self.transport} does not compress; use {' or '.join(names_of(compresses=True))}",
             ),
@@ -131,6 +118,7 @@ class Scenario(LinkFields, ScenarioFields):
         ):
             if problem:
                 raise ScenarioError(sentence)
+        self._refuse_what_the_generator_lacks()
         self._refuse_a_stretched_window()
         try:
             self.server_options()
@@ -138,6 +126,20 @@ class Scenario(LinkFields, ScenarioFields):
             raise ScenarioError(str(error)) from error
         if self.recording is not None:
             check_gaps(self.read_recording(), float(self.exact_window_s))
+
+    def _refuse_what_the_generator_lacks(self) -> None:
+        """Refuse clients that a load generator other than the swarm has not, or fields that they obey not."""
+        generator = GENERATORS[self.generator]
+        lacking = [name for name, only in generator.only.items() if getattr(self, name) not in (None, only)]
+        if not generator.drives(TRANSPORTS[self.transport].client_class):
+            sentence = f"has no clients for {self.transport}"
+        elif lacking:
+            sentence = f"does not obey {' and '.join(lacking)}"
+        elif generator.clients and self.may_lose:
+            sentence = "cannot tell when what waited behind a lost packet came"
+        else:
+            return
+        raise ScenarioError(f"generator {self.generator} {sentence}; use the swarm")
 
     def _refuse_a_stretched_window(self) -> None:
         """Refuse a window that whole periods make over four times as long as was asked for."""
@@ -285,8 +287,11 @@ class Scenario(LinkFields, ScenarioFields):
     @property
     def planned_s(self) -> float:
         """How long the trial should take, for progress and budgets: measured on two cores, rounded up."""
+        generator = GENERATORS[self.generator]
         return (
             START_AND_STOP_S
+            + generator.start_s
+            + self.clients * generator.connect_s_per_client
             + (0.0 if self.rtt_ms is None else START_LINK_S)
             + self.connect_s
             + max(self.warmup_s, self.pause_s)

@@ -83,6 +83,11 @@ def prepare(sock: socket.socket, *, mss: int | None, congestion: str | None) -> 
         congestion: Congestion control, or None.
     """
     sock.setblocking(False)
+    set_options(sock, mss=mss, congestion=congestion)
+
+
+def set_options(sock: socket.socket, *, mss: int | None, congestion: str | None) -> None:
+    """Have a socket stamped, and equal to all others in what TCP does: arguments as of :func:`prepare`."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if KERNEL_STAMPS:
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
