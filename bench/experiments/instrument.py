@@ -89,8 +89,9 @@ def _sentences(trials: pd.DataFrame, transport: str, generator: str) -> Iterator
     )
     if pd.notna(own["poll_interval_s"]):
         yield (
-            f"They ask {number(told('requests_per_client_s'))} times a second each; "
-            f"{number(1 / own['poll_interval_s'])} times were meant."
+            f"Their requests leave {number(told('request_lag_p99_ms'))} ms late (p99), "
+            f"{number(told('requests_per_client_s'))} a second each; {number(1 / own['poll_interval_s'])} "
+            f"were meant."
         )
 
 

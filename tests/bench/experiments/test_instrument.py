@@ -57,7 +57,7 @@ def fake_trials(verdict: str = "suspect", shared: float = 0.0, **fields: object)
             "transport": "websocket", "clients": 1000, "rate_hz": 10.0, "repeat": 1,
             "generator": generator, "verdict": told, "latency_p50_ms": kernel_ms,
             "client_reported_p50_ms": handled_ms, "generator_cpu_us_per_delivery": cpu_us,
-            "stamp_shared_ratio": shared, "requests_per_client_s": 1.5,
+            "stamp_shared_ratio": shared, "requests_per_client_s": 1.5, "request_lag_p99_ms": 80.0,
             "poll_interval_s": float("nan"), **fields,
         }
         for (generator, told), (kernel_ms, handled_ms, cpu_us) in figures.items()
@@ -80,7 +80,7 @@ def test_a_stamp_that_ticks_share_is_the_most_that_it_can_be() -> None:
 
 def test_those_who_poll_are_told_how_often_they_did() -> None:
     told = EXPERIMENT.finding(fake_trials(transport="short_polling", poll_interval_s=0.5))
-    assert told.count("They ask 1.5 times a second each; 2 times were meant.") == 2
+    assert told.count("Their requests leave 80 ms late (p99), 1.5 a second each; 2 were meant.") == 2
 
 
 def test_no_finding_without_the_swarm_and_another() -> None:
