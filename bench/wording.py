@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.columns.cells import is_set
-from bench.results.validity import Bottleneck, Fault, faults_of
+from bench.results.validity import Bottleneck, Fault, faults_of, wrong_ticks
 from bench.transports import TRANSPORTS
 
 if TYPE_CHECKING:
@@ -163,8 +163,8 @@ def fault_words(fault: Fault, row: Mapping[Any, Any]) -> str:
         case Fault.FAILED:
             return str(row["verdict_note"])
         case Fault.WRONG_TICKS:
-            wrong = {name: row[name] for name in ("missed", "duplicates", "out_of_order") if row[name]}
-            counts = ", ".join(f"{count:.0f} {name.replace('_', ' ')}" for name, count in wrong.items())
+            wrong = wrong_ticks(row).items()
+            counts = ", ".join(f"{count:.0f} {name.replace('_', ' ')}" for name, count in wrong)
             return f"of {row['expected']:.0f} ticks, {counts}"
         case Fault.GENERATOR_CPU:
             return f"the load generator used {row['generator_cpu_ratio']:.0%} of its core"

@@ -14,8 +14,9 @@ import pandas as pd
 from bench.experiments.base import Design, Experiment, Row, for_each_row
 from bench.results.estimates import estimate
 from bench.results.trials import single_trials
-from bench.scenario import FEWEST_PERIODS, Profile
+from bench.scenario import Profile
 from bench.theory.break_even import heartbeat_bytes_per_s, idle_polling_bytes_per_s
+from bench.theory.durations import FEWEST_PERIODS
 from bench.theory.traffic import PUSH_FRAMINGS, request_bytes, response_head_bytes
 from bench.transports import TRANSPORTS, main_names
 from bench.wording import number

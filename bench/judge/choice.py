@@ -53,12 +53,14 @@ class Chart:
         others: The same under other assumptions, by their names.
         points: Where it was measured: rate_hz, latency_s, transport (the cheapest), saved_ratio.
         payload_bytes: Size of the ticks, by the run.
+        way_s: How long the way is that it is for, one way.
     """
 
     costs: Mapping[str, Cost]
     others: Mapping[str, Mapping[str, Cost]]
     points: pd.DataFrame
     payload_bytes: int
+    way_s: float = 0.0
 
     def map(self) -> pd.DataFrame:
         """Return what each transport costs over all rates and latencies: see ``decision_map``."""
@@ -70,6 +72,11 @@ class Chart:
         A promise begins when a tick is due, and what the way takes is not left for waiting: whoever accepts L
         may ask each (L − way)/0.99. So a border lies later by the way, one way.
         """
+        if self.way_s:
+            return (
+                f"computed, for a way of {number(self.way_s * 1e3)} ms each way; white: no transport brings "
+                "99 % of the ticks in time"
+            )
         rate_hz = float(self.points["rate_hz"].max()) if len(self.points) else float(RATES_HZ[-1])
         from_s = self.polling_from_s(rate_hz)[""]
         start = "for a way that takes no time"
@@ -95,17 +102,23 @@ class Chart:
         return {name: polling_from_s(costs, rate_hz, LATENCIES_S.tolist()) for name, costs in each.items()}
 
 
-def wire_chart(evidence: Evidence) -> Chart:
+def wire_chart(evidence: Evidence, *, way_s: float = 0.0) -> Chart:
     """Return the chart by wire bytes: bench/theory, held against what was measured.
 
     A transport that the run has not measured contends only if the run has none of its family.
+
+    Args:
+        evidence: Of a run.
+        way_s: How long the way is, one way. Points are measured on loopback, so a longer one has none.
     """
     payload_bytes = usual_payload_bytes(evidence)
     measured = {str(name) for name in evidence.trials(*POINTS_FROM)["transport"]}
     families = {TRANSPORTS[name].family for name in measured}
 
     def contenders(headers: str, ticks_per_ack: int = 1) -> dict[str, Cost]:
-        all_costs = wire_costs(payload_bytes, headers, ticks_per_ack=ticks_per_ack, **ASSUMED_PERIODS)
+        all_costs = wire_costs(
+            payload_bytes, headers, ticks_per_ack=ticks_per_ack, way_s=way_s, **ASSUMED_PERIODS
+        )
         return {
             name: cost
             for name, cost in all_costs.items()
@@ -113,14 +126,16 @@ def wire_chart(evidence: Evidence) -> Chart:
         }
 
     costs = contenders("minimal")
+    points = measured_cheapest(evidence, costs, _wire_bytes, payload_bytes)
     return Chart(
         costs,
         {
             "with a browser's headers": contenders("browser"),
             "one ACK for two ticks": contenders("minimal", ticks_per_ack=2),
         },
-        measured_cheapest(evidence, costs, _wire_bytes, payload_bytes),
+        points.iloc[:0] if way_s else points,
         payload_bytes,
+        way_s,
     )
 
 

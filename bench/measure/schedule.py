@@ -237,7 +237,7 @@ def _measure(run: Run, each: Planned, step: int, places: Places, trial: Callable
     """
     for attempt in range(1, ATTEMPTS + 1):
         finished = _attempt(each, step, attempt, places, trial)
-        run.add(finished.row, None if step else finished.deliveries)
+        run.add(finished.row, *(() if step else (finished.deliveries, finished.sockets)))
         again = finished.may_pass
         if step:
             again = is_disturbed(finished.row)

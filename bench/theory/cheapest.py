@@ -2,8 +2,10 @@
 
 A cost is what one client takes in a second, in wire bytes or in processor time. Push pays for each tick and
 each heartbeat; a held request for each tick, and for each hold that ends in vain; polling for each interval,
-and a little for each tick. Push and held requests keep any promise here, since the way takes no time; polling
-keeps it by its interval. A way that takes time moves where polling begins by as much (bench/judge/choice.py).
+and a little for each tick. Polling keeps a promise by its interval. Push and held requests keep any, where
+the way takes no time. Where it takes some, who cannot keep a promise costs infinitely much: push, if the way
+alone is too long; a held request, if a tick that comes while the next question is on its way waits too long;
+a poll, if it would have to be sent before the answer to the last one is back.
 """
 
 import functools
@@ -14,6 +16,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from bench.theory.break_even import heartbeat_bytes_per_s
+from bench.theory.distribution import MS_PER_S, Link
+from bench.theory.latency import long_polling_latency
 from bench.theory.requests import long_polling_ticks_per_answer
 from bench.theory.traffic import (
     PUSH_FRAMINGS,
@@ -66,7 +70,13 @@ def longest_interval_s(latency_s: float) -> float:
 
 
 def wire_costs(
-    payload_bytes: int, headers: str, *, hold_s: float, heartbeat_s: float, ticks_per_ack: int = 1
+    payload_bytes: int,
+    headers: str,
+    *,
+    hold_s: float,
+    heartbeat_s: float,
+    ticks_per_ack: int = 1,
+    way_s: float = 0.0,
 ) -> dict[str, Cost]:
     """Return the wire bytes per client-second of each main transport, by bench/theory/traffic.py.
 
@@ -78,7 +88,12 @@ def wire_costs(
         hold_s: After how long a held request times out.
         heartbeat_s: Time between heartbeats: a WebSocket's pings, a stream's comments.
         ticks_per_ack: See ``push_traffic``; ticks farther apart than the longest delay have an ACK each.
+        way_s: How long the way to the server is, and the way back.
+
+    Returns:
+        For each transport a cost, which is infinite where it cannot keep the promise.
     """
+    link = Link(up_s=way_s, down_s=way_s)
     pushed = [name for name in main_names("push") if TRANSPORTS[name].framing in PUSH_FRAMINGS]
     known = [*main_names("pull", "held"), *pushed]
     asked = {"pull": {}, "held": {"hold_s": hold_s}}
@@ -88,6 +103,8 @@ def wire_costs(
     }
 
     def push(name: str, rate_hz: float, latency_s: float) -> float:
+        if latency_s < way_s:
+            return math.inf
         sharing = ticks_per_ack if rate_hz * LONGEST_ACK_DELAY_S >= 1 else 1
         framing = TRANSPORTS[name].framing
         traffic = push_traffic(payload_bytes, framing, ticks_per_ack=sharing)
@@ -100,16 +117,24 @@ def wire_costs(
             payload_bytes=payload_bytes,
             request_bytes=requests_bytes[name],
             response_head_bytes=response_head_bytes(array_bytes(1, payload_bytes)),
+            link=link,
             hold_s=hold_s,
             plan="poisson",
         )
         return rate_hz * traffic.wire_bytes
 
+    @functools.cache
+    def held_within_s(rate_hz: float) -> float:
+        latency = long_polling_latency(rate_hz, link, plan="poisson", hold_s=hold_s)
+        return latency.quantile_ms(QUANTILE) / MS_PER_S
+
     def held(name: str, rate_hz: float, latency_s: float) -> float:
-        return held_by_rate(name, rate_hz)
+        return held_by_rate(name, rate_hz) if held_within_s(rate_hz) <= latency_s else math.inf
 
     def pull(name: str, rate_hz: float, latency_s: float) -> float:
-        interval_s = longest_interval_s(latency_s)
+        interval_s = longest_interval_s(latency_s - way_s)
+        if interval_s <= 0 or interval_s < 2 * way_s:
+            return math.inf
         body_bytes = array_bytes(max(round(rate_hz * interval_s), 1), payload_bytes)
         traffic = polling_traffic(
             rate_hz,
@@ -178,8 +203,8 @@ def polling_from_s(costs: Mapping[str, Cost], rate_hz: float, latencies_s: Seque
     """
 
     def polled(latency_s: float) -> bool:
-        cheapest, _ = ranked(costs, rate_hz, latency_s)[0]
-        return TRANSPORTS[cheapest].family == "pull"
+        cheapest, cost = ranked(costs, rate_hz, latency_s)[0]
+        return TRANSPORTS[cheapest].family == "pull" and math.isfinite(cost)
 
     dearest = next(
         (place for place in reversed(range(len(latencies_s))) if not polled(latencies_s[place])), -1

@@ -242,6 +242,11 @@ TWO: dict[str, list[Any]] = {
     "burst_packets": [2.0, 3.0], "rate_mbit": [50.0, 60.0], "queue_ms": [30.0, 40.0],
 }  # fmt: skip
 """Two values of each field; compression and generator are left to the experiments that vary them."""
+NEEDED: dict[str, dict[str, list[Any]]] = {
+    "burst_packets": {"loss": [0.01]},
+    "queue_ms": {"rate_mbit": [50.0]},
+}
+"""What has to be given beside a field that does nothing alone."""
 SILENT = {"hold_s": [0.3, 0.4], "heartbeat_s": [0.3, 0.4], "window_s": [5.0, 8.0]}
 """The same for a silent market, whose windows must hold ten of what clients do."""
 TOLD = [name for name in EXPERIMENTS if name != "clients"]  # its sentence is of searches
@@ -251,7 +256,9 @@ def two_values(experiment: str, field: str) -> list[Any]:
     return SILENT.get(field, TWO[field]) if experiment == "idle" else TWO[field]
 
 
-NOT_ORDINARY = [("instrument", field) for field in ("tls", "loss", "rate_mbit", "link")]
+NOT_ORDINARY = [
+    ("instrument", field) for field in ("tls", "loss", "burst_packets", "rate_mbit", "queue_ms", "link")
+]
 """What ordinary clients do not have."""
 NOT_COMPARED = [("idle", "rate_hz"), ("handshake", "keep_alive")]
 
@@ -263,7 +270,7 @@ def test_no_sentence_mixes_scenarios(experiment: str, field: str) -> None:
     """With two values of any field: a sentence for each that names it, or one that holds them apart."""
     own = EXPERIMENTS[experiment]
     values = two_values(experiment, field)
-    trials = trials_of(experiment, "quick", **{field: values})
+    trials = trials_of(experiment, "quick", **{field: values}, **NEEDED.get(field, {}))
     told = findings(own, trials)
     mixed = mixed_fields(trials, own.apart)
     if (experiment, field) in NOT_COMPARED:
@@ -287,7 +294,7 @@ def test_a_sentence_names_a_field_that_no_profile_has(experiment: str, field: st
     value = two_values(experiment, field)[-1 if field != "tls" else 0]
     if (experiment, field) in NOT_ORDINARY:
         return
-    trials = trials_of(experiment, "quick", **{field: [value]})
+    trials = trials_of(experiment, "quick", **{field: [value]}, **NEEDED.get(field, {}))
     designs = [design for profile in PROFILES.values() for design in own.designs(profile)]
     designed = {each for design in designs for each in design.axes.get(field, [design.fixed.get(field)])}
     default = {getattr(Scenario(transport), field) for transport in trials["transport"].unique()}

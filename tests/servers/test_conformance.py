@@ -242,13 +242,14 @@ def test_a_dead_server_is_an_error_not_a_hang(
 
 @of(heartbeats=True)
 def test_heartbeats_do_not_disturb(transport: Transport, start_server: StartServer, watch: Watch) -> None:
-    server = start_server(transport, rate_hz=50, heartbeat_s=0.05)
+    server = start_server(transport, rate_hz=50, heartbeat_s=0.3)  # a pong may take half of it
     swarm = watch(server, transport, count=3)
     swarm.connect()
+    handshakes_bytes = swarm.swarm.bytes_up
     swarm.until(lambda: all((c.cursor or 0) >= 60 for c in swarm.clients), "tick 60")
     assert not swarm.swarm.errors
     if is_websocket(transport):
-        assert swarm.swarm.bytes_up > 3 * 200  # the handshakes, and pongs
+        assert swarm.swarm.bytes_up > handshakes_bytes  # by pongs
     seqs = swarm.seqs(0)
     assert seqs == list(range(seqs[0], seqs[-1] + 1))
 

@@ -21,7 +21,7 @@ from aiohttp import web
 
 from bench.course.grading import guard
 from bench.course.grading.base import Fault, describe, line_of, offences, try_check
-from bench.course.grading.checks import checks_of, client, pair
+from bench.course.grading.checks import checks_of, client, pair, watchful
 from bench.course.grading.seal import SECRET_BYTES, Message, Seal
 from bench.course.grading.simulated.clock import Clock
 from bench.course.grading.simulated.generator_run import StudentGenerator
@@ -70,6 +70,8 @@ def make_student(
     first, name = modules[0], files[0].name
     if form == "client":
         return client.StudentClient(_client_class(first, name), transport)
+    if form == "watchful":
+        return watchful.StudentWatcher(_watchful_class(first, name))
     if form == "ticks":
         return StudentGenerator(_function(first, "ticks", name), transport, clock)
     if form == "pair":
@@ -93,6 +95,13 @@ def _client_class(module: ModuleType, file_name: str) -> type[TickClient]:
         raise Unusable(f"{file_name}: Client must be a subclass of clients.base.TickClient")
     if missing := sorted(found.__abstractmethods__):
         raise Unusable(f"{file_name}: Client still lacks {', '.join(missing)}; see clients/base.py")
+    return found
+
+
+def _watchful_class(module: ModuleType, file_name: str) -> type:
+    found = getattr(module, "WatchfulClient", None)
+    if not inspect.isclass(found):
+        raise Unusable(f"{file_name}: WatchfulClient is no class")
     return found
 
 

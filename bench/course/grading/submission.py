@@ -12,11 +12,14 @@ from bench.wording import shown
 
 FORMS = {
     "client": "class Client(TickClient)",
+    "watchful": "class WatchfulClient",
     "serve": "async def serve(feed, listener, options)",
     "ticks": "async def ticks(url)",
     "handle": "async def handle(query, feed)",
 }
 """The names by which a file's client or server is found, by form."""
+CLASSES = {"client": "Client", "watchful": "WatchfulClient"}
+"""Those of them that are classes."""
 LARGEST_FILE_BYTES = 1_000_000
 BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 HOUSE_CLIENTS = Path(__file__).parent.parent.parent.parent / "clients"
@@ -102,17 +105,21 @@ def read_parts(path: Path) -> list[Part]:
     transport = _transport(path, tree)
     if "handle" in forms and transport not in ("short_polling", "long_polling"):
         raise SubmissionError(f"{path}: handle(query, feed) answers requests; for {transport} write serve")
-    if "client" in forms:
+    if "watchful" in forms and transport != "websocket":
+        raise SubmissionError(
+            f"{path}: a WatchfulClient hears pings: its TRANSPORT is websocket, not {transport}"
+        )
+    if "client" in forms or "watchful" in forms:
         _refuse_the_house_clients(path, tree)
     return [Part(form, transport, (path.resolve(),)) for form in forms]
 
 
 def _name_of(form: str) -> str:
-    return "Client" if form == "client" else form
+    return CLASSES.get(form, form)
 
 
 def _hold_to_form(path: Path, form: str, node: ast.stmt) -> None:
-    if isinstance(node, ast.FunctionDef) and form != "client" and not node.decorator_list:
+    if isinstance(node, ast.FunctionDef) and form not in CLASSES and not node.decorator_list:
         raise SubmissionError(f"{path}, line {node.lineno}: {form} must be asynchronous: {FORMS[form]}")
     if (
         form == "ticks"

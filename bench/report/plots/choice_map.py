@@ -32,6 +32,8 @@ HATCHES = {"pull": "//", "held": "..", "push": ""}
 STRONG, PALE = 0.62, 0.25
 HIGHEST_NAME, NAME_STEP, NAMES_FROM = 0.94, 0.075, 0.42
 """Where the names of the borders stand, as fractions of the axes."""
+FAR_DEARER = 50.0
+"""The logarithm of infinitely many times, for drawing."""
 LABEL_CELLS = 6
 """How far, in cells of the map, a label keeps from measured points and lines."""
 
@@ -67,7 +69,7 @@ def plot_decision(
     ax.grid(visible=False)
     taken = _taken(points, latencies_s, rates_hz) | _border_lines(ax, borders, latencies_s, rates_hz)
     for name, own in costs.items():
-        dearer = np.log(np.min([other for each, other in costs.items() if each != name], axis=0) / own)
+        dearer = _how_much_dearer(own, [other for each, other in costs.items() if each != name])
         _fill(ax, latencies_s, rates_hz, dearer, name)
         _name_region(ax, name, (dearer > 0) & ~taken, latencies_s, rates_hz)
     for name in in_order(points["transport"].tolist()):
@@ -77,11 +79,23 @@ def plot_decision(
     ax.set(
         title=f"Which is the cheapest in {cost}?",
         xlabel="acceptable latency of 99 % of the ticks (s), logarithmic\n"
-        f"markers: measured; pale: the next costs less than {HARDLY_RATIO:g} times as much"
+        + ("markers: measured; " if len(points) else "")
+        + f"pale: the next costs less than {HARDLY_RATIO:g} times as much"
         + "".join(f"\n{line}" for line in textwrap.wrap(note, NOTE_LETTERS)),
         ylabel=f"{axis_label('rate_hz')}, logarithmic",
     )
     return ax
+
+
+def _how_much_dearer(own: NDArray[np.float64], others: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return the logarithm of what the cheapest of the others costs, in multiples of a transport's own cost.
+
+    Who cannot keep a promise costs infinitely much, and is nowhere the cheapest.
+    """
+    with np.errstate(invalid="ignore"):
+        dearer = np.log(np.min(others, axis=0)) - np.log(own)
+    bounded: NDArray[np.float64] = np.nan_to_num(dearer, nan=-FAR_DEARER)
+    return bounded.clip(-FAR_DEARER, FAR_DEARER)
 
 
 def _fill(
@@ -155,6 +169,8 @@ def _name_region(
     if not free.any():
         return
     depth = distance_transform_edt(np.pad(free, 1))[1:-1, 1:-1]
+    if depth.max() <= 1:  # a strip of single cells is a border, no region
+        return
     row, column = np.unravel_index(int(np.argmax(depth)), depth.shape)
     at = latencies_s[column], rates_hz[row]
     ax.annotate(label(name), at, ha="center", va="center", bbox=frame(name), zorder=8, weight="bold")

@@ -261,7 +261,7 @@ def choice_map(
         found = chart(Evidence(run.trials))
     except NotMeasured:
         return None
-    if not len(found.points):
+    if not len(found.points) and not found.way_s:
         return None
     return figure_of(
         plot_decision(found.map(), found.points, found.borders(), cost=cost, note=found.way_note())

@@ -62,6 +62,7 @@ SKELETONS = {
     "long_polling_client.py": ("3 of 12", "a read may end anywhere"),
     "stream_server.py": ("5 of 15", "it does not tell a client how many ticks it missed"),
     "stream_client.py": ("2 of 15", "no tick came"),
+    "watchful_client.py": ("5 of 14", "it does not give up a dead connection"),
     "faulty_a.py": ("4 of 11", "ticks were lost"),
     "faulty_b.py": ("7 of 11", "ticks came twice"),
     "faulty_c.py": ("11 of 12", "its latency does not begin when the tick was due"),

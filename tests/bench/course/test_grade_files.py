@@ -64,6 +64,7 @@ def test_any_name_will_do(tmp_path: Path) -> None:
         ('TRANSPORT = "websocket"\ndef ticks(url):\n    yield 1\n', "line 2: ticks must be asynchronous"),
         ('TRANSPORT = "websocket"\nasync def ticks(url):\n    return []\n', "line 2: ticks must yield"),
         ('TRANSPORT = "websocket"\nasync def handle(query, feed):\n    pass\n', "for websocket write serve"),
+        ('TRANSPORT = "http_streaming"\nclass WatchfulClient: pass\n', "a WatchfulClient hears pings"),
         (
             'TRANSPORT = "long_polling"\nfrom clients.long_polling import Client\n',
             "line 2: it imports clients",
@@ -115,9 +116,10 @@ def test_a_transport_without_rules_is_one_sentence(monkeypatch: pytest.MonkeyPat
         (POLLING + "os._exit(0)\n" + NEVER, "cannot be imported: the process ended with exit code 0"),
         (POLLING + "class Client: pass\n", "must be a subclass of clients.base.TickClient"),
         (POLLING + "ticks = 5\n", "ticks is no function"),
+        ('TRANSPORT = "websocket"\nWatchfulClient = 5\n', "WatchfulClient is no class"),
         (POLLING + NEVER + "del ticks\n", "ticks is no function"),
     ],
-    ids=["import", "exit", "interrupt", "hang", "os_exit", "class", "number", "deleted"],
+    ids=["import", "exit", "interrupt", "hang", "os_exit", "class", "number", "no_class", "deleted"],
 )  # fmt: skip
 def test_files_that_cannot_be_imported_are_one_sentence(tmp_path: Path, source: str, said: str) -> None:
     with pytest.raises(SubmissionError) as refused:

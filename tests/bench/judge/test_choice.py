@@ -54,6 +54,22 @@ def test_where_polling_begins_it_costs_the_bytes_of_push() -> None:
     assert polling_from_s(costs, 5.0, LATENCIES_S) == pytest.approx(QUANTILE * interval_s, rel=0.02)
 
 
+def test_who_cannot_keep_a_promise_over_a_way_is_not_the_cheapest() -> None:
+    near, far = (wire_costs(PAYLOAD_BYTES, "minimal", way_s=way_s, **NO_TOUCH) for way_s in (0.0, 0.05))
+    for name, kept_from_s in (("websocket", 0.05), ("short_polling", 0.05 + QUANTILE * 0.1)):
+        assert far[name](5.0, kept_from_s - 0.001) == math.inf
+        assert far[name](5.0, kept_from_s + 0.001) < math.inf
+    assert far["websocket"](5.0, 0.06) == near["websocket"](5.0, 0.06)
+    assert far["short_polling"](5.0, 1.05) == pytest.approx(near["short_polling"](5.0, 1.0))
+    assert far["long_polling"](0.01, 0.051) < math.inf  # a tick finds a question there
+    assert far["long_polling"](500.0, 0.14) == math.inf  # it waits for the next one
+    assert far["long_polling"](500.0, 0.16) < far["websocket"](500.0, 0.16)  # and shares its answer
+    before_s, after_s = (polling_from_s(costs, 2.0, LATENCIES_S) for costs in (near, far))
+    assert after_s - before_s == pytest.approx(0.05, rel=0.05)
+    nobody = {name: far[name] for name in ("websocket", "short_polling")}
+    assert polling_from_s(nobody, 2.0, [0.01, 0.02, 0.03]) == math.inf
+
+
 def test_polling_that_always_or_never_is_the_cheapest() -> None:
     free = WORK._replace(poll_s=1e-9, poll_tick_s=0.0)
     assert polling_from_s(cpu_costs(free, **ASSUMED_PERIODS), 5.0, LATENCIES_S) == LATENCIES_S[0]

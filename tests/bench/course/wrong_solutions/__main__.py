@@ -14,10 +14,11 @@ from bench.course.grading.__main__ import import_file, make_student
 from bench.course.grading.base import try_check
 from bench.course.grading.checks import checks_of
 from bench.course.grading.simulated.clock import Clock
+from bench.course.grading.submission import CLASSES
 
 FOLDER = Path(__file__).parent
-FORMS = {"handle": "handle", "client": "client", "server": "serve"}
-"""The form that is graded, by the end of an exercise's name; all others are generators of ticks."""
+FORMS = {"handle": "handle", "watchful_client": "watchful", "client": "client", "server": "serve"}
+"""The form that is graded, by an exercise's name or the end of it; all others are generators of ticks."""
 EXERCISES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in ("__main__", "careful"))
 
 
@@ -41,11 +42,11 @@ def main(exercise: str) -> None:
     guard.keep_logged_exceptions()
     guard.refuse_to_block()
     module = import_file(file)
-    form = FORMS.get(exercise.rpartition("_")[2], "ticks")
+    form = FORMS.get(exercise) or FORMS.get(exercise.rpartition("_")[2], "ticks")
     checks = [*checks_of(form, module.TRANSPORT, file.read_bytes())]
     found = {}
     for name, said in wrong_solutions(exercise).items():
-        setattr(module, "Client" if form == "client" else form, getattr(module, name))
+        setattr(module, CLASSES.get(form, form), getattr(module, name))
         student = make_student(form, module.TRANSPORT, clock, [module], [file])
         found[name] = ["every rule is kept"]
         for check in checks:

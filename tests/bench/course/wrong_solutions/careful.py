@@ -12,7 +12,10 @@ import random
 import aiohttp
 from aiohttp import web
 from websockets.asyncio.client import connect
+from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.frames import Frame
+from websockets.uri import parse_uri
 
 from clients.base import ServerError, TickClient
 from servers.base import parse_query
@@ -260,3 +263,72 @@ class ReadsChunksByItself(TickClient):
         if self._status == 400:
             self.cursor = None
         raise ServerError(f"HTTP {self._status}: {json.loads(self._body)['error']}")
+
+
+class LooksTenTimesAHeartbeat:
+    """websocket WatchfulClient: it looks again and again; half of each pause is fixed, half is at random."""
+
+    patience, longest_pause_s = 3.0, 2.0
+
+    def __init__(self, address, heartbeat_s, rng):
+        self.url, self.heartbeat_ns, self.rng = "ws://{}:{}{}".format(*address), int(heartbeat_s * 1e9), rng
+        self.cursor, self.wants_connection, self.deadline_ns = None, True, None
+        self.limit_s, self.until_ns, self.opened, self.protocol = 0.05, 0, False, None
+
+    def connecting(self, now_ns):
+        self.opened = False
+        self.look_until(now_ns, 9e9)
+
+    def connected(self, now_ns):
+        self.opened = True
+        query = "" if self.cursor is None else f"?after={self.cursor}"
+        self.protocol = ClientProtocol(parse_uri(self.url + query))
+        self.protocol.send_request(self.protocol.connect())
+        self.look_until(now_ns, self.patience * self.heartbeat_ns)
+
+    def look_until(self, now_ns, patience_ns):
+        self.until_ns = now_ns + patience_ns
+        self.deadline_ns = now_ns + self.heartbeat_ns / 10
+
+    def receive_data(self, data, now_ns):
+        self.look_until(now_ns, self.patience * self.heartbeat_ns)
+        self.protocol.receive_data(data)
+        if self.protocol.handshake_exc:
+            raise ServerError("refused")
+        frames = [event for event in self.protocol.events_received() if isinstance(event, Frame)]
+        self.limit_s = 0.05 if frames else self.limit_s
+        ticks = [tick for frame in frames for tick in (json.loads(frame.data) if frame.data else ())]
+        self.cursor = ticks[-1]["seq"] if ticks else self.cursor
+        return ticks
+
+    def data_to_send(self):
+        return b"".join(self.protocol.data_to_send())
+
+    def disconnected(self, now_ns):
+        self.wants_connection = False
+        self.deadline_ns = now_ns + self.draw() * 1e9
+
+    def draw(self):
+        self.limit_s, limit_s = min(2 * self.limit_s, self.longest_pause_s), self.limit_s
+        return self.rng.uniform(limit_s / 2, limit_s)
+
+    def on_deadline(self, now_ns):
+        late_ns = now_ns - self.deadline_ns
+        if not self.wants_connection:
+            self.wants_connection = True
+        elif self.opened and late_ns > self.heartbeat_ns / 2:
+            self.look_until(now_ns, self.heartbeat_ns / 2)
+        elif now_ns < self.until_ns:
+            self.deadline_ns = now_ns + self.heartbeat_ns / 10
+        else:
+            self.disconnected(now_ns)
+
+
+class DrawsFromItsLastPause(LooksTenTimesAHeartbeat):
+    """websocket WatchfulClient: up to three times its last pause, and patient to the limits of the task."""
+
+    patience, longest_pause_s = 2.5, 30.0
+
+    def draw(self):
+        self.limit_s = min(self.rng.uniform(0.05, 3 * self.limit_s), self.longest_pause_s)
+        return self.limit_s
