@@ -32,7 +32,7 @@ from clients.load.generator import LOOK_NS, LoadGenerator, pack_delivery, pack_l
 from clients.load.orders import Order
 from clients.load.process import main, run
 from clients.sockets.limits import raise_descriptor_limit
-from clients.sockets.stamped_socket import ANCILLARY_BYTES, set_options, unpack_stamp
+from clients.sockets.stamped_socket import ANCILLARY_BYTES, prepare, unpack_stamp
 from servers.wire import now_ns
 
 END_OF_HEAD = b"\r\n\r\n"
@@ -111,8 +111,9 @@ class ObservedSocket(gevent.socket.socket):  # type: ignore[misc]  # it has no t
         self._head = b""  # of a handshake, as far as it is there
         self._connecting_since_ns = 0  # 0 when the connection can be used
         if self._watched is not None:
-            order = self._watched.load.order
-            set_options(self, mss=order.mss, congestion=order.congestion)
+            order, timeout_s = self._watched.load.order, self.gettimeout()
+            prepare(self, mss=order.mss, congestion=order.congestion, user_timeout_s=None)
+            self.settimeout(timeout_s)  # it blocks as it did: its greenlet, not the process
 
     def connect(self, address: Any) -> None:
         """Connect. One who asks can then use the connection; others shake hands first."""

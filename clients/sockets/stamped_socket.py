@@ -87,11 +87,6 @@ def prepare(
             5482; TCP_USER_TIMEOUT in tcp(7)), or None. It holds for the attempt to connect, too.
     """
     sock.setblocking(False)
-    set_options(sock, mss=mss, congestion=congestion)
-
-
-def set_options(sock: socket.socket, *, mss: int | None, congestion: str | None) -> None:
-    """Have a socket stamped, and equal to all others in what TCP does: arguments as of :func:`prepare`."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if KERNEL_STAMPS:
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
