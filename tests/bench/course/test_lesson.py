@@ -107,3 +107,14 @@ def test_a_figure_that_is_not_there_is_answered_with_those_that_are() -> None:
     run = lesson.open_run(REFERENCE)
     with pytest.raises(ValueError, match="interval has no figure 'age'; it has: frontier, model, repeats"):
         lesson.draw_figure(run, "interval", "age")
+
+
+def test_code_is_shown_as_it_stands_without_its_docstrings() -> None:
+    told = lesson.code_of("bench/locust/beginners.py", "ShortPollingUser", "report")
+    assert told.startswith("```python\nclass ShortPollingUser(FastHttpUser):\n    wait_time = ")
+    assert told.endswith("        )\n```")
+    assert "\n\n    @task\n    def poll(self) -> None:\n        query = " in told
+    assert '"""' not in told
+    assert told.index("class ShortPollingUser") < told.index("def report")
+    with pytest.raises(ValueError, match=r"beginners\.py has no Nobody; it has: report, WebSocketUser"):
+        lesson.code_of("bench/locust/beginners.py", "Nobody")
