@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from bench.columns.catalogue import COLUMNS
+from bench.course.source import code_of
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.experiments.clients import FIXED as CLIENTS_SETTINGS
 from bench.experiments.clients import LIMIT_MS as CLIENTS_LIMIT_MS
@@ -142,6 +143,7 @@ __all__ += [  # words
     "bottleneck_words",
     "capacity_ratio",
     "capacity_words",
+    "code_of",
     "experiment_finding",
     "label",
     "number",

@@ -152,7 +152,10 @@ def _by_design_sentences(run: Run, experiments: Collection[str]) -> list[str]:
         count = sum(_by_design(row) for row in own)
         if count:
             which = ", ".join(
-                field_words(field, value, alone=True) for field, value in EXPERIMENTS[name].doubtful.items()
+                field_words(field, value, alone=True)
+                for field, values in EXPERIMENTS[name].doubtful.items()
+                for value in values
+                if any(row[field] == value for row in own)
             )
             trials = "1 trial" if count == 1 else f"{count} trials"
             told.append(
@@ -174,7 +177,7 @@ def _by_design(row: Mapping[str, Any]) -> bool:
         return False
     names = row["experiments"].split()
     designs = [EXPERIMENTS[name].doubtful if name in EXPERIMENTS else {} for name in names]
-    return all(fields and all(row[name] == fields[name] for name in fields) for fields in designs)
+    return all(fields and all(row[name] in fields[name] for name in fields) for fields in designs)
 
 
 def _trial_words(row: Mapping[str, Any]) -> str:
