@@ -58,6 +58,7 @@ class Obeyed(enum.Enum):
     WITH_HEARTBEATS = "those that have heartbeats"
     OVER_TCP = "those that run over TCP"
     BY_THE_LINK = "all, if anything is said of the link"
+    BY_THE_INCIDENT = "all, if an incident happens that lasts"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,36 +2,28 @@
 
 import dataclasses
 import math
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from bench.fields import Field, Kind, Obeyed, ScenarioFields, fields_of
+from bench.fields import Field, Kind, Obeyed, fields_of
+from bench.network.incident_fields import DEFAULT_INCIDENT_S
 from bench.network.link import LinkError
-from bench.network.link_fields import LinkFields
+from bench.theory.durations import FEWEST_PERIODS, LONGEST_WINDOW_FACTOR, RECOVER_ROUND_TRIPS, Durations
 from bench.theory.replay import LONGEST_WINDOW_S, check_gaps, check_rate, most_within
 from bench.transports import TRANSPORTS, names_of
 from clients.headers import HEADER_SETS
 from servers.base import MAX_HOLD_S
 from servers.options import MAX_SPEED, MIN_SPEED, SHORTEST_S, ServerOptions, read_number
 from servers.wire import MAX_BATCH_TICKS
-from servers.workloads.plan import OPENING_FACTOR, OPENING_S, QUIET_S
+from servers.workloads.plan import OPENING_FACTOR
 from servers.workloads.recording import Recording, RecordingError, read_recording
 
 GENERATORS = {"swarm": "clients.load", "asyncio": "clients.load.crowd"}
 """Load generators and their modules: the swarm, and ordinary asyncio clients to hold it against."""
 MAX_CLIENTS = 100_000
 SHORTEST_WINDOW_S = 0.01
-LONGEST_WINDOW_FACTOR = 4
-FEWEST_PERIODS = 10
-"""In a silent market the window holds at least so many heartbeats, holds or polls."""
-CONNECT_S_PER_CLIENT = 0.0004
-READ_COUNTERS_S_PER_CLIENT = 0.00003
-START_AND_STOP_S, START_LINK_S = 0.5, 0.5
-CONNECTING_AT_ONCE, CONNECT_ROUND_TRIPS = 256, 4
-"""The swarm's; and TCP, TLS, and the first answer."""
-RECOVER_ROUND_TRIPS, RECOVER_S = 10, 10.0
-"""How much longer a lost segment may take to be sent again, and once more: its timer doubles each time."""
+CONNECTIONS_PER_CLIENT = 8
+"""In an incident: the server may hold connections for long of which clients have given up."""
 
 
 class ScenarioError(ValueError):
@@ -52,10 +44,11 @@ PROFILES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Scenario(LinkFields, ScenarioFields):
+class Scenario(Durations):
     """What one trial measures. Fields that its transport does not know are None, whatever was asked for.
 
-    The fields, what they mean and who obeys them: bench/fields.py, bench/network/link_fields.py.
+    The fields, what they mean and who obeys them: bench/fields.py, and bench/network/link_fields.py and
+    incident_fields.py. How long things take with them: bench/theory/durations.py.
     """
 
     def __post_init__(self) -> None:
@@ -64,6 +57,7 @@ class Scenario(LinkFields, ScenarioFields):
             raise ScenarioError(f"there is no transport {self.transport!r}; see bench list")
         self._fit_transport()
         self._fit_link()
+        self._fit_incident()
         self._fit_plan()
         for problem, sentence in (
             (
@@ -132,6 +126,7 @@ class Scenario(LinkFields, ScenarioFields):
             if problem:
                 raise ScenarioError(sentence)
         self._refuse_a_stretched_window()
+        self._refuse_an_incident_without_effect()
         try:
             self.server_options()
         except ValueError as error:
@@ -157,10 +152,43 @@ class Scenario(LinkFields, ScenarioFields):
             f"because it must hold whole {' and '.join(periods)}; {todo}"
         )
 
+    def _refuse_an_incident_without_effect(self) -> None:
+        """Refuse an incident that cannot happen, or that would end outside the window; and vain silences."""
+        needed_s, window_s = self.shortest_incident_window_s, float(self.exact_window_s)
+        todo = f"ask for window_s={needed_s:.4g}" if needed_s <= LONGEST_WINDOW_S else "choose a shorter one"
+        usual_s = self.longest_usual_silence_s
+        silent = "raise it, or lower hold_s" if self.hold_s else "raise it, or add a shorter heartbeat_s"
+        for problem, sentence in (
+            (
+                self.generator != "swarm"
+                and bool(
+                    self.incident or self.silence_s or self.user_timeout_s or self.backoff != "jittered"
+                ),
+                f"generator {self.generator} has no incidents, and no silence_s, user_timeout_s or backoff; "
+                "use the swarm",
+            ),
+            (
+                self.incident_on_the_link and self.rtt_ms is None,
+                f"the incident {self.incident} happens to a link, and this is loopback; add rtt_ms=20",
+            ),
+            (
+                self.silence_s is not None and self.silence_s <= usual_s,
+                f"silence_s is {self.silence_s}, but a client of {self.transport} may hear nothing for "
+                f"{'ever' if math.isinf(usual_s) else f'{usual_s:.4g} s'} though all is well; {silent}",
+            ),
+            (
+                self.incident is not None and window_s < needed_s * (1 - 1e-9),
+                f"a window of {window_s:g} s is too short for the incident {self.incident}, which begins "
+                f"after a quarter of it and takes {self.incident_takes_s:.4g} s; {todo}",
+            ),
+        ):
+            if problem:
+                raise ScenarioError(sentence)
+
     def _fit_transport(self) -> None:
         """Leave out what the transport does not obey, and fill in what it obeys and was left open."""
         for name, field in FIELDS.items():
-            if field.obeyed is Obeyed.BY_THE_LINK:
+            if field.obeyed in (Obeyed.BY_THE_LINK, Obeyed.BY_THE_INCIDENT):
                 continue
             if not obeys(self.transport, field):
                 self._set(name, None)
@@ -178,15 +206,12 @@ class Scenario(LinkFields, ScenarioFields):
         for name, value in {} if link is None else dataclasses.asdict(link).items():
             self._set(name, value)
 
-    @property
-    def round_trip_s(self) -> float:
-        """The longest round trip of a packet that waits for no other; 0 on loopback."""
-        return ((self.rtt_ms or 0.0) + 2 * (self.jitter_ms or 0.0)) / 1e3
-
-    @property
-    def may_lose(self) -> bool:
-        """Whether the link may lose packets: by its loss, or for want of room."""
-        return bool(self.loss or self.rate_mbit)
+    def _fit_incident(self) -> None:
+        """Fill in how long an incident lasts, if that is not said."""
+        for problem in self.incident_problems():
+            raise ScenarioError(problem)
+        if self.incident_lasts and self.incident_s is None:
+            self._set("incident_s", DEFAULT_INCIDENT_S)
 
     def _fit_plan(self) -> None:
         if self.plan != "replay":
@@ -225,80 +250,8 @@ class Scenario(LinkFields, ScenarioFields):
         )
 
     @property
-    def pause_s(self) -> float:
-        """The longest time between two questions of a client that is not late: interval, pause, or 0."""
-        return self.poll_interval_s or self.poll_pause_s or 0.0
-
-    @property
     def _ticks_per_poll(self) -> float:
         return self.rate_hz * self.pause_s
-
-    @property
-    def exact_window_s(self) -> Fraction:
-        """The window: at least ``window_s``, and whole multiples of the interval and of the tick period.
-
-        Where their common multiple is too long (over four times the window), whole intervals only. In a
-        silent market it is ten periods or more of what clients do to stay in touch.
-        """
-        asked_s = Fraction(str(self.window_s))
-        if not self.rate_hz:
-            period_s = Fraction(str(self.silent_period_s or 0))
-            return max(math.ceil(asked_s / period_s), FEWEST_PERIODS) * period_s if period_s else asked_s
-        steps = []
-        if self.poll_interval_s:
-            steps.append(Fraction(str(self.poll_interval_s)))
-        if self.plan == "steady":
-            steps.append(1 / Fraction(str(self.rate_hz)))
-        elif self.plan == "bursty":  # whole cycles, or an opening would be in one window and not in another
-            steps.append(Fraction(str(QUIET_S + OPENING_S)))
-        if not steps:
-            return asked_s
-        step_s = steps[0]
-        for other_s in steps[1:]:
-            common_s = _least_common_multiple(step_s, other_s)
-            if common_s <= LONGEST_WINDOW_FACTOR * max(asked_s, step_s, other_s):
-                step_s = common_s
-        return math.ceil(asked_s / step_s) * step_s
-
-    @property
-    def silent_period_s(self) -> float | None:
-        """What a client of a silent market does each time: a poll, a hold or a heartbeat; None: nothing.
-
-        A hold or heartbeat that does not end before the window does is nothing, too.
-        """
-        waits_s = self.hold_s or self.heartbeat_s or math.inf
-        ends_s = self.connect_s + self.warmup_s + self.counters_lead_s + self.window_s
-        return self.pause_s or (waits_s if waits_s <= ends_s else None)
-
-    @property
-    def drain_s(self) -> float:
-        """How long to wait at most, after the window, for clients to get its last tick."""
-        recover_s = RECOVER_ROUND_TRIPS * self.round_trip_s + (RECOVER_S if self.may_lose else 0.0)
-        return self.pause_s + (self.hold_s or 0) + 5.0 + recover_s
-
-    @property
-    def connect_s(self) -> float:
-        """How long connecting all clients should take; the market opens only then."""
-        waves = math.ceil(self.clients / CONNECTING_AT_ONCE)
-        return 0.05 + self.clients * CONNECT_S_PER_CLIENT + waves * CONNECT_ROUND_TRIPS * self.round_trip_s
-
-    @property
-    def planned_s(self) -> float:
-        """How long the trial should take, for progress and budgets: measured on two cores, rounded up."""
-        return (
-            START_AND_STOP_S
-            + (0.0 if self.rtt_ms is None else START_LINK_S)
-            + self.connect_s
-            + max(self.warmup_s, self.pause_s)
-            + self.counters_lead_s
-            + float(self.exact_window_s)
-            + self.pause_s
-        )
-
-    @property
-    def counters_lead_s(self) -> float:
-        """How long before the window the first counters are read: with 10,000 sockets that takes a while."""
-        return 0.05 + self.clients * READ_COUNTERS_S_PER_CLIENT
 
     def server_options(self, **more: Any) -> ServerOptions:
         """Return the options of the server: its history holds what the slowest honest client needs.
@@ -307,6 +260,7 @@ class Scenario(LinkFields, ScenarioFields):
             ValueError: If the server could not keep that history, or another option is impossible.
         """
         needed_s = 2 * self.pause_s + (self.hold_s or 0) + 5 + RECOVER_ROUND_TRIPS * self.round_trip_s
+        needed_s += self.longest_recovery_s
         busiest_hz = self.rate_hz * (OPENING_FACTOR if self.plan == "bursty" else 1)
         history_ticks = math.ceil(busiest_hz * needed_s) + 1
         if self.recording is not None:
@@ -322,11 +276,12 @@ class Scenario(LinkFields, ScenarioFields):
             padding=self.padding,
             contract=self.contract,
             history_ticks=history_ticks,
-            max_clients=self.clients + 16,
+            max_clients=self.clients * (1 if self.incident is None else CONNECTIONS_PER_CLIENT) + 16,
             heartbeat_s=self.heartbeat_s,
             mss=self.mss,
             congestion=self.congestion,
             compression=self.compression,
+            user_timeout_s=self.user_timeout_s,
             **more,
         )
 
@@ -336,10 +291,6 @@ class Scenario(LinkFields, ScenarioFields):
         return {name: getattr(self, name) for name in known}
 
 
-def _least_common_multiple(a: Fraction, b: Fraction) -> Fraction:
-    return Fraction(math.lcm(a.numerator, b.numerator), math.gcd(a.denominator, b.denominator))
-
-
 FIELDS = fields_of(Scenario)
 """What is said of each field, by name, but for the transport."""
 
@@ -347,7 +298,7 @@ FIELDS = fields_of(Scenario)
 def obeys(transport: str, field: Field) -> bool:
     """Return whether a transport of the registry obeys a field of scenarios."""
     match field.obeyed:
-        case Obeyed.BY_ALL | Obeyed.BY_THE_LINK:
+        case Obeyed.BY_ALL | Obeyed.BY_THE_LINK | Obeyed.BY_THE_INCIDENT:
             return True
         case Obeyed.BY_CLIENTS:
             return field.name in TRANSPORTS[transport].client_class.settings

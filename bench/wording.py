@@ -2,11 +2,11 @@
 
 import math
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.columns.cells import is_set
-from bench.results.validity import Bottleneck, Fault, faults_of
+from bench.results.validity import Bottleneck, Fault, faults_of, wrong_ticks
 from bench.transports import TRANSPORTS
 
 if TYPE_CHECKING:
@@ -20,6 +20,12 @@ def number(value: float) -> str:
     if value == 0 or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.1g}"
+
+
+def listed(figures: Iterable[float]) -> str:
+    """Write figures as a list: ``20.9, 40.8 and 151``."""
+    *first, last = map(number, figures)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def times(found: "Interval") -> str:
@@ -163,8 +169,8 @@ def fault_words(fault: Fault, row: Mapping[Any, Any]) -> str:
         case Fault.FAILED:
             return str(row["verdict_note"])
         case Fault.WRONG_TICKS:
-            wrong = {name: row[name] for name in ("missed", "duplicates", "out_of_order") if row[name]}
-            counts = ", ".join(f"{count:.0f} {name.replace('_', ' ')}" for name, count in wrong.items())
+            wrong = wrong_ticks(row).items()
+            counts = ", ".join(f"{count:.0f} {name.replace('_', ' ')}" for name, count in wrong)
             return f"of {row['expected']:.0f} ticks, {counts}"
         case Fault.GENERATOR_CPU:
             return f"the load generator used {row['generator_cpu_ratio']:.0%} of its core"

@@ -107,6 +107,11 @@ class TickClient(ABC):
         self.stamp_shared = False
         self.messages = self.requests = self.empty_responses = self.polls_skipped = 0
 
+    @property
+    def expects(self) -> bool:
+        """Whether something is to come while it is connected: of push always, else if an answer is owed."""
+        return True
+
     @abstractmethod
     def connected(self, now_ns: int) -> None:
         """Begin on a new connection; after a cut, with ``after=cursor``, so nothing is lost or doubled."""

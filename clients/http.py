@@ -94,6 +94,11 @@ class HttpClient(TickClient):
         self._parser: Any = None
         self._parsing = False
 
+    @property
+    def expects(self) -> bool:
+        """Whether an answer is owed."""
+        return self._awaiting
+
     @abstractmethod
     def _answered(self, arrived_ns: int, waiting: bool) -> None:
         """Decide when to ask next; ``waiting`` says that the server has more to give at once."""
@@ -112,9 +117,12 @@ class HttpClient(TickClient):
             self._ask(now_ns)
 
     def disconnected(self) -> None:
-        """Forget a half answer; if one is owed, the question is asked again on the next connection."""
+        """Forget a half answer; if one is owed, the question is asked again on the next connection.
+
+        So is the first one, if it has never been asked because no connection came about.
+        """
         self.ready = False
-        self.wants_connection = self._awaiting
+        self.wants_connection = self._awaiting or not self._started
 
     def _ask(self, due_ns: int) -> None:
         self._awaiting = True

@@ -105,6 +105,7 @@ async def serving(transport: str, options: ServerOptions) -> AsyncIterator[tuple
     serve = load_serve(transport)
     feed, start_ns = build_feed(options)
     with listen(options) as listener:
+        listens_ns = now_ns()
         publishing = asyncio.create_task(feed.run())
         try:
             async with serve(feed, listener, options):
@@ -115,6 +116,7 @@ async def serving(transport: str, options: ServerOptions) -> AsyncIterator[tuple
                         **addresses(listener, options),
                         "pid": os.getpid(),
                         "start_ns": start_ns,
+                        "listens_ns": listens_ns,
                         "loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
                         "python": platform.python_version(),
                         "mss": options.mss,

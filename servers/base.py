@@ -20,7 +20,7 @@ import psutil
 
 from servers.browser.page import PAGE_PATH
 from servers.feed import Feed
-from servers.options import ServerOptions
+from servers.options import STALL_TIMEOUT_S, ServerOptions
 from servers.wire import now_ns
 
 PATH = "/ticks"
@@ -32,7 +32,6 @@ BACKLOG = 4096
 MAX_HOLD_S = 120.0
 DEFAULT_HOLD_S = 30.0
 """RFC 6202, section 5.5: 120 s has worked, and 30 s is generally a safer value."""
-STALL_TIMEOUT_S = 20
 ANSWER_HEADERS = {"Cache-Control": "no-store"}
 """Of every answer to a poll: from a cache it would be an old one.
 
@@ -144,7 +143,8 @@ def listen(options: ServerOptions) -> socket.socket:
     """Open the listening socket. Accepted sockets inherit its options: the same for every transport.
 
     ``mss`` (TCP_MAXSEG) because loopback's segments of 64 KiB exist on no real network;
-    TCP_USER_TIMEOUT (RFC 5482) ends a connection whose peer has not taken a byte for 20 s.
+    TCP_USER_TIMEOUT (RFC 5482; tcp(7)) ends a connection whose peer has not taken a byte for 20 s, or for
+    ``user_timeout_s``.
     """
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -155,7 +155,8 @@ def listen(options: ServerOptions) -> socket.socket:
         with contextlib.suppress(OSError):  # this kernel lacks it: what is in force is recorded
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, options.congestion.encode())
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALL_TIMEOUT_S * 1000)
+        timeout_s = STALL_TIMEOUT_S if options.user_timeout_s is None else options.user_timeout_s
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(timeout_s * 1_000))
     listener.bind((options.host, options.port))
     listener.listen(BACKLOG)
     listener.setblocking(False)

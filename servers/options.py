@@ -23,6 +23,8 @@ MAX_CORE = 8191
 """The most processors of a Linux kernel, less one (CONFIG_NR_CPUS)."""
 CONGESTIONS = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
 DEFAULT_CONGESTION = "cubic"
+STALL_TIMEOUT_S = 20
+"""A client that has not taken a byte for so long is not waited for."""
 HISTORY_BYTES = 64 * 1024 * 1024
 """The most that the history may hold; a larger one is refused before anything starts."""
 
@@ -75,6 +77,11 @@ class ServerOptions:
     mss: int | None = option(1460, "TCP maximum segment size in bytes; 'none' leaves it to the system")
     congestion: str | None = option(
         DEFAULT_CONGESTION, "TCP congestion control; 'none' leaves it to the system"
+    )
+    user_timeout_s: float | None = option(
+        None,
+        "seconds until data that is not acknowledged ends the connection (TCP_USER_TIMEOUT); "
+        f"{STALL_TIMEOUT_S} unless given",
     )
     core: int | None = option(None, "run on this processor only")
     stop_with_stdin: bool = option(False, "stop when standard input ends")
@@ -140,6 +147,11 @@ class ServerOptions:
                 self.heartbeat_s is not None and not SHORTEST_S <= self.heartbeat_s <= DAY_S,
                 f"heartbeat_s is {self.heartbeat_s}; it must be from {SHORTEST_S:g} to {DAY_S:,}, "
                 "or left out for none",
+            ),
+            (
+                self.user_timeout_s is not None and not SHORTEST_S <= self.user_timeout_s <= DAY_S,
+                f"user_timeout_s is {self.user_timeout_s}; it must be from {SHORTEST_S:g} to {DAY_S:,}, "
+                f"or left out for {STALL_TIMEOUT_S}",
             ),
             (not self.host, "host is empty; give an address, such as 127.0.0.1, or 0.0.0.0 for all"),
             (

@@ -6,9 +6,11 @@ line, with the first and the last tick of its window:
 
     {"first_seq": 101, "last_seq": 150}
 
-and the answer holds the memory of the process, and the lags of these ticks (see Feed.lags_between):
+and the answer holds the memory of the process, how many files it has open, of which each connection is one,
+and the lags of these ticks (see Feed.lags_between):
 
-    {"event": "state", "rss_bytes": 41000000, "publish_lags_ns": [81000, …], "loop_lags_ns": [12000, …]}
+    {"event": "state", "rss_bytes": 41000000, "open_files": 112,
+     "publish_lags_ns": [81000, …], "loop_lags_ns": [12000, …]}
 
 What is no question is answered with ``{"event": "error", "error": "a sentence"}``. For people there is
 ``GET /health``.
@@ -53,12 +55,14 @@ def answer(line: bytes, feed: Feed) -> bytes:
         first_seq, last_seq = _window(line)
     except BadQuestion as bad:
         return _line({"event": "error", "error": str(bad)})
-    rss_bytes = psutil.Process().memory_info().rss  # before the lags are put together, which takes memory
+    process = psutil.Process()
+    rss_bytes = process.memory_info().rss  # before the lags are put together, which takes memory
     publish_lags_ns, loop_lags_ns = feed.lags_between(first_seq, last_seq)
     return _line(
         {
             "event": "state",
             "rss_bytes": rss_bytes,
+            "open_files": process.num_fds(),
             "publish_lags_ns": publish_lags_ns,
             "loop_lags_ns": loop_lags_ns,
         }

@@ -5,20 +5,32 @@ from collections.abc import Container
 
 from bench.columns.deliveries import CONNECTIONS, COUNTS, TIMES, TRAFFIC
 from bench.columns.derived import DERIVED, OF_SEVERAL_TRIALS
+from bench.columns.incident import INCIDENT
 from bench.columns.link import LINK
 from bench.columns.machine import INSTRUMENT, SERVER
 from bench.columns.trial import AFTER_FIELDS, BEFORE_FIELDS, JUDGED, REPLAYED
 from bench.fields import Column, Kind
 from bench.scenario import FIELDS
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 WHOLE_SINCE_SCHEMA = 3
 """Runs of older schemas may lack figures; newer ones have every column but those that came later."""
 RENAMED_SINCE_SCHEMA = 5
 """The schema from which on columns have the names of today."""
 
 _OF_SCENARIO = (*BEFORE_FIELDS, *FIELDS.values(), *AFTER_FIELDS)
-_FIGURES = (*JUDGED, *REPLAYED, *TIMES, *COUNTS, *TRAFFIC, *CONNECTIONS, *SERVER, *INSTRUMENT, *LINK)
+_FIGURES = (
+    *JUDGED,
+    *REPLAYED,
+    *TIMES,
+    *COUNTS,
+    *TRAFFIC,
+    *CONNECTIONS,
+    *SERVER,
+    *INSTRUMENT,
+    *LINK,
+    *INCIDENT,
+)
 IN_FILE: dict[str, Column] = {column.name: column for column in (*_OF_SCENARIO, *_FIGURES)}
 """The columns of trials.csv."""
 ALL_COLUMNS = IN_FILE | {column.name: column for column in (*DERIVED, *OF_SEVERAL_TRIALS)}

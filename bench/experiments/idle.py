@@ -14,8 +14,9 @@ import pandas as pd
 from bench.experiments.base import Design, Experiment, Row, for_each_row
 from bench.results.estimates import estimate
 from bench.results.trials import single_trials
-from bench.scenario import FEWEST_PERIODS, Profile
+from bench.scenario import Profile
 from bench.theory.break_even import heartbeat_bytes_per_s, idle_polling_bytes_per_s
+from bench.theory.durations import FEWEST_PERIODS
 from bench.theory.traffic import PUSH_FRAMINGS, request_bytes, response_head_bytes
 from bench.transports import TRANSPORTS, main_names
 from bench.wording import number
@@ -55,7 +56,8 @@ def predict(summary: pd.DataFrame) -> pd.Series:
 
     def wire_bytes(row: Row) -> float:
         transport, every_s = TRANSPORTS[row["transport"]], period_s(row)
-        if row["rate_hz"] > 0 or row["tls"] or row["keep_alive"] is False or pd.notna(row["rtt_ms"]):
+        disturbed = bool(pd.notna(row["rtt_ms"]) or pd.notna(row["incident"]))
+        if row["rate_hz"] > 0 or row["tls"] or row["keep_alive"] is False or disturbed:
             return math.nan
         if math.isnan(every_s):
             return 0.0

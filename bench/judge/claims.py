@@ -57,7 +57,7 @@ class Entry(NamedTuple):
 
 def ledger(run: Run) -> list[Entry]:
     """Return all claims with their verdicts by a run; what it cannot judge is open and names the command."""
-    evidence = Evidence(run.trials)
+    evidence = Evidence(run.trials, run.facts)
     return [judged_claim(claim, evidence) for claim in CLAIMS]
 
 

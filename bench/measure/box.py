@@ -99,7 +99,38 @@ class Box(Process):
             dict(said["lags"]),
             EndCounts(*said["near"]),
             EndCounts(*said["far"]),
+            dict(said["stopped"]),
         )
+
+    def cut(self) -> int:
+        """Cut the link at the clients' end. This and the next return when the router did it, in ns.
+
+        All of them raise TrialFailed if it has died; what each does: bench/network/middle_box.py.
+        """
+        return self._do("cut")
+
+    def mend(self) -> int:
+        """Let packets pass again."""
+        return self._do("mend")
+
+    def change_address(self) -> int:
+        """Let the server see all clients at another address from now on."""
+        return self._do("change_address")
+
+    def forget_idle(self, seconds: float) -> int:
+        """Forget connections that are idle for longer than that, and stop what comes on them."""
+        return self._do("forget_idle", seconds=seconds)
+
+    def lose_next_data(self) -> int:
+        """Lose the next packet with data to the client, of each connection that there is."""
+        return self._do("lose_next_data")
+
+    def _do(self, what: str, **more: float) -> int:
+        self.write_line(json.dumps({"do": what, **more}).encode())
+        said = self._read()
+        if said["event"] != "done":
+            raise TrialFailed(said["reason"])
+        return int(said["at_ns"])
 
     def measured_rtt_ms(self) -> float:
         """Return the smallest of ten round trips, as a program at the near end measures them.

@@ -21,6 +21,7 @@ from bench.transports import TRANSPORTS
 from clients.base import Address
 from clients.load import orders
 from clients.load.generator import DELIVERY_FIELDS
+from clients.sockets.events import SOCKET_FIELDS
 from servers.wire import now_ns
 
 CONNECT_GRACE_S = 30.0
@@ -82,6 +83,10 @@ class SwarmProcess(Process):
                 core=self.place.core,
                 ca=self._ca,
                 lossy=scenario.may_lose,
+                silence_s=scenario.silence_s,
+                user_timeout_s=scenario.user_timeout_s,
+                backoff=scenario.backoff,
+                herd=scenario.incident is not None,
                 connect_timeout_s=patience_s,
             )
         )
@@ -106,6 +111,7 @@ class SwarmProcess(Process):
             deliveries=self._samples("deliveries", len(DELIVERY_FIELDS)),
             request_lags_ns=self._samples("request_lags", 2),
             connects_ns=self._samples("connects", 1)[:, 0],
+            sockets=self._samples("sockets", len(SOCKET_FIELDS)),
         )
 
     def usage(self) -> Usage:

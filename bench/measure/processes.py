@@ -52,7 +52,11 @@ class Process:
 
     def __init__(self, name: str, module: str, *arguments: str, place: Place = ANYWHERE) -> None:
         self.name, self.place = name, place
-        command = [*place.prefix, *python_command(module, *arguments)]
+        self._launch(module, *arguments)
+
+    def _launch(self, module: str, *arguments: str) -> None:
+        """Start the process; also anew, when it has ended."""
+        command = [*self.place.prefix, *python_command(module, *arguments)]
         try:
             self._process = subprocess.Popen(
                 command,
@@ -63,7 +67,9 @@ class Process:
                 start_new_session=True,  # Ctrl-C is the harness's to handle
             )
         except OSError as error:
-            raise TrialFailed(f"the {name} cannot be started by {command[0]}: {error.strerror}") from None
+            raise TrialFailed(
+                f"the {self.name} cannot be started by {command[0]}: {error.strerror}"
+            ) from None
         self._lines: queue.Queue[bytes] = queue.Queue()
         self._complaints: list[bytes] = []
         self._readers = [

@@ -42,7 +42,7 @@ class Subject(Protocol):
         """Read what it has used, from outside: it does nothing for it. Raises TrialFailed if it has died."""
 
     def state(self, first_seq: int, last_seq: int) -> ServerState:
-        """Let it tell its memory, and the lags of these ticks; not over the port that is measured.
+        """Let it tell its memory, open files, and the lags of these ticks; not over the measured port.
 
         Raises:
             TrialFailed: If it does not.
@@ -53,19 +53,17 @@ class Subject(Protocol):
 
 
 class Server(Process):
-    """A running server. ``ready`` is the line that it printed: url, pid, start_ns and so on."""
+    """A running server. ``ready`` is the line that it printed: url, pid, start_ns and so on.
+
+    It can be killed, and started again as the same feed: a process of its own each time, here one subject.
+    """
 
     def __init__(self, transport: str, options: ServerOptions, place: Place = ANYWHERE) -> None:
         if place.core is not None:
             options = dataclasses.replace(options, core=place.core)
-        super().__init__(
-            "server", "servers", transport, *options.arguments(), "--stop-with-stdin", place=place
-        )
-        try:
-            self.ready: dict[str, Any] = json.loads(self.read_line(START_TIMEOUT_S))
-        except BaseException:
-            self.kill()
-            raise
+        self._transport, self._options, self._earlier_cpu_ns = transport, options, 0
+        super().__init__("server", "servers", *self._arguments(options), place=place)
+        self.ready = self._hear_ready()
         self.url: str = self.ready["url"]
         url = urlsplit(self.url)
         self.address = Address(url.hostname or "", url.port or 0, url.path)
@@ -78,8 +76,45 @@ class Server(Process):
             handlers.append(urllib.request.HTTPSHandler(context=trust))
         self._opener = urllib.request.build_opener(*handlers)
 
+    def _arguments(self, options: ServerOptions) -> list[str]:
+        return [self._transport, *options.arguments(), "--stop-with-stdin"]
+
+    def _hear_ready(self) -> dict[str, Any]:
+        try:
+            ready: dict[str, Any] = json.loads(self.read_line(START_TIMEOUT_S))
+            return ready
+        except BaseException:
+            self.kill()
+            raise
+
+    def kill(self) -> int:
+        """Kill the server (SIGKILL), as :meth:`Process.kill` does: it has no time to say good-bye."""
+        with contextlib.suppress(TrialFailed):
+            self._earlier_cpu_ns = self.usage().cpu_ns
+        return super().kill()
+
+    def start_again(self) -> int:
+        """Start the server that was killed: same port, same feed. Return since when it listens, in ns.
+
+        Raises:
+            TrialFailed: If it does not come back.
+        """
+        options = dataclasses.replace(self._options, port=self.port, start_ns=self.ready["start_ns"])
+        self._launch("servers", *self._arguments(options))
+        self.ready = self._hear_ready()
+        return int(self.ready["listens_ns"])
+
+    def usage(self) -> Usage:
+        """Read what it has used, from outside, with those that were killed.
+
+        Raises:
+            TrialFailed: If it has died.
+        """
+        used = super().usage()
+        return used._replace(cpu_ns=used.cpu_ns + self._earlier_cpu_ns)
+
     def state(self, first_seq: int, last_seq: int) -> ServerState:
-        """Ask the server for its memory, and for the lags of these ticks, by standard input and output.
+        """Ask the server for memory, open files, and the lags of these ticks, by standard input and output.
 
         Raises:
             TrialFailed: If it does not answer.
@@ -90,7 +125,12 @@ class Server(Process):
             answer = json.loads(line)
             if answer["event"] == "error":
                 raise TrialFailed(f"the server: {answer['error']}")
-            return ServerState(answer["rss_bytes"], answer["publish_lags_ns"], answer["loop_lags_ns"])
+            return ServerState(
+                answer["rss_bytes"],
+                answer["open_files"],
+                answer["publish_lags_ns"],
+                answer["loop_lags_ns"],
+            )
         except (ValueError, KeyError, TypeError):
             raise TrialFailed(f"the server said something unexpected: {line[:200]!r}") from None
 

@@ -2,6 +2,7 @@
 
 link, subject and load start → clients connect → warm-up → window (chosen by due_ns) → drain → both stop
 
+What is to happen within the window happens between the two snapshots of it (bench/measure/incidents.py).
 What is observed is not looked at here: figures follow from it (bench/results/figures.py), and the verdict
 follows from the figures (bench/results/validity.py).
 """
@@ -11,11 +12,17 @@ import itertools
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bench.measure.box import Box, running_box
 from bench.measure.certificate import make_certificate
+from bench.measure.incidents import Step, incident_steps, outage_of
 from bench.measure.load import Load, SwarmProcess, running_swarm
 from bench.measure.machine import listen_overflows, take_snapshot
 from bench.measure.place import Places, usable_cores
@@ -44,12 +51,14 @@ NO_TICKS = 1, 0
 class Trial(NamedTuple):
     """A finished trial: its row of trials.csv, and its raw deliveries (see bench/results/deliveries.py).
 
-    ``may_pass`` says that something is wrong with it which may be gone at another try.
+    ``may_pass`` says that something is wrong with it which may be gone at another try; ``sockets`` is what
+    happened to its connections, if there was an incident.
     """
 
     row: dict[str, Any]
     deliveries: Deliveries | None
     may_pass: bool = False
+    sockets: NDArray[np.int64] | None = None
 
 
 def sleep_until(at_ns: int) -> None:
@@ -110,6 +119,8 @@ def started(
             server = TRANSPORTS[scenario.transport].server
             subject = stack.enter_context(running_server(server, options, places.subject))
             yield subject, load, box
+            if scenario.incident is not None:
+                subject.kill()  # it would take its time to say good-bye to clients that are not there
         except TrialFailed:
             if box is not None:
                 box.check()  # where there is no link any more, the others fail, too
@@ -141,24 +152,21 @@ def observe(
         TrialFailed: If one of them died or did not do its part in time.
     """
     patience_s = connect_patience_s or 30 + scenario.clients * CONNECT_PATIENCE_S_PER_CLIENT
-    recording = None if scenario.recording is None else scenario.read_recording()
+    offsets_ns = None if scenario.recording is None else scenario.read_recording().offsets_ns
     overflows, quota = listen_overflows(), read_quota()
     link_rtt_ms = None if box is None else box.measured_rtt_ms()
 
-    empty_rss_bytes, empty = subject.state(*NO_TICKS).rss_bytes, subject.usage()
+    empty_state, empty = subject.state(*NO_TICKS), subject.usage()
     connected = load.connect(scenario, subject.address, seed=seed, patience_s=patience_s)
     full = subject.usage()
 
     plan_start_ns = subject.ready["start_ns"]
-    window = choose_window(
-        scenario,
-        seed,
-        plan_start_ns,
-        earliest_start_ns(scenario, plan_start_ns, full.at_ns),
-        None if recording is None else recording.offsets_ns,
-    )
+    earliest_ns = earliest_start_ns(scenario, plan_start_ns, full.at_ns)
+    window = choose_window(scenario, seed, plan_start_ns, earliest_ns, offsets_ns)
     load.watch(orders_for(scenario, window))
-    start, end = take_snapshots(subject, load, box, window, quota, wait_until)
+    due_ns = due_in(scenario, seed, plan_start_ns, offsets_ns)
+    steps = incident_steps(scenario, subject, box, window, due_ns)
+    start, end, done_ns = take_snapshots(subject, load, box, window, quota, steps, wait_until)
     wait_until(window.end_ns)
     state = subject.state(window.first_seq, window.last_seq)
     report, samples = load.report()
@@ -169,11 +177,11 @@ def observe(
         scenario=scenario,
         seed=seed,
         window=window,
-        recording_rows=None if recording is None else len(recording.offsets_ns),
+        recording_rows=None if offsets_ns is None else len(offsets_ns),
         ready=subject.ready,
         empty=empty,
         full=full,
-        empty_rss_bytes=empty_rss_bytes,
+        empty_state=empty_state,
         start=start,
         end=end,
         state=state,
@@ -185,11 +193,15 @@ def observe(
         listen_overflows=overflows,
         one_core=subject.place.core is None and usable_cores() == 1,
         link_rtt_ms=link_rtt_ms,
+        outage=outage_of(done_ns),
     )
 
 
 def judge(observation: Observation, fewest_ticks: int = FEWEST_CPU_TICKS) -> Trial:
-    """Return the row of an observation, with its verdict, and the deliveries of its window."""
+    """Return the row of an observation, with its verdict, and the deliveries of its window.
+
+    Also what happened to the connections, if there was an incident.
+    """
     row = figures(observation, fewest_ticks=fewest_ticks)
     found = assess(row)
     verdict = {
@@ -199,7 +211,8 @@ def judge(observation: Observation, fewest_ticks: int = FEWEST_CPU_TICKS) -> Tri
         "bottleneck": found.bottleneck,
     }
     own = in_window(observation.samples.deliveries, observation.window)
-    return Trial({**row, **verdict}, own, found.may_pass)
+    sockets = None if observation.outage is None else observation.samples.sockets
+    return Trial({**row, **verdict}, own, found.may_pass, sockets)
 
 
 # The steps
@@ -229,14 +242,7 @@ def choose_window(
     window_ns = round(scenario.exact_window_s * 10**9)
     if not scenario.rate_hz:
         return WindowTicks(2, 1, earliest_ns, earliest_ns + window_ns)
-    due = due_times(
-        scenario.plan,
-        rate_hz=scenario.rate_hz,
-        seed=seed,
-        start_ns=plan_start_ns,
-        open_after_s=scenario.connect_s,
-        offsets_ns=offsets_ns,
-    )
+    due = due_in(scenario, seed, plan_start_ns, offsets_ns)
     ticks = itertools.dropwhile(lambda tick: tick[1] < earliest_ns, enumerate(due, start=1))
     first_seq, start_ns = next(ticks)
     if scenario.plan == "replay" and start_ns - earliest_ns > window_ns + round(ROUNDING_S * 1e9):
@@ -251,6 +257,20 @@ def choose_window(
             break
         last_seq = seq
     return WindowTicks(first_seq, last_seq, start_ns, end_ns)
+
+
+def due_in(
+    scenario: Scenario, seed: int, plan_start_ns: int, offsets_ns: Sequence[int] | None
+) -> Iterator[int]:
+    """Yield when the ticks of a trial's feed are due, from the first on."""
+    return due_times(
+        scenario.plan,
+        rate_hz=scenario.rate_hz,
+        seed=seed,
+        start_ns=plan_start_ns,
+        open_after_s=scenario.connect_s,
+        offsets_ns=offsets_ns,
+    )
 
 
 def orders_for(scenario: Scenario, window: WindowTicks) -> Window:
@@ -271,23 +291,37 @@ def take_snapshots(
     box: Box | None,
     window: WindowTicks,
     quota: Quota | None,
+    steps: Sequence[Step],
     wait_until: Callable[[int], None],
-) -> tuple[Snapshot, Snapshot]:
-    """Read what everything has used, as long before the window's start as before its end.
+) -> tuple[Snapshot, Snapshot, list[int]]:
+    """Read what everything has used, as long before the window's start as before its end; do the steps.
 
-    So between the two lie exactly the window's ticks and polls.
+    So between the two readings lie exactly the window's ticks and polls. Also returned is when each step was
+    done. All happen in the order of their instants; what takes long delays those that follow.
     """
     ours = {SUBJECT: subject.usage, LOAD: load.usage, HARNESS: harness_usage}
     cores = [subject.place.core, load.place.core]
     if box is not None:
         ours[ROUTER] = box.usage
         cores.append(box.place.core)
+    taken: list[Snapshot] = []
+    done_ns: list[int] = []
 
-    def snapshot() -> Snapshot:
-        taken = take_snapshot(ours, cores, quota)
-        return taken if box is None else taken._replace(link=box.reading())
+    def snapshot() -> None:
+        now = take_snapshot(ours, cores, quota)
+        taken.append(now if box is None else now._replace(link=box.reading()))
 
-    wait_until(window.start_ns - CPU_LEAD_NS)
-    start = snapshot()
-    wait_until(window.end_ns - CPU_LEAD_NS)
-    return start, snapshot()
+    moments: list[tuple[int, Callable[[], object]]] = [
+        (window.start_ns - CPU_LEAD_NS, snapshot),
+        *((step.at_ns, partial(_note_when, step, done_ns)) for step in steps),
+        (window.end_ns - CPU_LEAD_NS, snapshot),
+    ]
+    for at_ns, do in sorted(moments, key=itemgetter(0)):
+        wait_until(at_ns)
+        do()
+    start, end = taken
+    return start, end, done_ns
+
+
+def _note_when(step: Step, done_ns: list[int]) -> None:
+    done_ns.append(step.do())

@@ -1,8 +1,9 @@
 """The router as a process: ``python -m bench.network '{"rtt_ms": 40}' SEED [CORE]``.
 
-It says on standard output that it is ready, or why it cannot be. Then it moves packets. To a line on standard
-input it answers with what it has counted so far; when standard input ends it ends, and with it both ends of
-the link, and whoever is still in them.
+It says on standard output that it is ready, or why it cannot be. Then it moves packets, and answers each line
+on standard input: an empty one with what it has counted so far; an order, such as ``{"do": "cut"}``, with the
+instant of it (bench/network/middle_box.py). When standard input ends it ends, and with it both ends of the
+link, and whoever is still in them.
 """
 
 import json
@@ -10,7 +11,8 @@ import os
 import sys
 
 from bench.network.link import Link
-from bench.network.namespaces import BoxUnavailable, end_all_inside, make_ends
+from bench.network.middle_box import MiddleBox, OrderError
+from bench.network.namespaces import BoxUnavailable, NetworkEnd, end_all_inside, make_ends
 from bench.network.router import End, Router
 from bench.network.way import Way
 from servers.interrupts import end_at_interrupt
@@ -22,32 +24,52 @@ def main(link: Link, seed: int, core: int | None) -> int:
     if core is not None:
         os.sched_setaffinity(0, {core})
     try:
-        near, far = make_ends()
+        networks = make_ends()
     except BoxUnavailable as unavailable:
         _say({"event": "unavailable", "reason": str(unavailable)})
         return 1
-    ways = Way(link, 2 * seed), Way(link, 2 * seed + 1)
-    router = Router(End(near.device, ways[0]), End(far.device, ways[1]))
+    near, far = (End(network.device, Way(link, 2 * seed + number)) for number, network in enumerate(networks))
+    router, middle_box = Router(near, far), MiddleBox()
     _say({"event": "ready", "pid": os.getpid()})
-    control = sys.stdin.fileno()
+    control, unfinished = sys.stdin.fileno(), b""
     try:
         while True:
             router.serve_until(control)
-            if not os.read(control, 4096):
+            if not (read := os.read(control, 4096)):
                 return 0
-            _say(
-                {
-                    "event": "counts",
-                    "at_ns": now_ns(),
-                    "up": ways[0].counts(),
-                    "down": ways[1].counts(),
-                    "lags": [[step, count] for step, count in enumerate(router.lags) if count],
-                    "near": near.counts(),
-                    "far": far.counts(),
-                }
-            )
+            *lines, unfinished = (unfinished + read).split(b"\n")
+            for line in lines:
+                if line:
+                    near.middle_box = middle_box  # from now on packets pass it
+                    _say(_obeyed(middle_box, line))
+                else:
+                    _say(_counted(router, near, far, networks, middle_box))
     finally:
-        end_all_inside((near, far))
+        end_all_inside(networks)
+
+
+def _obeyed(middle_box: MiddleBox, order: bytes) -> dict[str, object]:
+    at_ns = now_ns()
+    try:
+        middle_box.obey(order, at_ns)
+    except OrderError as error:
+        return {"event": "refused", "reason": str(error)}
+    return {"event": "done", "at_ns": at_ns}
+
+
+def _counted(
+    router: Router, near: End, far: End, networks: tuple[NetworkEnd, NetworkEnd], middle_box: MiddleBox
+) -> dict[str, object]:
+    return {
+        "event": "counts",
+        "at_ns": now_ns(),
+        "up": near.way.counts(),
+        "down": far.way.counts(),
+        "lags": [[step, count] for step, count in enumerate(router.lags) if count],
+        "near": networks[0].counts(),
+        "far": networks[1].counts(),
+        "stopped": middle_box.stopped,
+    }
 
 
 def _say(words: dict[str, object]) -> None:

@@ -71,11 +71,18 @@ class LinkFields:
         """Return the link: the named one, with what is given beside it; None if nothing is said of it.
 
         Raises:
-            LinkError: If there is no such link.
+            LinkError: If there is no such link, or something is said of what it does not do.
         """
         given = {name: getattr(self, name) for name in OF_THE_LINK if getattr(self, name) is not None}
-        if self.link is None:
-            return Link(**given) if given else None
-        if self.link not in LINKS:
+        if self.link is not None and self.link not in LINKS:
             raise LinkError(f"there is no link {self.link!r}; choose {', '.join(LINKS)}")
-        return dataclasses.replace(LINKS[self.link].link, **given)
+        if self.link is None and not given:
+            return None
+        named = Link() if self.link is None else LINKS[self.link].link
+        link = dataclasses.replace(named, **given)
+        for name, needed, example in (("burst_packets", "loss", 0.01), ("queue_ms", "rate_mbit", 5)):
+            if name in given and needed not in given and not getattr(named, needed):
+                raise LinkError(
+                    f"{name} does nothing without {needed}; add {needed}={example}, or leave {name} out"
+                )
+        return link

@@ -9,6 +9,7 @@ import gc
 import os
 import select
 
+from bench.network.middle_box import MiddleBox
 from bench.network.way import Way
 from servers.wire import now_ns
 
@@ -28,10 +29,12 @@ class End:
         device: The file that packets are read from and written to.
         way: The way from here to the other end.
         empty_ns: When it was last seen that there was nothing to read.
+        middle_box: What all its packets pass; None, as mostly: nothing.
     """
 
     def __init__(self, device: int, way: Way) -> None:
         self.device, self.way = device, way
+        self.middle_box: MiddleBox | None = None
         self.empty_ns = now_ns()
 
 
@@ -73,12 +76,17 @@ class Router:
         """Send out what is due, and return when the next packet is; None: there is none."""
         lags, first_ns = self.lags, None
         for end, other in ((self._near, self._far), (self._far, self._near)):
-            held, device = end.way.held, other.device
+            held, device, middle_box = end.way.held, other.device, other.middle_box
             now = now_ns()
             for _ in range(AT_ONCE):
                 if not held or held[0].due_ns > now:
                     break
                 due_ns, taken_late_ns, packet = held.popleft()
+                if middle_box is not None:
+                    passed = middle_box.coming_down(packet, now)
+                    if passed is None:
+                        continue
+                    packet = passed
                 os.write(device, packet)
                 lags[min((now - due_ns + taken_late_ns) // LAG_STEP_NS, LAG_STEPS - 1)] += 1
                 now = now_ns()
@@ -105,7 +113,7 @@ class Router:
 
     def _take_in(self, end: End) -> None:
         """Take in what has come to an end."""
-        take, device, empty_ns = end.way.take, end.device, end.empty_ns
+        take, device, empty_ns, middle_box = end.way.take, end.device, end.empty_ns, end.middle_box
         for _ in range(AT_ONCE):
             try:
                 packet = os.read(device, LONGEST_PACKET_BYTES)
@@ -113,8 +121,14 @@ class Router:
                 end.empty_ns = now_ns()
                 return
             now = now_ns()
-            if packet[0] >> 4 == 4:  # IPv6 looks for neighbours; there are none
-                take(packet, now, now - empty_ns)
+            if packet[0] >> 4 != 4:  # IPv6 looks for neighbours; there are none
+                continue
+            if middle_box is not None:
+                passed = middle_box.going_up(packet, now)
+                if passed is None:
+                    continue
+                packet = passed
+            take(packet, now, now - empty_ns)
 
 
 class RunDelays:

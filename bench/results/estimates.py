@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bench.columns.catalogue import WORD_COLUMNS, check_column
-from bench.columns.cells import is_set, sortable
+from bench.columns.cells import is_set, place
 from bench.results.deliveries import WindowTicks
 from bench.results.run import Run
 from bench.results.statistics import (
@@ -122,7 +122,7 @@ def summarise(trials: pd.DataFrame, columns: Iterable[str], run: Run | None = No
         summary.append(row)
     return sorted(
         summary,
-        key=lambda row: (order.get(row["transport"], 99), *(sortable(row[axis]) for axis in FIELDS)),
+        key=lambda row: (order.get(row["transport"], 99), *(place(row[axis]) for axis in FIELDS)),
     )
 
 

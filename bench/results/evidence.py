@@ -14,10 +14,16 @@ from numpy.typing import NDArray
 
 from bench.columns.catalogue import FIGURE_COLUMNS, check_column
 from bench.columns.fields import OF_A_FIGURE, PLAIN
+from bench.network.link_fields import OF_THE_LINK
 from bench.results.capacity import ALLOWED_LATE_RATIO, capacities
 from bench.results.estimates import estimate
 from bench.results.statistics import Interval
 from bench.results.trials import are_averageable, are_of, are_steps, standing_trials, suspect_trials
+
+ANY = object()
+"""Any value of a field will do, where a plain one is due otherwise."""
+OVER_DISTANCE = {**dict.fromkeys(("link", *OF_THE_LINK), ANY), "jitter_ms": 0, "loss": 0, "rate_mbit": 0}
+"""What to ask for, if trials over links are wanted that are nothing but distance."""
 
 
 class NotMeasured(Exception):
@@ -32,10 +38,12 @@ class Evidence:
 
     Attributes:
         used: Index of every trial that was handed out, to tell how many of them are suspect.
+        facts: What run.json says of the run.
     """
 
-    def __init__(self, trials: pd.DataFrame) -> None:
-        """Take the trials of a run (``Run.trials``)."""
+    def __init__(self, trials: pd.DataFrame, facts: Mapping[str, Any] | None = None) -> None:
+        """Take the trials of a run (``Run.trials``), and its facts (``Run.facts``) if they are asked for."""
+        self.facts = facts or {}
         kept = standing_trials(trials)
         numbers = kept.assign(**{name: _as_numbers(kept[name]) for name in FIGURE_COLUMNS})
         self._kept = numbers.copy()  # the new columns together in memory: rows are chosen in half the time
@@ -47,7 +55,7 @@ class Evidence:
 
         Args:
             experiments: Their names; a trial of any of them will do.
-            where: Values of scenario columns, a tuple for one of several, None for empty.
+            where: Values of scenario columns, a tuple for one of several, None for empty, ANY for whichever.
 
         Raises:
             NotMeasured: If there are none.
@@ -127,13 +135,11 @@ class Evidence:
         """Return of each trial whether a scenario column has this value."""
         check_column(name, self._kept)
         column = self._kept[name]
-        has = (
-            column.isna()
-            if value is None
-            else column.isin(value)
-            if isinstance(value, tuple)
-            else column == value
-        )
+        if value is ANY:
+            return np.ones(len(column), dtype=bool)
+        if value is None:
+            return column.isna().to_numpy(dtype=bool)
+        has = column.isin(value) if isinstance(value, tuple) else column == value
         return has.to_numpy(dtype=bool)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.results.files import RUN_JSON, ResultsError, write_whole
-from bench.results.run import QUANTILES_KEPT, QUANTILES_PARQUET, Run, deliveries_name
+from bench.results.run import QUANTILES_KEPT, QUANTILES_PARQUET, Run, deliveries_name, sockets_name
 from bench.results.trials import stands
 
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)
@@ -76,7 +76,8 @@ def export_folder(run: Run, target: Path, keep_orders: Sequence[int], *, force: 
 def small(run: Run, keep_orders: Sequence[int]) -> dict[str, bytes]:
     """Return the files of a run in small: all trials, the quantiles of each, and the deliveries of some.
 
-    Of two attempts at a trial the quantiles are those of the one that stands.
+    With these goes what happened to their connections, where that was kept. Of two attempts at a trial the
+    quantiles are those of the one that stands.
 
     Raises:
         ResultsError: If a file of the run is not whole.
@@ -89,11 +90,12 @@ def small(run: Run, keep_orders: Sequence[int]) -> dict[str, bytes]:
     table = pd.DataFrame({"quantile": QUANTILES_KEPT, **quantiles}).astype("float32")
     packed = io.BytesIO()
     table.to_parquet(packed, compression="zstd")
-    kept = {
-        deliveries_name(row): name
-        for row in run.rows
-        if row["trial_number"] in keep_orders and (name := run.deliveries_file(row)) is not None
-    }
+    kept = {}
+    for row in run.rows:
+        if row["trial_number"] in keep_orders and (name := run.deliveries_file(row)) is not None:
+            kept[deliveries_name(row)] = name
+            if run.files.has(sockets := sockets_name(row)):
+                kept[sockets] = sockets
     return {
         QUANTILES_PARQUET: packed.getvalue(),
         **{name: run.files.read(kept_as) for name, kept_as in kept.items()},

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.network.incident_fields import Incident
 from bench.results.deliveries import (
     ARRIVED_NS,
     CLIENT,
@@ -20,6 +21,7 @@ from bench.results.deliveries import (
     expected_deliveries,
     in_window,
 )
+from bench.results.incident_figures import incident_figures
 from bench.results.link_figures import link_figures
 from bench.results.observation import SUBJECT, Observation, Snapshot, Usage
 from bench.results.statistics import percentile
@@ -56,6 +58,7 @@ def figures(observation: Observation, *, fewest_ticks: int = FEWEST_CPU_TICKS) -
         **generator_figures(observation),
         **machine_figures(observation),
         **link_figures(observation),
+        **incident_figures(observation),
     }
 
 
@@ -265,8 +268,23 @@ def connect_figures(observation: Observation) -> dict[str, Any]:
 
 
 def server_figures(observation: Observation, fewest_ticks: int) -> dict[str, Any]:
-    """CPU time, memory and lags of the subject, between two instants that hold exactly the window's ticks."""
-    window, clients, state = observation.window, observation.scenario.clients, observation.state
+    """Memory and lags of the subject, and its CPU time, if it was not killed meanwhile."""
+    clients, state = observation.scenario.clients, observation.state
+    killed = observation.scenario.incident == Incident.SERVER_KILLED
+    return {
+        **({"server_cpu_ratio": math.nan} if killed else server_cpu_figures(observation, fewest_ticks)),
+        "server_rss_mb": state.rss_bytes / 1e6,
+        "server_rss_kb_per_client": (state.rss_bytes - observation.empty_state.rss_bytes) / 1e3 / clients,
+        "publish_lag_p99_ms": lag_p99_ms(np.array(state.publish_lags_ns)),
+        "loop_lag_p99_ms": lag_p99_ms(np.array(state.loop_lags_ns)),
+        "event_loop": observation.ready["loop"],
+        "congestion_used": observation.ready["congestion"],
+    }
+
+
+def server_cpu_figures(observation: Observation, fewest_ticks: int) -> dict[str, Any]:
+    """CPU time of the subject, between two instants that hold exactly the window's ticks."""
+    window, clients = observation.window, observation.scenario.clients
     start, end = observation.start.ours[SUBJECT], observation.end.ours[SUBJECT]
     cpu_us = (end.cpu_ns - start.cpu_ns) / 1e3
     ticks = delivered_between(observation.samples.deliveries, start.at_ns, end.at_ns)
@@ -275,12 +293,6 @@ def server_figures(observation: Observation, fewest_ticks: int) -> dict[str, Any
         "server_cpu_us_per_client_s": cpu_us / ((end.at_ns - start.at_ns) / 1e9) / clients,
         "server_cpu_ratio": _cpu_ratio(start, end),
         "server_cpu_clock": observation.cpu_clock,
-        "server_rss_mb": state.rss_bytes / 1e6,
-        "server_rss_kb_per_client": (state.rss_bytes - observation.empty_rss_bytes) / 1e3 / clients,
-        "publish_lag_p99_ms": lag_p99_ms(np.array(state.publish_lags_ns)),
-        "loop_lag_p99_ms": lag_p99_ms(np.array(state.loop_lags_ns)),
-        "event_loop": observation.ready["loop"],
-        "congestion_used": observation.ready["congestion"],
     }
 
 

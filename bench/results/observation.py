@@ -48,6 +48,7 @@ class LinkReading(NamedTuple):
         up, down: What has become of the packets to the server, and from it.
         lags: How many packets were so late, by steps of ``LAG_STEP_NS`` (bench/network/router.py).
         near, far: What the kernel has counted at the load's end and at the server's.
+        stopped: How many packets an incident has stopped, by why (bench/network/middle_box.py).
     """
 
     at_ns: int
@@ -56,6 +57,7 @@ class LinkReading(NamedTuple):
     lags: Mapping[int, int]
     near: EndCounts
     far: EndCounts
+    stopped: Mapping[str, int]
 
 
 class Snapshot(NamedTuple):
@@ -72,12 +74,14 @@ class Snapshot(NamedTuple):
 
 
 class ServerState(NamedTuple):
-    """What a server tells of itself: its memory, and two lags of each tick that was asked for.
+    """What a server tells of itself: memory, open files, and two lags of each tick that was asked for.
 
-    Published − due; and how long its event loop took to turn to the tick, a part of the former.
+    Published − due; and how long its event loop took to turn to the tick, a part of the former. Each of its
+    connections is an open file.
     """
 
     rss_bytes: int
+    open_files: int
     publish_lags_ns: Sequence[int]
     loop_lags_ns: Sequence[int]
 
@@ -89,11 +93,21 @@ class Samples(NamedTuple):
         deliveries: A row per tick delivered to a client (bench/results/deliveries.py).
         request_lags_ns: A row per request: when it was sent, and sent − should have been sent.
         connects_ns: How long each connection took.
+        sockets: A row to whatever happened to a connection: client, instant, SocketEvent
+            (clients/sockets/events.py).
     """
 
     deliveries: Deliveries
     request_lags_ns: NDArray[np.int64]
     connects_ns: NDArray[np.int64]
+    sockets: NDArray[np.int64]
+
+
+class Outage(NamedTuple):
+    """When an incident began, and when all was as before, on the bench clock; alike if it did not last."""
+
+    began_ns: int
+    ended_ns: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,7 +121,7 @@ class Observation:
         recording_rows: How many rows the recording has that was replayed; None without one.
         ready: What the subject said when it was ready: its event loop, congestion control, conditions.
         empty, full: What the subject had used before its clients came, and when all were connected.
-        empty_rss_bytes: The subject's memory before its clients came.
+        empty_state: What the subject told of itself before its clients came.
         start, end: The machine, a moment before the window's start and end.
         state: What the subject told of itself at the window's end.
         connected: What the load said when all its clients were connected.
@@ -118,6 +132,7 @@ class Observation:
         listen_overflows: Connections dropped at full accept queues, on all of this machine.
         one_core: Whether all processes of the trial had to share one core.
         link_rtt_ms: The smallest of ten round trips over the link, before the clients came; None on loopback.
+        outage: When the incident began and ended; None if nothing happened.
     """
 
     scenario: Scenario
@@ -127,7 +142,7 @@ class Observation:
     ready: Mapping[str, Any]
     empty: Usage
     full: Usage
-    empty_rss_bytes: int
+    empty_state: ServerState
     start: Snapshot
     end: Snapshot
     state: ServerState
@@ -139,3 +154,4 @@ class Observation:
     listen_overflows: int
     one_core: bool
     link_rtt_ms: float | None = None
+    outage: Outage | None = None

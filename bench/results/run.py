@@ -2,7 +2,8 @@
 
     results/<run>/run.json         schema version, command, seed, profile, environment, experiments, rows
     results/<run>/trials.csv       one row per trial: the scenario's columns, then the figures'
-    results/<run>/deliveries/      Parquet, one file per trial: a row per delivered tick of the window
+    results/<run>/deliveries/      Parquet, one file per trial: a row per delivered tick of the window;
+                                   and, of a trial with an incident, one of what happened to its connections
 
 Every file is written aside and renamed, so that a reader finds it whole or not at all; and after every
 trial, so that an interrupted run keeps what it has. run.json comes last: it counts the rows of trials.csv and
@@ -14,14 +15,16 @@ import io
 import json
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from bench.columns.catalogue import COLUMNS, SCHEMA_VERSION
 from bench.columns.derived import DERIVED
@@ -41,6 +44,7 @@ from bench.results.trials import standing_trials, stands, trials_of
 from bench.results.validity import INVALID, OK, VERDICTS, Bottleneck, Fault, find_faults
 from bench.transports import TRANSPORTS
 from clients.load.generator import DELIVERY_FIELDS
+from clients.sockets.events import SOCKET_FIELDS
 from servers.variants import all_names, current_name
 
 REFERENCE = "reference"
@@ -54,6 +58,8 @@ KNOWN_CODES: dict[str, set[str]] = {
     "connect_bottleneck": {*Bottleneck},
 }
 """The columns of codes."""
+TWO_WRITES = "two_writes"
+"""What of run.json bench/measure/two_writes.py has measured."""
 QUANTILES_PARQUET = "quantiles.parquet"
 QUANTILES_KEPT = [0.001, 0.01, *(step / 100 for step in range(2, 99)), 0.99, 0.999]
 
@@ -101,8 +107,13 @@ class Run:
         run.write()
         return run
 
-    def add(self, row: Mapping[str, Any], deliveries: Deliveries | None = None) -> None:
-        """Add a finished trial: its deliveries first, so that a row never lacks them.
+    def add(
+        self,
+        row: Mapping[str, Any],
+        deliveries: Deliveries | None = None,
+        sockets: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Add a finished trial: its deliveries first, so that a row never lacks them, and its sockets.
 
         Of two attempts at a trial both are kept, and the worse (or else the earlier) is marked as retried.
 
@@ -113,18 +124,10 @@ class Run:
         if unknown := sorted(set(row) - set(COLUMNS)):
             raise ValueError(f"trials.csv has no column {', '.join(unknown)}; bench/columns/ has them all")
         if deliveries is not None:
-            table = pa.table(
-                {name: deliveries[:, column] for column, name in enumerate(DELIVERY_FIELDS)}
-            ).sort_by([("client", "ascending"), ("seq", "ascending")])
-            buffer = io.BytesIO()
-            pq.write_table(
-                table,
-                buffer,
-                compression="zstd",
-                use_dictionary=False,
-                column_encoding=dict.fromkeys(DELIVERY_FIELDS, "DELTA_BINARY_PACKED"),
-            )
-            write_whole(self.folder / deliveries_name(row), buffer.getvalue())
+            table = _packed(deliveries, DELIVERY_FIELDS, ("client", "seq"))
+            write_whole(self.folder / deliveries_name(row), table)
+        if sockets is not None:
+            write_whole(self.folder / sockets_name(row), _packed(sockets, SOCKET_FIELDS, ("client", "at_ns")))
         new = dict(row)
         for earlier in self.rows:
             if (earlier["trial_number"], earlier["search_step"]) == (row["trial_number"], row["search_step"]):
@@ -233,6 +236,20 @@ class Run:
         counted = None if unknown else int((delivered or 0) + (row.get("duplicates") or 0))
         return read_parquet(self.files, name, dict.fromkeys(DELIVERY_FIELDS, Kind.WHOLE), counted)
 
+    def sockets(self, row: Mapping[str, Any]) -> pd.DataFrame | None:
+        """Return what happened to a trial's connections, a row each, or None if it was not kept.
+
+        Columns are the client, the instant on the bench clock (``incident_at_ns`` of the row is by it, too),
+        and the number of a :class:`clients.sockets.events.SocketEvent`.
+
+        Raises:
+            ResultsError: If its file is not whole.
+        """
+        name = sockets_name(row)
+        if not self.files.has(name):
+            return None
+        return read_parquet(self.files, name, dict.fromkeys(SOCKET_FIELDS, Kind.WHOLE), None)
+
     def latency_quantiles(self, row: Mapping[str, Any]) -> pd.Series:
         """Return a trial's latency in ms at ``QUANTILES_KEPT``, from its deliveries or as they were kept.
 
@@ -295,6 +312,25 @@ def deliveries_name(row: Mapping[str, Any]) -> str:
     """Return the name of the file, in its run, of a trial's deliveries (that may not have been kept)."""
     again = "" if row["attempt"] == 1 else f"_{row['attempt']}"
     return f"deliveries/{row['trial_number']:04d}_{row['transport']}{again}.parquet"
+
+
+def sockets_name(row: Mapping[str, Any]) -> str:
+    """Return the name of the file, in its run, of what happened to a trial's connections."""
+    return deliveries_name(row).replace(".parquet", "_sockets.parquet")
+
+
+def _packed(samples: NDArray[np.int64], names: Sequence[str], order: Sequence[str]) -> bytes:
+    """Return whole numbers as a Parquet file, in the order of some columns, in which they are small."""
+    table = pa.table({name: samples[:, column] for column, name in enumerate(names)})
+    buffer = io.BytesIO()
+    pq.write_table(
+        table.sort_by([(name, "ascending") for name in order]),
+        buffer,
+        compression="zstd",
+        use_dictionary=False,
+        column_encoding=dict.fromkeys(names, "DELTA_BINARY_PACKED"),
+    )
+    return buffer.getvalue()
 
 
 def reference_folder(results: Path) -> Path | None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from bench.columns.cells import is_set
+from bench.network.incident_fields import Incident
 
 OK, SUSPECT, INVALID = "ok", "suspect", "invalid"
 VERDICTS = (OK, SUSPECT, INVALID)
@@ -132,29 +133,46 @@ def assess(row: Mapping[str, Any]) -> Assessment:
 def find_faults(row: Mapping[str, Any]) -> tuple[Fault, ...]:
     """Return what is wrong with a trial, in the order in which it is told.
 
-    Of an older run, which lacks some figures, only what the others say.
+    Of an older run, which lacks some figures, only what the others say. An incident makes some of it a
+    finding: ticks that do not come any more; requests that wait because their connection has ended; ticks
+    that come together, which were held up together; and, of a server that begins anew, those of that moment.
     """
+    ended = _above(row.get("noticed_ratio"), 0)
     found = {
-        Fault.WRONG_TICKS: any(row[name] for name in ("missed", "duplicates", "out_of_order")),
+        Fault.WRONG_TICKS: bool(wrong_ticks(row)),
         Fault.GENERATOR_CPU: _above(row["generator_cpu_ratio"], BUSY_GENERATOR_CPU_RATIO),
         Fault.GENERATOR_LAG: _above(row["generator_lag_p99_ms"], LATE_MS),
-        Fault.REQUEST_LAG: _above(row["request_lag_p99_ms"], LATE_MS),
-        Fault.SHARED_STAMPS: _above(row["stamp_shared_ratio"], SHARED_STAMPS_RATIO),
+        Fault.REQUEST_LAG: _above(row["request_lag_p99_ms"], LATE_MS) and not ended,
+        Fault.SHARED_STAMPS: _above(row["stamp_shared_ratio"], SHARED_STAMPS_RATIO) and not has_incident(row),
         Fault.USER_STAMPS: row["stamped_by"] == "user",
-        Fault.NOT_DRAINED: row["drained"] is not None and not row["drained"],
+        Fault.NOT_DRAINED: row["drained"] is not None and not row["drained"] and not has_incident(row),
         Fault.CPU_QUOTA: _above(row["throttled_periods"], 0),
         Fault.CONDITIONS: bool(row["conditions"]),
         Fault.CLOCK_STEP: _above(abs(row["clock_shift_ns"] or 0), CLOCK_STEP_NS),
         Fault.STOLEN_CPU: _above(row["stolen_cpu_ratio"], STOLEN_CPU_RATIO),
         Fault.FOREIGN_CPU: _above(row["foreign_cpu_ratio"], FOREIGN_CPU_RATIO),
         Fault.PUBLISH_LAG: _above(row["publish_lag_p99_ms"], LATE_MS)
-        and (row["server_cpu_ratio"] or 0.0) < IDLE_SERVER_CPU_RATIO,
+        and (row["server_cpu_ratio"] or 0.0) < IDLE_SERVER_CPU_RATIO
+        and row.get("incident") != Incident.SERVER_KILLED,
         Fault.ROUTER_LAG: _above(
             row.get("router_lag_p99_ms"), max(ROUTER_LATE_MS, ROUTER_LATE_RATIO * (row.get("rtt_ms") or 0.0))
         ),
         Fault.ROUTER_DROPS: _above(row.get("router_drops"), 0),
     }
     return tuple(fault for fault, is_so in found.items() if is_so)
+
+
+def has_incident(row: Mapping[str, Any]) -> bool:
+    """Return whether something happened in the window that was asked for."""
+    return is_set(row.get("incident"))
+
+
+def wrong_ticks(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return how many ticks did not come as they must, by the column that counts them; none if all did."""
+    counted = (
+        ("duplicates", "out_of_order") if has_incident(row) else ("missed", "duplicates", "out_of_order")
+    )
+    return {name: row[name] for name in counted if row[name]}
 
 
 def _may_pass(fault: Fault, row: Mapping[str, Any]) -> bool:

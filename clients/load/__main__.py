@@ -7,8 +7,10 @@ if __name__ == "__main__":
 
 import sys
 from functools import partial
+from typing import Any
 
 from clients.base import Address, load_client_class
+from clients.load.connections.backoff import Backoff
 from clients.load.generator import settings_of_each
 from clients.load.orders import Order
 from clients.load.process import main, run
@@ -19,10 +21,10 @@ from clients.sockets.tls_socket import TlsSocket, client_context
 
 def make_swarm(order: Order, offset_ns: int) -> Swarm:
     """Build the swarm that was ordered."""
-    make_socket: SocketFactory = partial(StampedSocket, lossy=order.lossy)
+    tcp: dict[str, Any] = {"lossy": order.lossy, "user_timeout_s": order.user_timeout_s}
+    make_socket: SocketFactory = partial(StampedSocket, **tcp)
     if order.ca is not None:
-        context = client_context(order.ca)
-        make_socket = partial(TlsSocket, context=context, server_name=order.host, lossy=order.lossy)
+        make_socket = partial(TlsSocket, context=client_context(order.ca), server_name=order.host, **tcp)
     client_class, address = load_client_class(order.client), Address(order.host, order.port, order.path)
     return Swarm(
         [client_class(address, **settings) for settings in settings_of_each(order)],
@@ -32,6 +34,9 @@ def make_swarm(order: Order, offset_ns: int) -> Swarm:
         mss=order.mss,
         congestion=order.congestion,
         make_socket=make_socket,
+        silence_s=order.silence_s,
+        backoff=Backoff(order.backoff, order.seed),
+        herd=order.herd,
     )
 
 

@@ -110,7 +110,7 @@ class ChangingSwarm:
     def take(self) -> None:
         """Enter into the accounts what has come, and let those go who have all that they are owed."""
         deliveries, self.swarm.deliveries = self.swarm.deliveries, array("q")
-        self.swarm.request_lags_ns = array("q")
+        self.swarm.request_lags_ns, self.swarm.sockets = array("q"), array("q")
         self.accounts.take(deliveries)
         if not self._until_ns:
             return

@@ -36,6 +36,8 @@ class Crowd(LoadGenerator):
             raise ValueError(f"a client for {order.client} has no {', '.join(sorted(unknown))}")
         if order.ca is not None or order.settings.get("compression"):
             raise ValueError("ordinary clients have neither TLS nor compression here; use the swarm")
+        if order.silence_s is not None:
+            raise ValueError("ordinary clients wait for TCP to tell that a connection is dead; use the swarm")
         self._clients = [
             make(number, order, settings, self) for number, settings in enumerate(settings_of_each(order))
         ]

@@ -45,6 +45,8 @@ class LoadGenerator(ABC):
         request_lags_ns: Two int64 to a request: when it was sent, and sent − should have been sent.
         connect_ns: For each connection, from connect() until it can be used: after the handshakes of TCP, of
             TLS where there is one, and of WebSocket.
+        sockets: Three int64 to whatever happened to a connection of the swarm: see ``SOCKET_FIELDS`` of
+            clients/sockets/events.py.
         first_answer_counts: What the first connection of each client cost on the wire until its first answer
             was whole, summed over all clients; None where it is not known.
         errors: What servers refused and connections broke by, and how often.
@@ -57,6 +59,7 @@ class LoadGenerator(ABC):
         self.deliveries = array("q")
         self.request_lags_ns = array("q")
         self.connect_ns = array("q")
+        self.sockets = array("q")
         self.errors: Counter[str] = Counter()
         self.ready = 0
         self.first_answer_counts: WireCounts | None = None

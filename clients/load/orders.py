@@ -14,7 +14,9 @@ class Order(msgspec.Struct, frozen=True, tag="order", forbid_unknown_fields=True
     """Connect so many clients to this server. ``settings`` are the client's own, such as poll_interval_s.
 
     ``ca`` is the PEM file of the authority that the server's certificate is to be checked by; without it,
-    there is no TLS. ``lossy`` says that packets may be lost on the way.
+    there is no TLS. ``lossy`` says that packets may be lost on the way. ``user_timeout_s`` is TCP's, see
+    clients/sockets/stamped_socket.py. ``silence_s``, ``backoff`` and ``herd`` say when a client of the swarm
+    gives a connection up, and how it comes back, see clients/load/swarm.py.
     """
 
     client: str
@@ -30,6 +32,10 @@ class Order(msgspec.Struct, frozen=True, tag="order", forbid_unknown_fields=True
     core: int | None = None
     ca: str | None = None
     lossy: bool = False
+    silence_s: float | None = None
+    user_timeout_s: float | None = None
+    backoff: str = "jittered"
+    herd: bool = False
     connect_timeout_s: float = 60.0
 
 
@@ -82,8 +88,9 @@ class Reading(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True, tag="report"):
     """The end: the counters of the two readings, and whether every client got the last tick.
 
-    The files ``deliveries.int64``, ``request_lags.int64`` and ``connects.int64`` in the ordered folder hold
-    the raw samples: see the attributes of :class:`clients.load.generator.LoadGenerator` of the same names.
+    The files ``deliveries.int64``, ``request_lags.int64``, ``connects.int64`` and ``sockets.int64`` in the
+    ordered folder hold the raw samples: see the attributes of
+    :class:`clients.load.generator.LoadGenerator` of the same names.
     """
 
     before: Reading

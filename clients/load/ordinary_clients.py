@@ -43,7 +43,7 @@ class ObservedSocket(socket.socket):
     def __init__(self, client: "OrdinaryClient", order: Order) -> None:
         super().__init__(socket.AF_INET6 if ":" in order.host else socket.AF_INET, socket.SOCK_STREAM)
         self._client = client
-        prepare(self, mss=order.mss, congestion=order.congestion)
+        prepare(self, mss=order.mss, congestion=order.congestion, user_timeout_s=order.user_timeout_s)
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """Read, for protocols that take bytes."""

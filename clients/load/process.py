@@ -163,6 +163,7 @@ def run(orders: Orders, make: Make, *, freeze: bool) -> Report:
             ("deliveries", generator.deliveries),
             ("request_lags", generator.request_lags_ns),
             ("connects", generator.connect_ns),
+            ("sockets", generator.sockets),
         ):
             write_samples(Path(order.folder, f"{name}.int64"), samples)
     finally:

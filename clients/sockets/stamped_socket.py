@@ -74,13 +74,17 @@ GAP_NS = 1_000_000
 _TIMESTAMPS_IN_USE, _SACK_IN_USE, _WINDOW_SCALE_IN_USE = 1, 2, 4  # TCPI_OPT_…
 
 
-def prepare(sock: socket.socket, *, mss: int | None, congestion: str | None) -> None:
+def prepare(
+    sock: socket.socket, *, mss: int | None, congestion: str | None, user_timeout_s: float | None
+) -> None:
     """Make a new socket non-blocking, stamped, and equal to all others in what TCP does.
 
     Args:
         sock: A TCP socket, not yet connected.
         mss: TCP maximum segment size in bytes, or None.
         congestion: Congestion control, or None.
+        user_timeout_s: For how long what is sent may stay without acknowledgement until TCP gives up (RFC
+            5482; TCP_USER_TIMEOUT in tcp(7)), or None. It holds for the attempt to connect, too.
     """
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -91,6 +95,16 @@ def prepare(sock: socket.socket, *, mss: int | None, congestion: str | None) -> 
     if congestion and hasattr(socket, "TCP_CONGESTION"):
         with contextlib.suppress(OSError):  # the kernel lacks it: the server records what is in force
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, congestion.encode())
+    if user_timeout_s is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(user_timeout_s * 1_000))
+
+
+class NothingWhole(BlockingIOError):
+    """Something has come, but nothing of it can be read yet: part of a TLS record; ``arrived_ns`` is when."""
+
+    def __init__(self, arrived_ns: int) -> None:
+        super().__init__()
+        self.arrived_ns = arrived_ns
 
 
 class StampedSocket:
@@ -104,6 +118,7 @@ class StampedSocket:
         congestion: Congestion control, or None.
         lossy: Whether packets may be lost on the way. What comes behind a gap can be read only when that is
             filled, but keeps its earlier stamp; so for what waited behind one the moment of reading counts.
+        user_timeout_s: See :func:`prepare`.
 
     Attributes:
         kernel_stamped: Whether the last read was stamped by the kernel.
@@ -134,6 +149,7 @@ class StampedSocket:
         mss: int | None = None,
         congestion: str | None = None,
         lossy: bool = False,
+        user_timeout_s: float | None = None,
     ) -> None:
         self._family = family
         self._lossy = lossy and _TCP_INFO_OPTION is not None
@@ -144,7 +160,7 @@ class StampedSocket:
         self.kernel_stamped = False
         self.ends_within = False
         self._sock = sock = socket.socket(family, socket.SOCK_STREAM)
-        prepare(sock, mss=mss, congestion=congestion)
+        prepare(sock, mss=mss, congestion=congestion, user_timeout_s=user_timeout_s)
 
     def fileno(self) -> int:
         """Return the file descriptor."""

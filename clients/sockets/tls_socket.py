@@ -11,8 +11,9 @@ section 4.6.1). A connection that is closed here says so first (close_notify; se
 import contextlib
 import ssl
 from collections.abc import Callable
+from errno import ECONNABORTED
 
-from clients.sockets.stamped_socket import StampedSocket
+from clients.sockets.stamped_socket import NothingWhole, StampedSocket
 from servers.wire import now_ns
 
 RECORD_HEADER_BYTES = 5
@@ -52,7 +53,8 @@ class TlsSocket(StampedSocket):
         family: ``AF_INET`` or ``AF_INET6``.
         context: See :func:`client_context`; one for all sockets.
         server_name: The name or address that the server's certificate must be for.
-        offset_ns, clock, mss, congestion, lossy: See :class:`clients.sockets.stamped_socket.StampedSocket`.
+        offset_ns, clock, mss, congestion, lossy, user_timeout_s: See
+            :class:`clients.sockets.stamped_socket.StampedSocket`.
     """
 
     __slots__ = (
@@ -77,9 +79,16 @@ class TlsSocket(StampedSocket):
         mss: int | None = None,
         congestion: str | None = None,
         lossy: bool = False,
+        user_timeout_s: float | None = None,
     ) -> None:
         super().__init__(
-            family, offset_ns=offset_ns, clock=clock, mss=mss, congestion=congestion, lossy=lossy
+            family,
+            offset_ns=offset_ns,
+            clock=clock,
+            mss=mss,
+            congestion=congestion,
+            lossy=lossy,
+            user_timeout_s=user_timeout_s,
         )
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
@@ -98,7 +107,7 @@ class TlsSocket(StampedSocket):
         with contextlib.suppress(BlockingIOError):
             ciphertext, _ = super().receive()
             if not ciphertext:
-                raise OSError("the server ended the connection during TLS's handshake")
+                raise OSError(ECONNABORTED, "the server ended the connection during TLS's handshake")
             self._take_in(ciphertext)
         try:
             self._tls.do_handshake()
@@ -116,8 +125,9 @@ class TlsSocket(StampedSocket):
         """Read what is there; return its plaintext (none: the peer has closed) and its arrival in ns.
 
         Raises:
-            BlockingIOError: If nothing is there, or nothing that is plaintext: part of a record, or what TLS
-                says to itself, such as session tickets.
+            BlockingIOError: If nothing is there.
+            NothingWhole: If nothing of it is plaintext: part of a record, or what TLS says to itself, such as
+                session tickets.
             OSError: If the connection broke, or a record is not authentic.
         """
         ciphertext, arrived_ns = super().receive()
@@ -137,7 +147,7 @@ class TlsSocket(StampedSocket):
             self._flush()
             raise OSError(f"TLS: {_reason(error)}") from error
         if not pieces:
-            raise BlockingIOError
+            raise NothingWhole(arrived_ns)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces), arrived_ns
 
     def send(self, data: bytes) -> int:

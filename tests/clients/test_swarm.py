@@ -21,6 +21,7 @@ from clients.short_polling import stratified_phases
 from clients.sockets.poller import SelectorsPoller, new_poller
 from clients.sockets.stamped_socket import StampedSocket, measure_clock_offset
 from servers.wire import encode_array, encode_tick, now_ns
+from tests.clients.scripted_server import Server
 from tests.waiting import LIMIT_S
 
 S = 1_000_000_000
@@ -34,43 +35,7 @@ def array(*seqs: int) -> bytes:
     return encode_array([encode_tick(seq, seq, "ACME", 1.0, 96) for seq in seqs])
 
 
-# The server: one thread accepts, one thread per connection follows a script
-
-
-class Server:
-    """Listens on a free port of 127.0.0.1; ``script(connection, number)`` serves connection 0, 1, 2 …"""
-
-    def __init__(self, script) -> None:
-        self._script = script
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._stopping = False
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
-        self._threads[0].start()
-
-    def _accept(self) -> None:
-        while True:
-            connection, _ = self._listener.accept()
-            if self._stopping:
-                connection.close()
-                return
-            serve = threading.Thread(
-                target=self._serve, args=(connection, len(self._threads) - 1), daemon=True
-            )
-            self._threads.append(serve)
-            serve.start()
-
-    def _serve(self, connection: socket.socket, number: int) -> None:
-        with connection, contextlib.suppress(OSError):
-            connection.settimeout(PATIENCE_S)
-            self._script(connection, number)
-
-    def stop(self) -> None:
-        self._stopping = True
-        socket.create_connection(("127.0.0.1", self.port)).close()
-        for thread in self._threads:
-            thread.join(PATIENCE_S)
-        self._listener.close()
+# What the server says
 
 
 def read_request(connection: socket.socket) -> bytes:
@@ -375,7 +340,7 @@ def test_the_next_deadline_is_that_of_the_client_that_is_first(swarm_of):
 @pytest.mark.parametrize(("timer_ns", "retry_ns"), [(3, 5), (5, 3)])
 def test_a_connection_to_be_tried_again_counts_like_a_deadline(swarm_of, timer_ns, retry_ns):
     swarm = swarm_of("long_polling", 1, connecting_at_once=0)
-    swarm._timers, swarm._retries = [(timer_ns, 0)], [(retry_ns, 0)]
+    swarm._timers, swarm._line._retries = [(timer_ns, 0)], [(retry_ns, 0, swarm._seats[0])]
     assert swarm.next_deadline() == 3
 
 

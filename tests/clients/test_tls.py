@@ -24,7 +24,7 @@ from clients.load.crowd import Crowd
 from clients.load.generator import DELIVERY_FIELDS
 from clients.load.orders import Order
 from clients.load.stream import stream
-from clients.sockets.stamped_socket import StampedSocket
+from clients.sockets.stamped_socket import NothingWhole, StampedSocket
 from clients.sockets.tls_socket import TlsSocket, client_context
 from servers.__main__ import main as serve
 from tests.conftest import WatchedSwarm
@@ -163,6 +163,17 @@ def test_what_tls_says_to_itself_is_no_plaintext(certificate):
         assert tickets
         peer.sock.sendall(tickets)
         assert receive(peer.client) == b""
+
+
+def test_part_of_a_record_is_no_plaintext_but_it_was_heard(certificate):
+    with connected(certificate) as peer:
+        peer.sock.sendall(peer.encrypt(b"[]")[:-1])
+        assert select.select([peer.client], [], [], LIMIT_S)[0]
+        with pytest.raises(NothingWhole):
+            peer.client.receive()
+        with pytest.raises(BlockingIOError) as nothing:
+            peer.client.receive()
+        assert not isinstance(nothing.value, NothingWhole)
 
 
 def test_a_full_buffer_loses_and_doubles_nothing(certificate):

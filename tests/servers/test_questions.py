@@ -30,6 +30,7 @@ def test_memory_and_the_lags_of_the_ticks_that_are_asked_for() -> None:
     assert state["publish_lags_ns"] == [3 * GAP_NS, 2 * GAP_NS, GAP_NS]
     assert state["loop_lags_ns"] == [0, 0, 0]
     assert state["rss_bytes"] > 1_000_000
+    assert state["open_files"] >= 3
 
 
 def test_of_no_tick_only_the_memory() -> None:

@@ -42,7 +42,8 @@ SETTLED = {
 def entry(name: str, *rows: dict[str, Any]) -> Entry:
     """Return one claim, judged by a run of these rows."""
     (claim,) = (each for each in CLAIMS if each.name == name)
-    return judged_claim(claim, Evidence(synthetic_run(*rows).trials))
+    run = synthetic_run(*rows)
+    return judged_claim(claim, Evidence(run.trials, run.facts))
 
 
 def wire(up: float, down: float, **figures: float) -> dict[str, float]:
@@ -353,7 +354,7 @@ def judge_all(rows: list[dict[str, Any]]) -> None:
     """Judge every claim and every published figure by a run of these rows."""
     run = synthetic_run(*rows)
     assert len(ledger(run)) == len(IDENTIFIERS)
-    evidence = Evidence(run.trials)
+    evidence = Evidence(run.trials, run.facts)
     assert all(publication.judged_by(evidence).ours for publication in PUBLICATIONS)
 
 

@@ -64,7 +64,7 @@ def test_kill_9_fails_the_trial_with_a_sentence_and_leaves_no_process(victim: st
 
 
 def test_a_server_that_was_stopped_while_it_had_time_is_found_out() -> None:
-    row, _, passing = trial_disturbed_by(lambda server, swarm: stall(server, 0.3), SCENARIO)
+    row, _, passing, _ = trial_disturbed_by(lambda server, swarm: stall(server, 0.3), SCENARIO)
     assert row["delivered"] == row["expected"]
     assert row["verdict"] == "suspect"
     assert "published" in validity_sentence(row)
@@ -89,7 +89,7 @@ def test_cores_that_others_take_are_found_out() -> None:
         for _ in range(2 * (os.cpu_count() or 1))
     ]
     try:
-        row, _, passing = trial_disturbed_by(lambda server, swarm: time.sleep(0.5), SCENARIO)
+        row, _, passing, _ = trial_disturbed_by(lambda server, swarm: time.sleep(0.5), SCENARIO)
     finally:
         for burner in burners:
             burner.kill()
@@ -102,7 +102,7 @@ def test_cores_that_others_take_are_found_out() -> None:
 def test_a_saturated_server_is_a_finding() -> None:
     scenario = Scenario("long_polling", clients=2_000, rate_hz=10, window_s=1.0, hold_s=5, warmup_s=0)
     for _ in range(3):
-        row, _, _ = run_trial(scenario, seed=1, places=choose_places())
+        row, *_ = run_trial(scenario, seed=1, places=choose_places())
         assert row["delivered"] == row["expected"]
         if "took" not in validity_sentence(row):
             break
@@ -116,6 +116,6 @@ def test_a_saturated_generator_is_a_fault() -> None:
     scenario = Scenario(
         "long_polling", clients=400, rate_hz=20, window_s=1.0, hold_s=5, warmup_s=0, generator="asyncio"
     )
-    row, _, _ = run_trial(scenario, seed=1, places=choose_places())
+    row, *_ = run_trial(scenario, seed=1, places=choose_places())
     assert row["verdict"] == "suspect"
     assert "the load generator" in validity_sentence(row)

@@ -55,7 +55,7 @@ class FakeSubject:
     def state(self, first_seq: int, last_seq: int) -> ServerState:
         self.asked.append((self.time.now_ns, first_seq, last_seq))
         ticks = last_seq - first_seq + 1
-        return ServerState(10**7 + 10**5 * len(self.asked), [1000] * ticks, [500] * ticks)
+        return ServerState(10**7 + 10**5 * len(self.asked), 12, [1000] * ticks, [500] * ticks)
 
     def check(self) -> None:
         """It lives."""
@@ -116,6 +116,7 @@ class FakeLoad:
             deliveries=np.array(ticks, dtype=np.int64),
             request_lags_ns=np.array([[self.window.end_ns - S, 5_000]], dtype=np.int64),
             connects_ns=np.array([1_000_000] * self.clients, dtype=np.int64),
+            sockets=np.empty((0, 3), dtype=np.int64),
         )
 
 
@@ -133,7 +134,7 @@ SCENARIO = Scenario("websocket", clients=3, rate_hz=10, window_s=1.0, warmup_s=0
 
 
 def test_a_whole_trial() -> None:
-    row, deliveries, _ = trial_of(SCENARIO)
+    row, deliveries, *_ = trial_of(SCENARIO)
     assert (row["expected"], row["delivered"], row["missed"]) == (30, 30, 0)
     assert row["latency_p50_ms"] == pytest.approx(7)
     assert row["client_reported_p50_ms"] == pytest.approx(8)
@@ -192,7 +193,7 @@ def test_too_few_ticks_carry_no_cpu_time_per_delivery() -> None:
 
 def test_a_lost_tick_makes_the_trial_invalid() -> None:
     observation, _, _ = observe_fakes(SCENARIO)
-    row, _, passing = trial_of(SCENARIO, lose=observation.window.last_seq - 2)
+    row, _, passing, _ = trial_of(SCENARIO, lose=observation.window.last_seq - 2)
     assert row["missed"] == 3
     assert row["verdict"] == "invalid"
     assert "3 missed" in validity_sentence(row)
@@ -200,7 +201,7 @@ def test_a_lost_tick_makes_the_trial_invalid() -> None:
 
 
 def test_a_clock_that_was_set_makes_the_trial_invalid() -> None:
-    row, _, passing = trial_of(SCENARIO, clock_shift_ns=2 * S)
+    row, _, passing, _ = trial_of(SCENARIO, clock_shift_ns=2 * S)
     assert row["verdict"] == "invalid"
     assert "clock was set" in validity_sentence(row)
     assert passing

@@ -1,14 +1,17 @@
-"""What tests of real boxes share: whether there can be one, and what a process has started."""
+"""What tests of real boxes share: whether there can be one, who is in it, what a process has started."""
 
 import contextlib
 import functools
 import os
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-from bench.measure.box import unavailable
+from bench.measure.box import Box, unavailable
 from tests.tools import lack
 from tests.waiting import wait_until
 
@@ -19,6 +22,16 @@ def need_box() -> None:
     """End a test that needs a network in a box where there can be none."""
     if why := reason():
         lack(why)
+
+
+def python_at(box: Box, end: str, code: str, **options: Any) -> "subprocess.Popen[str]":
+    """Start a Python program at an end of a box; what it says is to be read."""
+    return subprocess.Popen(
+        [*box.prefix(end), sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        **options,
+    )
 
 
 def started_by(pid: int) -> dict[str, psutil.Process]:

@@ -57,9 +57,39 @@ def test_no_delay_is_not_no_link() -> None:
 
 @pytest.mark.parametrize("name", OF_THE_LINK)
 def test_one_field_is_enough_for_a_link(name: str) -> None:
-    asked = {"queue_ms": 50.0, "burst_packets": 3.0}.get(name, 0.25)
-    scenario = Scenario("short_polling", **{name: asked})
-    assert scenario.link_asked_for() == dataclasses.replace(Link(), **{name: asked})
+    fields: dict[str, Any] = {
+        "queue_ms": {"queue_ms": 50.0, "rate_mbit": 5.0},
+        "burst_packets": {"burst_packets": 3.0, "loss": 0.01},
+    }.get(name, {name: 0.25})
+    scenario = Scenario("short_polling", **fields)
+    assert scenario.link_asked_for() == Link(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "needed"),
+    [
+        ({"burst_packets": 3.0}, "loss=0.01"),
+        ({"burst_packets": 3.0, "rate_mbit": 5.0, "link": "4g"}, "loss=0.01"),
+        ({"queue_ms": 50.0, "loss": 0.01}, "rate_mbit=5"),
+        ({"queue_ms": 50.0, "link": "satellite"}, "rate_mbit=5"),
+    ],
+)
+def test_what_would_do_nothing_is_refused_with_what_it_needs(fields: dict[str, Any], needed: str) -> None:
+    with pytest.raises(ScenarioError, match=f"does nothing without .*; add {needed}, or leave"):
+        Scenario("websocket", **fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"queue_ms": 50.0, "link": "4g"},
+        {"queue_ms": 50.0, "rate_mbit": 0.0},  # as one of several rates
+        {"burst_packets": 3.0, "loss": 0.0},
+    ],
+)
+def test_what_has_what_it_needs_is_allowed_and_can_be_changed(fields: dict[str, Any]) -> None:
+    scenario = Scenario("websocket", **fields)
+    assert dataclasses.replace(scenario, clients=7).link_asked_for() == scenario.link_asked_for()
 
 
 def test_the_fields_of_scenarios_and_those_of_links_are_the_same() -> None:

@@ -4,7 +4,6 @@ import json
 import math
 import re
 import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from bench.network.namespaces import FAR, NEAR
 from bench.results.deliveries import ARRIVED_NS, DUE_NS, NS_PER_MS
 from bench.results.link_figures import end_since, way_since
 from bench.scenario import Scenario
-from tests.bench.network.boxes import need_box
+from tests.bench.network.boxes import need_box, python_at
 from tests.tools import tool
 from tests.waiting import LIMIT_S
 
@@ -69,15 +68,6 @@ while data := sock.recv(65536):
     got += len(data)
 print(got)
 """
-
-
-def python_at(box: Box, end: str, code: str, **options: Any) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [*box.prefix(end), sys.executable, "-c", code],
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-        **options,
-    )
 
 
 def said_by(process: "subprocess.Popen[str]") -> str:

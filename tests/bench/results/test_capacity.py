@@ -119,7 +119,7 @@ def test_a_step_on_disturbed_processors_is_tried_again_whether_it_passed_or_fail
     run = Run.create(tmp_path, FACTS)
 
     def trial(scenario: Scenario, **options: Any) -> Trial:
-        row, _, _ = server_that_bears(10**6)(scenario, **options)
+        row, *_ = server_that_bears(10**6)(scenario, **options)
         row |= {
             "late_ratio": late,
             "stolen_cpu_ratio": stolen,

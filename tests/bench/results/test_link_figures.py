@@ -24,6 +24,7 @@ def reading(at_ns: int, times: int) -> LinkReading:
         lags={3: 99 * times, 400: times},
         near=EndCounts(2 * times, 0, 0),
         far=EndCounts(7 * times, times, 9),
+        stopped={},
     )
 
 

@@ -8,14 +8,17 @@ class Seat:
     """A client, and its connection, if it has one."""
 
     __slots__ = (
-        "backoff_s",
+        "backoff_limit_s",
         "been_ready",
         "client",
         "connecting_since_ns",
         "established",
+        "is_watched",
         "number",
         "queued",
+        "quiet_since_ns",
         "scheduled_ns",
+        "send_errno",
         "sock",
         "unsent",
         "usable",
@@ -28,8 +31,11 @@ class Seat:
         self.established = False  # TCP's connection stands
         self.usable = False  # and what is upon it (TLS) does
         self.unsent = b""
+        self.send_errno = 0  # why sending failed, until a read has come to the end
         self.queued = True  # for a connection
         self.connecting_since_ns = 0  # 0 when the connection has proved itself
         self.been_ready = False
-        self.backoff_s = 0.0
+        self.backoff_limit_s = 0.0
         self.scheduled_ns: int | None = None
+        self.quiet_since_ns = 0  # it last heard something, or asked
+        self.is_watched = False  # for silence
