@@ -58,10 +58,11 @@ class Entry(NamedTuple):
 def ledger(run: Run) -> list[Entry]:
     """Return all claims with their verdicts by a run; what it cannot judge is open and names the command."""
     evidence = Evidence(run.trials, run.facts)
-    return [_entry(claim, evidence) for claim in CLAIMS]
+    return [judged_claim(claim, evidence) for claim in CLAIMS]
 
 
-def _entry(claim: Claim, evidence: Evidence) -> Entry:
+def judged_claim(claim: Claim, evidence: Evidence) -> Entry:
+    """Return a claim with its verdict by what a run can say."""
     evidence.used.clear()
     verdict, sentence, doubt = claim.settled, "", ""
     if claim.judge is not None:
