@@ -162,11 +162,13 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
 
     @property
     def shortest_incident_window_s(self) -> float:
-        """The shortest window in which an incident begins after a quarter, and a tick is due when it is over.
+        """The shortest window that holds an incident.
 
-        It may begin half a tick period late, so that it falls between two ticks.
+        It begins after a quarter, or up to half a tick period later, so that it falls between two ticks. It
+        has to be over before the last quarter, and before the last tick, which is due a period before the end.
         """
-        return 2 * (self.incident_takes_s + (1 / self.rate_hz if self.rate_hz else 0.0))
+        period_s = 1 / self.rate_hz if self.rate_hz else 0.0
+        return max(2 * self.incident_takes_s + period_s, self.incident_takes_s / 0.75 + 2 * period_s)
 
     @property
     def longest_recovery_s(self) -> float:
