@@ -51,17 +51,22 @@ SETUP_ROUND_TRIPS = 2
 
 
 def designs(profile: Profile) -> list[Design]:
-    """Return the scenarios: each incident, and for each who notices by itself and who does not."""
-    listening = main_names("held", "push")
+    """Return the scenarios: each incident, and for each who notices by itself and who does not.
+
+    Who listens to a stream of events learns as much, and as late, as by a WebSocket: only the full profile
+    has both with a clock of their own.
+    """
+    of_push = {} if profile.name == "full" else {"speaks_upwards": True}
+    listening = [*main_names("held"), *main_names("push", **of_push)]
     if profile.name == "quick":
-        return [Design({**DOWN, "incident_s": 0.4, "window_s": 1.2}, repeats=1)]
+        return [Design({**DOWN, "incident_s": 0.4, "window_s": 1.2}, transports=listening, repeats=1)]
     repeats = {"standard": 1, "full": 3}[profile.name]
     found = [
         Design(DOWN, repeats=repeats),
         Design({**KILLED, "incident_s": 0.5, "window_s": 2.3}, repeats=repeats),
         Design(MOVED, repeats=repeats),
         Design({**MOVED, "silence_s": SILENCE_S}, transports=listening, repeats=repeats),
-        Design({**FORGOTTEN, **IN_TOUCH}, repeats=repeats),
+        Design({**FORGOTTEN, **IN_TOUCH}, transports=[*main_names("pull"), *listening], repeats=repeats),
         Design({**FORGOTTEN, "hold_s": 2.0}, transports=listening, repeats=repeats),
         Design(HERD, {"backoff": BACKOFFS}, main_names("push", speaks_upwards=True), repeats=repeats),
     ]

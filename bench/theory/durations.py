@@ -165,7 +165,7 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
         """The shortest window that holds an incident.
 
         It begins after a quarter, or up to half a tick period later, so that it falls between two ticks. It
-        has to be over before the last quarter, and before the last tick, which is due a period before the end.
+        has to be over before the last quarter, and before the last tick, due a period before the end.
         """
         period_s = 1 / self.rate_hz if self.rate_hz else 0.0
         return max(2 * self.incident_takes_s + period_s, self.incident_takes_s / 0.75 + 2 * period_s)
