@@ -32,14 +32,14 @@ def designs(profile: Profile) -> list[Design]:
     clients, window_s = {"quick": (300, 1.0), "standard": (1000, 1.0), "full": (1000, 10.0)}[profile.name]
     waiting = {"quick": 300, "standard": 500, "full": 500}[profile.name]
     fixed = {**library.FIXED, "window_s": window_s}
-    rarely = ("pull",) if profile.name == "full" else ()
+    asking = ("held", "pull") if profile.name == "full" else ("held",)
     of_push = {"speaks_upwards": True} if profile.name == "quick" else {}
     beginners = [("push", waiting, 3), *([] if profile.name == "quick" else [("pull", clients, 2)])]
     return [
         Design(
             fixed={**fixed, "clients": clients},
             axes={"generator": ["swarm", "asyncio"]},
-            transports=[*_driven("asyncio", "held", *rarely), *_driven("asyncio", "push", **of_push)],
+            transports=[*_driven("asyncio", *asking), *_driven("asyncio", "push", **of_push)],
             repeats=None if profile.name == "full" else 3,
         ),
         *(
