@@ -8,6 +8,7 @@ from bench.fields import ScenarioFields
 from bench.network.incident_fields import INCIDENTS, Incident, IncidentFields
 from bench.network.link_fields import LinkFields
 from bench.transports import TRANSPORTS
+from clients.load.catalogue import GENERATORS
 from clients.load.connections.backoff import LONGEST_LIMIT_S
 from servers.workloads.plan import OPENING_S, QUIET_S
 
@@ -115,8 +116,11 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
     @property
     def planned_s(self) -> float:
         """How long the trial should take, for progress and budgets: measured on two cores, rounded up."""
+        generator = GENERATORS[self.generator]
         return (
             START_AND_STOP_S
+            + generator.start_s
+            + self.clients * generator.connect_s_per_client
             + (0.0 if self.rtt_ms is None else START_LINK_S)
             + self.connect_s
             + max(self.warmup_s, self.pause_s)
