@@ -38,7 +38,7 @@ LINK = {**CLIENTS, "rtt_ms": 20.0}
 DOWN = {**LINK, "incident": "link_down", "incident_s": 1.2, "window_s": 2.7}
 """Long enough that no retransmission falls near the return: theory has it before or after for sure."""
 KILLED = {**CLIENTS, "incident": "server_killed"}
-MOVED = {**LINK, "incident": "address_changed", "rate_hz": 5.0, "window_s": 1.8}
+MOVED = {**LINK, "incident": "address_changed", "rate_hz": 5.0, "poll_interval_s": 0.2, "window_s": 1.4}
 """So few ticks that a held question has been acknowledged by then: else TCP asks again, and is reset."""
 SILENCE_S = 0.5
 FORGOTTEN = {**LINK, "incident": "forgotten", "incident_s": 0.2, "rate_hz": 2.0, "window_s": 1.5}
