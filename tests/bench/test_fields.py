@@ -256,19 +256,16 @@ NEEDED: dict[str, dict[str, list[Any]]] = {
     "queue_ms": {"rate_mbit": [50.0]},
     "incident": {"rtt_ms": [20.0], "window_s": [8.0]},
     "incident_s": {"incident": ["server_killed"], "window_s": [10.0]},
-    "silence_s": {"window_s": [8.0]},
+    "silence_s": {"window_s": [200.0]},
 }
 """What has to be given beside a field that does nothing alone."""
 SILENT = {"hold_s": [0.3, 0.4], "heartbeat_s": [0.3, 0.4], "window_s": [5.0, 8.0]}
 """The same for a silent market, whose windows must hold ten of what clients do."""
-PULLED = {"silence_s": [0.6, 0.7]}
-"""The same for incidents, whose windows must hold what clients do about them."""
 TOLD = [name for name in EXPERIMENTS if name != "clients"]  # its sentence is of searches
 
 
 def two_values(experiment: str, field: str) -> list[Any]:
-    own = {"idle": SILENT, "recovery": PULLED}.get(experiment, {})
-    return own.get(field, TWO[field])
+    return SILENT.get(field, TWO[field]) if experiment == "idle" else TWO[field]
 
 
 IMPOSSIBLE = [
