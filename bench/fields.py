@@ -337,7 +337,7 @@ class ScenarioFields:
     )
     generator: str = described(
         "swarm",
-        "What loads the server: swarm, or asyncio (ordinary clients, for comparison).",
+        "What loads the server: swarm; beside it asyncio (ordinary clients) or locust (a beginner's users).",
         phrase="{}",
         alone="load by {}",
         heading="load\ngenerator",

@@ -12,14 +12,13 @@ from bench.theory.durations import FEWEST_PERIODS, LONGEST_WINDOW_FACTOR, RECOVE
 from bench.theory.replay import LONGEST_WINDOW_S, check_gaps, check_rate, most_within
 from bench.transports import TRANSPORTS, names_of
 from clients.headers import HEADER_SETS
+from clients.load.catalogue import GENERATORS
 from servers.base import MAX_HOLD_S
 from servers.options import MAX_SPEED, MIN_SPEED, SHORTEST_S, ServerOptions, read_number
 from servers.wire import MAX_BATCH_TICKS
 from servers.workloads.plan import OPENING_FACTOR
 from servers.workloads.recording import Recording, RecordingError, read_recording
 
-GENERATORS = {"swarm": "clients.load", "asyncio": "clients.load.crowd"}
-"""Load generators and their modules: the swarm, and ordinary asyncio clients to hold it against."""
 MAX_CLIENTS = 100_000
 SHORTEST_WINDOW_S = 0.01
 CONNECTIONS_PER_CLIENT = 8
@@ -70,18 +69,6 @@ class Scenario(Durations):
                 f"generator is {self.generator!r}; choose {' or '.join(GENERATORS)}",
             ),
             (
-                self.generator == "asyncio" and not TRANSPORTS[self.transport].client_class.ordinary,
-                f"generator asyncio has no clients for {self.transport}; use the swarm",
-            ),
-            (
-                self.generator == "asyncio" and (self.tls or self.compression),
-                "generator asyncio has neither tls nor compression; use the swarm",
-            ),
-            (
-                self.generator == "asyncio" and self.may_lose,
-                "generator asyncio cannot tell when what waited behind a lost packet came; use the swarm",
-            ),
-            (
                 self.compression and not TRANSPORTS[self.transport].compresses,
                 f"{self.transport} does not compress; use {' or '.join(names_of(compresses=True))}",
             ),
@@ -125,6 +112,7 @@ class Scenario(Durations):
         ):
             if problem:
                 raise ScenarioError(sentence)
+        self._refuse_what_the_generator_lacks()
         self._refuse_a_stretched_window()
         self._refuse_an_incident_without_effect()
         try:
@@ -133,6 +121,20 @@ class Scenario(Durations):
             raise ScenarioError(str(error)) from error
         if self.recording is not None:
             check_gaps(self.read_recording(), float(self.exact_window_s))
+
+    def _refuse_what_the_generator_lacks(self) -> None:
+        """Refuse clients that a load generator other than the swarm has not, or fields that they obey not."""
+        generator = GENERATORS[self.generator]
+        lacking = [name for name, only in generator.only.items() if getattr(self, name) not in (None, only)]
+        if not generator.drives(TRANSPORTS[self.transport].client_class):
+            sentence = f"has no clients for {self.transport}"
+        elif lacking:
+            sentence = f"does not obey {' and '.join(lacking)}"
+        elif generator.clients and self.may_lose:
+            sentence = "cannot tell when what waited behind a lost packet came"
+        else:
+            return
+        raise ScenarioError(f"generator {self.generator} {sentence}; use the swarm")
 
     def _refuse_a_stretched_window(self) -> None:
         """Refuse a window that whole periods make over four times as long as was asked for."""

@@ -68,6 +68,8 @@ class TickClient(ABC):
     """Whether it leaves HTTP for WebSocket, so that its server's address may begin with ws or wss."""
     ordinary: ClassVar[str] = ""
     """The class of clients/load/ordinary_clients.py that does the same; empty if there is none."""
+    beginner: ClassVar[str] = ""
+    """The user of bench/locust/beginners.py that does the same; empty if there is none."""
 
     __slots__ = (
         "_address",

@@ -25,6 +25,7 @@ class Client(HttpClient):
     """
 
     settings: ClassVar[tuple[str, ...]] = ("poll_interval_s", "poll_pause_s", *HttpClient.settings)
+    beginner = "ShortPollingUser"
 
     __slots__ = ("_interval_ns", "_pause_ns", "_phase")
 

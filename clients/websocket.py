@@ -40,6 +40,7 @@ class Client(TickClient):
 
     settings: ClassVar[tuple[str, ...]] = ("headers", "cookie_bytes", "compression")
     ordinary = "OrdinaryWebSocketClient"
+    beginner = "WebSocketUser"
     upgrades = True
 
     __slots__ = ("_buffer", "_compression", "_fragments", "_handshake_headers", "_protocol")

@@ -282,6 +282,7 @@ runpy.run_module({program!r}, run_name="__main__", alter_sys=True)
         ("servers", "list", "servers.base", ""),
         ("clients.load", "list", "clients.load.swarm", ""),
         ("clients.load.crowd", "list", "asyncio", ""),
+        ("bench.locust.watched_beginners", "list", "locust", ""),
     ],
 )
 def test_ctrl_c_while_a_program_is_imported_is_quiet(

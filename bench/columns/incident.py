@@ -119,7 +119,7 @@ INCIDENT = (
     ),
     Column(
         name="asked_peak_per_s",
-        meaning="The herd: connections asked for in the busiest 100 ms after the begin, times ten.",
+        meaning="The herd: connections asked for in the busiest 100 ms after the return, times ten.",
         heading="asked for\nat most /s",
         measured_in="1/s",
         label="connections asked for, at most (1/s)",

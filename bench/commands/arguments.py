@@ -23,8 +23,8 @@ from servers.variants import current_name
 
 DONE, FAILED, USAGE, SUSPECT = 0, 1, 2, 3
 out, err = new_console(), new_console(stderr=True)
-OF_TRIALS = set(fields_of(IncidentFields)) - {"user_timeout_s"}
-"""What only trials obey: incidents, and what a swarm does about them. Servers obey the user timeout."""
+OF_TRIALS = set(fields_of(IncidentFields)) - {"silence_s", "user_timeout_s"}
+"""What only trials obey: incidents, and a swarm's back-off. One client obeys silence, servers the timeout."""
 
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the runs.")]
 RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's name or path; the newest.")]

@@ -187,6 +187,8 @@ def watch(
     if url is not None and of_server:
         complain(f"the server at {url} runs already; leave out --set {of_server[0]}", USAGE)
     scenario = Scenario(transport, **{"clients": 1, "rate_hz": 4.0, **fields})
+    if silence_s is None:
+        silence_s = scenario.silence_s
     if scenario.rtt_ms is not None:
         raise typer.Exit(watch_over_link(scenario, ticks, silence_s, settings or ()))
     carrier = CARRIERS.get(entry.framing, entry.framing)

@@ -150,10 +150,11 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     results: ResultsOption = Path("results"),
 ) -> None:
-    """Copy a run in small: all trials, quantiles of each, deliveries of the first block's freshness.
+    """Copy a run in small: all trials, quantiles of each, deliveries where figures show single ticks.
 
     A folder gets the figure of the front door, too.
     """
+    from bench.network.incident_fields import Incident
     from bench.results.export import export_folder, export_zip
     from bench.results.run import Run, find_run
 
@@ -161,7 +162,8 @@ def export(
     kept = [
         row["trial_number"]
         for row in source.rows
-        if row["repeat"] == 1 and "freshness" in row["experiments"].split()
+        if row["repeat"] == 1
+        and ("freshness" in row["experiments"].split() or row["incident"] == Incident.PACKET_LOST)
     ]
     if target is None:
         written = Path(f"{source.folder.name}.zip")

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,6 +13,7 @@ from bench.results.capacity import Search
 from bench.results.trials import single_trials
 from bench.scenario import Profile, Scenario
 from bench.transports import TRANSPORTS
+from clients.load.catalogue import GENERATORS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Design:
     def scenarios(self, transports: Sequence[str], overrides: Mapping[str, Sequence[Any]]) -> list[Scenario]:
         """Return the distinct scenarios; an override replaces a fixed field or a whole axis.
 
+        A load generator is left out for transports that it has no clients for, unless that leaves nothing.
+
         Args:
             transports: The transports asked for. Of a design that names its own, those are taken that are
                 asked for themselves, or by the transport whose variant they are.
@@ -53,13 +56,20 @@ class Design:
         if not overrides.keys().isdisjoint(self.unless):
             return []
         axes = {**{name: [value] for name, value in self.fixed.items()}, **self.axes, **overrides}
-        distinct = dict.fromkeys(
-            Scenario(transport, **dict(zip(axes, values, strict=True)))
+        asked = [
+            (transport, dict(zip(axes, values, strict=True)))
             for transport in (transports if self.transports is None else self.transports)
             if transport in transports or TRANSPORTS[transport].protocol in transports
             for values in itertools.product(*axes.values())
-        )
-        return list(distinct)
+        ]
+        driven = [each for each in asked if _is_driven(*each)]
+        return list(dict.fromkeys(Scenario(transport, **fields) for transport, fields in driven or asked))
+
+
+def _is_driven(transport: str, fields: Mapping[str, Any]) -> bool:
+    """Return whether the load generator, if one is chosen that there is, has clients for a transport."""
+    generator = GENERATORS.get(fields.get("generator", ""))
+    return generator is None or generator.drives(TRANSPORTS[transport].client_class)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +101,7 @@ class Experiment:
     apart: Sequence[str] = ()
     named: Sequence[str] = ()
     rows: Callable[[pd.DataFrame], pd.DataFrame] = single_trials
-    doubtful: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    doubtful: Mapping[str, Collection[Any]] = dataclasses.field(default_factory=dict)
     note: str = ""
     predict: Callable[[pd.DataFrame], pd.Series] | None = None
     predicted: str = "latency_p50_ms"

@@ -38,8 +38,13 @@ TURNED = 0.9
 
 
 def designs(profile: Profile) -> list[Design]:
-    """Return the scenarios: distance, loss, one packet, a narrow link, connections that are not kept."""
-    asking, unasked, held = main_names("pull", "held"), main_names("push"), main_names("held", "push")
+    """Return the scenarios: distance, loss, one packet, a narrow link, connections that are not kept.
+
+    A stream of events is one TCP stream, as a WebSocket is: only the full profile has both over bad links.
+    """
+    of_push = {} if profile.name == "full" else {"speaks_upwards": True}
+    asking, unasked = main_names("pull", "held"), main_names("push", **of_push)
+    held = [*main_names("held"), *unasked]
     if profile.name == "quick":
         return [Design({**FIXED, **ONE_LOST}, {}, held, repeats=1)]
     fixed, lossy = FIXED, {**FIXED, "window_s": 1.25}  # longer: of the packets in it, some have to be lost
@@ -56,7 +61,7 @@ def designs(profile: Profile) -> list[Design]:
     repeats = 3 if profile.name == "full" else 1
     return [
         Design(fixed, {"rtt_ms": rtts_ms}, repeats=repeats),
-        Design(lossy, {"loss": losses}, repeats=repeats, unless=["loss"]),
+        Design(lossy, {"loss": losses}, [*asking, *unasked], repeats=repeats, unless=["loss"]),
         Design(in_a_row, {}, unasked, repeats=repeats, unless=["loss", "burst_packets"]),
         Design(fixed, {"rate_mbit": rates_mbit}, held, repeats=repeats, unless=["loss", "rate_mbit"]),
         Design({**fixed, **ONE_LOST}, {}, repeats=repeats, unless=["loss", "incident"]),

@@ -1,1 +1,1 @@
-"""Locust's users as clients of the swarm. Only the two locustfiles import Locust, which patches Python."""
+"""Locust's users as clients of the swarm. Only the locustfiles import Locust, which patches Python."""

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from bench.measure.place import ANYWHERE, Place
 from bench.measure.processes import STOP_TIMEOUT_S, Process, TrialFailed
 from bench.results.observation import Samples, Usage
-from bench.scenario import GENERATORS, Scenario
+from bench.scenario import Scenario
 from bench.transports import TRANSPORTS
 from clients.base import Address
 from clients.load import orders
+from clients.load.catalogue import GENERATORS
 from clients.load.generator import DELIVERY_FIELDS
 from clients.sockets.events import SOCKET_FIELDS
 from servers.wire import now_ns
@@ -56,7 +57,7 @@ class SwarmProcess(Process):
     """A load generator in a process of its own, which writes its samples into a folder."""
 
     def __init__(self, generator: str, folder: Path, place: Place = ANYWHERE, ca: str | None = None) -> None:
-        super().__init__("swarm", GENERATORS[generator], place=place)
+        super().__init__("swarm", GENERATORS[generator].module, place=place)
         self._folder, self._ca = folder, ca
         self._until_ns = 0
 

@@ -12,7 +12,16 @@ from bench.columns.words import field_words, heading_words
 from bench.experiments.base import Row
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.results.run import Run
-from bench.results.trials import averageable, belongs, is_step, is_suspect, single_trials, stands
+from bench.results.trials import (
+    averageable,
+    belongs,
+    is_step,
+    is_suspect,
+    search_steps,
+    single_trials,
+    stands,
+    suspect_trials,
+)
 from bench.results.validity import INSTRUMENT_LATE, faults_of
 from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS
@@ -126,9 +135,9 @@ def _outlier_sentences(found: Iterator[Outlier]) -> list[str]:
 def _doubtful_capacities(run: Run, experiments: Collection[str]) -> Iterator[Mapping[str, Any]]:
     """Yield the capacities that are marked ?: the last step that passed is suspect."""
     for name in experiments:
-        for row in EXPERIMENTS[name].rows(run.trials_of(name)).to_dict("records"):
-            if is_step(row) and is_suspect(row):
-                yield {str(field): value for field, value in row.items()}
+        rows = suspect_trials(search_steps(EXPERIMENTS[name].rows(run.trials_of(name))))
+        for row in rows.to_dict("records"):
+            yield {str(field): value for field, value in row.items()}
 
 
 def _capacity_sentence(row: Mapping[str, Any]) -> str:
@@ -152,7 +161,10 @@ def _by_design_sentences(run: Run, experiments: Collection[str]) -> list[str]:
         count = sum(_by_design(row) for row in own)
         if count:
             which = ", ".join(
-                field_words(field, value, alone=True) for field, value in EXPERIMENTS[name].doubtful.items()
+                field_words(field, value, alone=True)
+                for field, values in EXPERIMENTS[name].doubtful.items()
+                for value in values
+                if any(row[field] == value for row in own)
             )
             trials = "1 trial" if count == 1 else f"{count} trials"
             told.append(
@@ -174,7 +186,7 @@ def _by_design(row: Mapping[str, Any]) -> bool:
         return False
     names = row["experiments"].split()
     designs = [EXPERIMENTS[name].doubtful if name in EXPERIMENTS else {} for name in names]
-    return all(fields and all(row[name] == fields[name] for name in fields) for fields in designs)
+    return all(fields and all(row[name] in fields[name] for name in fields) for fields in designs)
 
 
 def _trial_words(row: Mapping[str, Any]) -> str:

@@ -133,14 +133,18 @@ def notice_figures(sockets: Events, outage: Outage, clients: int) -> dict[str, A
 
 
 def socket_figures(sockets: Events, outage: Outage, window: WindowTicks) -> dict[str, float]:
-    """How many connections were asked for and lost since the begin; how many stand at the window's end."""
+    """How many connections were asked for and lost since the begin; how many stand at the window's end.
+
+    The herd is looked for after the return: before it nobody is there to be overrun.
+    """
     after = since(sockets, outage.began_ns)
     asked_ns = after[after[:, EVENT_WHAT] == SocketEvent.ASKED, EVENT_AT_NS]
+    back_ns = asked_ns[asked_ns >= outage.ended_ns]
     return {
         "sockets_asked": len(asked_ns),
         "sockets_lost": len(ends_before_time(after)),
         "sockets_open": open_sockets(sockets, window.end_ns),
-        "asked_peak_per_s": most_within(asked_ns, PEAK_NS) * PEAKS_PER_S,
+        "asked_peak_per_s": most_within(back_ns, PEAK_NS) * PEAKS_PER_S,
     }
 
 

@@ -8,6 +8,7 @@ from bench.fields import ScenarioFields
 from bench.network.incident_fields import INCIDENTS, Incident, IncidentFields
 from bench.network.link_fields import LinkFields
 from bench.transports import TRANSPORTS
+from clients.load.catalogue import GENERATORS
 from clients.load.connections.backoff import LONGEST_LIMIT_S
 from servers.workloads.plan import OPENING_S, QUIET_S
 
@@ -115,8 +116,11 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
     @property
     def planned_s(self) -> float:
         """How long the trial should take, for progress and budgets: measured on two cores, rounded up."""
+        generator = GENERATORS[self.generator]
         return (
             START_AND_STOP_S
+            + generator.start_s
+            + self.clients * generator.connect_s_per_client
             + (0.0 if self.rtt_ms is None else START_LINK_S)
             + self.connect_s
             + max(self.warmup_s, self.pause_s)
@@ -161,7 +165,7 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
         """The shortest window that holds an incident.
 
         It begins after a quarter, or up to half a tick period later, so that it falls between two ticks. It
-        must be over before the last quarter, and before the last tick, a period before the end.
+        has to be over before the last quarter, and before the last tick, due a period before the end.
         """
         period_s = 1 / self.rate_hz if self.rate_hz else 0.0
         return max(2 * self.incident_takes_s + period_s, self.incident_takes_s / 0.75 + 2 * period_s)

@@ -180,7 +180,7 @@ def arrived_again(
 
 def medians_ms(found: Sequence[Instants], return_s: float) -> Bounds:
     """Return the bounds of the median time after the return."""
-    medians = [(each.quantile_s(0.5) - return_s) * MS_PER_S for each in found]
+    medians = [max(each.quantile_s(0.5) - return_s, 0.0) * MS_PER_S for each in found]
     return Bounds(min(medians), max(medians))
 
 

@@ -256,6 +256,7 @@ NEEDED: dict[str, dict[str, list[Any]]] = {
     "queue_ms": {"rate_mbit": [50.0]},
     "incident": {"rtt_ms": [20.0], "window_s": [8.0]},
     "incident_s": {"incident": ["server_killed"], "window_s": [10.0]},
+    "silence_s": {"window_s": [200.0]},
 }
 """What has to be given beside a field that does nothing alone."""
 SILENT = {"hold_s": [0.3, 0.4], "heartbeat_s": [0.3, 0.4], "window_s": [5.0, 8.0]}

@@ -136,7 +136,7 @@ def test_every_field_can_be_set_on_every_transport() -> None:
 ALL = list(EXPERIMENTS), main_names()
 
 
-@pytest.mark.parametrize(("profile", "budget_s"), [("quick", 86), ("standard", 710)])
+@pytest.mark.parametrize(("profile", "budget_s"), [("quick", 97), ("standard", 845)])
 def test_planned_duration_keeps_the_budget(profile: str, budget_s: float) -> None:
     assert planned_s(plan_run(*ALL, profile, 1, {})) <= budget_s
 
@@ -150,7 +150,7 @@ def test_each_distinct_scenario_is_measured_once_per_repeat() -> None:
     ]
     for block in blocks:
         assert len(block) == len(set(block))
-        assert set(blocks[1]) <= set(block)  # what is a time is in each
+        assert {each for each in blocks[-1] if each[1] is None} <= set(block)  # most times are in each
     counts = {scenario for scenario, _ in set(blocks[0]) - set(blocks[1])}
     assert {scenario.clients for scenario in counts} >= {1}  # exact: in the first only
     assert not any(search for block in blocks[:-1] for _, search in block)
@@ -173,7 +173,8 @@ def test_blocks_are_shuffled_by_the_seed_alone() -> None:
     one, again, other = (plan_run(*ALL, "standard", seed, {}) for seed in (1, 1, 2))
     assert one == again
     assert [each.scenario for each in one] != [each.scenario for each in other]
-    blocks = [[each.scenario for each in one if each.repeat == repeat] for repeat in (2, 3)]
+    single = [each for each in one if each.search is None]
+    blocks = [[each.scenario for each in single if each.repeat == repeat] for repeat in (4, 5)]
     assert blocks[0] != blocks[1]
     assert set(blocks[0]) == set(blocks[1])
 

@@ -109,7 +109,7 @@ def test_a_preset_is_expanded_and_its_source_told(bench: Bench, tmp_path: Path) 
     assert PRESETS["thesis-delay"].source in done.stderr
     if done.code == 1:
         pytest.skip("no network in a box can be had here")
-    (facts,) = (json.loads(path.read_text()) for path in tmp_path.glob("results/*/run.json"))
+    (facts,) = (json.loads(path.read_text(encoding="utf-8")) for path in tmp_path.glob("results/*/run.json"))
     assert facts["overrides"]["rtt_ms"] == [100.0]
 
 

@@ -14,20 +14,20 @@ from bench.results.run import REFERENCE
 
 EXPORTED = """
 ALLOWED_LATE_RATIO ASSUMED_PERIODS Bottleneck CLAIM_OPEN CLIENTS_LIMIT_MS CLIENTS_SETTINGS Evidence
-HARDLY_RATIO INK LUBBERS_GRECO LUBBERS_GRECO_FRAME_BYTES LUBBERS_GRECO_HEADER_BYTES Link MAIN_TRANSPORTS
-MODEL_LINE OVERHEAD_SETTINGS PAPER PUBLICATION_FALLS RATE_SETTINGS RATE_USUAL_SETTINGS RFC6455
-SEGMENT_HEADER_BYTES Scenario TRANSPORTS TYPICAL_CURSOR Tag VAN_DE_VYVERE VAN_DE_VYVERE_LATENCIES_S
-WEBSOCKETS_MEMORY array_bytes bottleneck_words break_even_hz busy_trials capacity_ratio capacity_words
-claims_ledger colour computed_request_bytes computed_response_bytes confidence_interval cpu_chart
-delivery_costs draw_figure equal_bytes_interval_s equal_bytes_s estimate estimates event_framing_bytes
-experiment_finding experiment_rows fault_counts heartbeat_bytes_per_s judge_vertical_scaling kept_quantiles
-label label_frame live live_trials logarithmic long_polling_latency long_polling_ticks_per_answer
-longest_interval_s measured_transports new_figure number open_run plot_age plot_decision plot_scaling
-plot_sequence poll_clients poll_costs polling_traffic push_clients push_traffic ranked ratio
-record_conversation request_bytes response_head_bytes results_folder say segments serving share_labels
-short_polling_latency silent_client_memory_kb single_trials source_age_ms staying_in_touch_bytes style
-tag_right ticks_needed times turned_into_polling_words websocket_header_bytes whiskers wire_bytes wire_chart
-with_interval
+HARDLY_RATIO INK LLM_WEBTRANSPORT LUBBERS_GRECO LUBBERS_GRECO_FRAME_BYTES LUBBERS_GRECO_HEADER_BYTES Link
+MAIN_TRANSPORTS MODEL_LINE OVERHEAD_SETTINGS PAPER PUBLICATION_FALLS RATE_SETTINGS RATE_USUAL_SETTINGS
+RFC6455 SEGMENT_HEADER_BYTES Scenario TRANSPORTS TSAQIEF_SUTOPO TYPICAL_CURSOR Tag VAN_DE_VYVERE
+VAN_DE_VYVERE_LATENCIES_S WEBSOCKETS_MEMORY array_bytes bottleneck_words break_even_hz busy_trials
+capacity_ratio capacity_words claims_ledger code_of colour computed_request_bytes computed_response_bytes
+confidence_interval cpu_chart delivery_costs draw_figure equal_bytes_interval_s equal_bytes_s estimate
+estimates event_framing_bytes experiment_finding experiment_rows fault_counts heartbeat_bytes_per_s
+judge_vertical_scaling kept_quantiles label label_frame live live_trials logarithmic long_polling_latency
+long_polling_ticks_per_answer longest_interval_s measured_transports new_figure number open_run plot_age
+plot_decision plot_scaling plot_sequence poll_clients poll_costs polling_traffic push_clients push_traffic
+ranked ratio record_conversation request_bytes response_head_bytes results_folder say segments serving
+share_labels short_polling_latency silent_client_memory_kb single_trials source_age_ms
+staying_in_touch_bytes style tag_right ticks_needed times turned_into_polling_words websocket_header_bytes
+whiskers wire_bytes wire_chart with_interval
 """.split()
 """What lecturers' notebooks may rely on: a name may be added, and none goes."""
 OF_THE_PACKAGE = "live live_trials open_run results_folder say serving".split()
@@ -107,3 +107,14 @@ def test_a_figure_that_is_not_there_is_answered_with_those_that_are() -> None:
     run = lesson.open_run(REFERENCE)
     with pytest.raises(ValueError, match="interval has no figure 'age'; it has: frontier, model, repeats"):
         lesson.draw_figure(run, "interval", "age")
+
+
+def test_code_is_shown_as_it_stands_without_its_docstrings() -> None:
+    told = lesson.code_of("bench/locust/beginners.py", "ShortPollingUser", "report")
+    assert told.startswith("```python\nclass ShortPollingUser(FastHttpUser):\n    wait_time = ")
+    assert told.endswith("        )\n```")
+    assert "\n\n    @task\n    def poll(self) -> None:\n        query = " in told
+    assert '"""' not in told
+    assert told.index("class ShortPollingUser") < told.index("def report")
+    with pytest.raises(ValueError, match=r"beginners\.py has no Nobody; it has: report, WebSocketUser"):
+        lesson.code_of("bench/locust/beginners.py", "Nobody")

@@ -27,7 +27,13 @@ DOWN: dict[str, Any] = {
     "hold_s": 0.3,
     "window_s": 20.0,
 }
-MOVED: dict[str, Any] = {**DOWN, "incident": "address_changed", "incident_s": None, "poll_interval_s": 0.3}
+MOVED: dict[str, Any] = {
+    **DOWN,
+    "incident": "address_changed",
+    "incident_s": None,
+    "poll_interval_s": 0.3,
+    "rate_hz": 5.0,
+}
 KILLED: dict[str, Any] = {"incident": "server_killed", "incident_s": 0.5, "window_s": 20.0}
 FORGOTTEN: dict[str, Any] = {
     **DOWN,
@@ -103,6 +109,7 @@ def test_theory_takes_the_outage_as_it_was() -> None:
         ("long_polling", MOVED),
         ("websocket", FORGOTTEN),
         ("short_polling", FORGOTTEN | {"poll_interval_s": 0.3}),
+        ("long_polling", MOVED | {"silence_s": 0.5, "rate_hz": 10.0}),  # its question may not be acknowledged
         ("websocket", DOWN | {"loss": 0.01}),
         ("websocket", DOWN | {"jitter_ms": 5.0}),
         ("websocket", DOWN | {"plan": "poisson"}),
@@ -140,7 +147,7 @@ def test_a_sentence_tells_who_had_ticks_again_who_noticed_and_what_was_lost() ->
         found("websocket", math.nan, 600, **MOVED),
         found("websocket", 530.0, **MOVED, silence_s=0.5),
     )
-    assert "the clients' address changed (50 clients, 10 Hz)" in told
+    assert "the clients' address changed (50 clients, 5 Hz)" in told
     assert "short polling (every 0.3 s) 235 ms" in told
     assert "WebSocket (silence 0.5 s) 530 ms" in told
     assert "60 % of those of WebSocket" in told

@@ -44,8 +44,8 @@ class Team:
         self.workers = [self.hire() for _ in range(workers)]
         self.master.wait_for(ALL_ARE_THERE)
 
-    def hire(self, path: Path = ROOT) -> Locust:
-        locustfile = path / "bench" / "locust" / "locustfile.py"
+    def hire(self, path: Path = ROOT, locustfile: Path | None = None) -> Locust:
+        locustfile = locustfile or path / "bench" / "locust" / "locustfile.py"
         return self._stack.enter_context(
             locust("--worker", f"--master-port={self._port}", locustfile=locustfile, path=path)
         )
@@ -67,7 +67,15 @@ def swarm_of(worker: Locust) -> psutil.Process:
     return worker.children()[0]
 
 
-def test_one_comes_late_one_is_of_another_version_and_one_is_stopped(team, tmp_path: Path) -> None:
+OLD_LOCUST = """import locust
+
+locust.__version__ = "0.1"
+from bench.locust.locustfile import *
+"""
+"""A locustfile: ours, of another version of Locust."""
+
+
+def test_one_comes_late_two_are_of_other_versions_and_one_is_stopped(team, tmp_path: Path) -> None:
     other = tmp_path / "other"
     for folder in ("bench", "clients", "servers"):
         shutil.copytree(ROOT / folder, other / folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -76,9 +84,11 @@ def test_one_comes_late_one_is_of_another_version_and_one_is_stopped(team, tmp_p
     working = team(workers=1)
     first, late = working.workers[0], working.hire()
     swarm_of(late)
-    stranger = working.hire(other)
-    assert stranger.wait() == 2, stranger.said
-    assert "install the same on both" in stranger.said
+    (tmp_path / "old.py").write_text(OLD_LOCUST, encoding="utf-8")
+    for stranger in working.hire(other), working.hire(locustfile=tmp_path / "old.py"):
+        assert stranger.wait() == 2, stranger.said
+        assert "install the same on both" in stranger.said
+    assert "has Locust 0.1 and" in stranger.said
     first.send(signal.SIGSTOP)
     working.master.wait_for("failed to send heartbeat")
     first.send(signal.SIGCONT)
