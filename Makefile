@@ -15,7 +15,7 @@ test: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist worksteal -m "not alone"
+	$(BIN)/pytest -n 3 --dist worksteal -m "not alone"
 	$(BIN)/pytest -m alone
 
 fuzz: $(VENV)/.installed
@@ -24,7 +24,7 @@ fuzz: $(VENV)/.installed
 soak: $(VENV)/.installed
 	@: > soak.log; failed=0; for run in $$(seq $(N)); do \
 		start=$$(date +%s); \
-		if { $(BIN)/pytest -n 2 --dist worksteal -m "not alone" && $(BIN)/pytest -m alone; } > soak.last 2>&1; \
+		if { $(BIN)/pytest -n 3 --dist worksteal -m "not alone" && $(BIN)/pytest -m alone; } > soak.last 2>&1; \
 		then went=passed; else went=FAILED; failed=$$((failed + 1)); fi; \
 		echo "run $$run of $(N): $$went in $$(($$(date +%s) - start)) s" | tee -a soak.log; \
 		grep -E '^(FAILED|ERROR)|(passed|failed|error).* in ' soak.last >> soak.log; \

@@ -2,7 +2,7 @@
 
 import math
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.columns.cells import is_set
@@ -20,6 +20,12 @@ def number(value: float) -> str:
     if value == 0 or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.1g}"
+
+
+def listed(figures: Iterable[float]) -> str:
+    """Write figures as a list: ``20.9, 40.8 and 151``."""
+    *first, last = map(number, figures)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def times(found: "Interval") -> str:

@@ -18,7 +18,7 @@ from servers.options import ServerOptions
 from servers.wire import now_ns
 from tests.waiting import LIMIT_S
 
-settings.register_profile("ci", deadline=None, derandomize=True)  # the same examples each time
+settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)  # the same each time
 settings.register_profile("fuzz", deadline=None, max_examples=1_000)  # make fuzz: new ones
 settings.load_profile("ci")
 

@@ -38,7 +38,7 @@ def synthetic_run(*rows: dict[str, Any]) -> Run:
     return Run(Path("synthetic"), {"experiments": []}, numbered)
 
 
-def judged(publication: str, *rows: dict[str, Any]) -> Judgement:
-    """Return how a published figure is judged by a run of such rows."""
+def judged(publication: str, *rows: dict[str, Any], **facts: Any) -> Judgement:
+    """Return how a published figure is judged by a run of such rows, and with more facts in its run.json."""
     (held,) = (each for each in PUBLICATIONS if each.name == publication)
-    return held.judged_by(Evidence(synthetic_run(*rows).trials))
+    return held.judged_by(Evidence(synthetic_run(*rows).trials, facts))

@@ -1,6 +1,5 @@
 """The documents, held against the program. ``python -m tests.test_docs`` renews what they quote."""
 
-import contextlib
 import itertools
 import re
 import shlex
@@ -8,7 +7,6 @@ import textwrap
 from collections.abc import Iterable
 
 import pytest
-from typer.testing import CliRunner
 
 from bench.commands.app import app
 from bench.report.plain_findings import plain_findings
@@ -18,6 +16,7 @@ from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS
 from servers.base import server_modules
 from tests import ROOT
+from tests.commands import printed
 
 README = ROOT / "README.md"
 REFERENCE = ROOT / "results" / "reference"
@@ -28,10 +27,7 @@ QUOTE = re.compile(r"(<!-- from bench ([^>]*) -->\n```\n)(.*?)(```)", re.DOTALL)
 
 
 def as_printed(command: str) -> str:
-    with contextlib.chdir(ROOT):
-        done = CliRunner().invoke(app, shlex.split(command), catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines()) + "\n"
+    return "\n".join(line.rstrip() for line in printed(command).strip().splitlines()) + "\n"
 
 
 def listed(sentences: Iterable[str]) -> str:

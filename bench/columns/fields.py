@@ -7,6 +7,12 @@ SHOWN_LAST = [name for name, field in FIELDS.items() if field.role is Role.CONDI
 """How long, and over what, was measured: shown only where nothing else tells trials apart."""
 AXES = [name for name in FIELDS if name not in SHOWN_LAST]
 """What tells scenarios apart beside the transport; a table shows those that vary in it."""
+FILLED_WITH_THE_LINK = [
+    name
+    for name, field in FIELDS.items()
+    if field.obeyed is Obeyed.BY_THE_LINK and field.where_known is not None
+]
+"""Fields that every link has, and the loopback has not; ``rtt_ms`` says so for all of them."""
 RANKS = [name for name, field in FIELDS.items() if field.ranks]
 """The numbers in whose order comparisons list scenarios."""
 OF_A_FIGURE = ["transport", *(name for name in AXES if FIELDS[name].role is Role.SUBJECT)]

@@ -42,7 +42,7 @@ INCIDENT = (
     ),
     Column(
         name="caught_up_p50_ms",
-        meaning="From the return until a client's last late tick, later than any before; median.",
+        meaning="From the return until a client's last late tick, after which one is in time again; median.",
         heading="caught up\nafter ms",
         better=LOWER,
         since=7,
@@ -56,7 +56,7 @@ INCIDENT = (
     ),
     Column(
         name="held_up_p50",
-        meaning="Ticks of a client that came late after the incident, median over clients.",
+        meaning="Ticks in a row that came to a client 20 ms later than any before the incident; median.",
         heading="ticks\nheld up",
         better=LOWER,
         since=7,
@@ -119,8 +119,9 @@ INCIDENT = (
     ),
     Column(
         name="asked_peak_per_s",
-        meaning="The herd: connections asked for in the busiest 100 ms after the begin, times ten.",
+        meaning="The herd: connections asked for in the busiest 100 ms after the return, times ten.",
         heading="asked for\nat most /s",
+        measured_in="1/s",
         label="connections asked for, at most (1/s)",
         better=LOWER,
         since=7,

@@ -12,6 +12,9 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from bench.experiments import QUESTIONS
+from bench.fields import fields_of
+from bench.network.incident_fields import IncidentFields
+from bench.network.presets import PRESETS
 from bench.report.terminal import new_console
 from bench.scenario import FIELDS, parse_value
 from bench.transports import TRANSPORTS, main_names
@@ -20,11 +23,17 @@ from servers.variants import current_name
 
 DONE, FAILED, USAGE, SUSPECT = 0, 1, 2, 3
 out, err = new_console(), new_console(stderr=True)
+OF_TRIALS = set(fields_of(IncidentFields)) - {"user_timeout_s"}
+"""What only trials obey: incidents, and what a swarm does about them. Servers obey the user timeout."""
 
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of the runs.")]
 RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's name or path; the newest.")]
 SettingsOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a scenario field.")
+]
+PresetOption = Annotated[
+    str | None,
+    typer.Option("--preset", metavar="NAME", help="Links that others measured over, see bench list."),
 ]
 OpenOption = Annotated[bool, typer.Option("--open", help="Show the page in the browser.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
@@ -101,5 +110,31 @@ def parse_overrides(settings: Sequence[str] | None) -> dict[str, list[Any]]:
 
 
 def parse_fields(settings: Sequence[str] | None) -> dict[str, Any]:
-    """Read settings of one scenario: of several values of a field the first."""
+    """Read settings of one scenario: of several values of a field the first.
+
+    It is watched, or served, not measured: nothing happens in the middle of it.
+    """
+    for setting in settings or ():
+        if (name := setting.partition("=")[0]) in OF_TRIALS:
+            complain(
+                f"--set {name} is of trials, in which something happens; measure one, with bench run", USAGE
+            )
     return {name: values[0] for name, values in parse_overrides(settings).items()}
+
+
+def with_preset(preset: str | None, overrides: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Return the settings of a preset and those beside it; say where the preset is from."""
+    if preset is None:
+        return overrides
+    if preset not in PRESETS:
+        nearest(preset, PRESETS, "preset")
+    found = PRESETS[preset]
+    both = [name for name in found.overrides if name in overrides]
+    if both:
+        complain(f"--preset {preset} sets {both[0]} already; leave out --set {both[0]}, or the preset", USAGE)
+    told = " ".join(
+        f"--set {name}={','.join(f'{value:g}' for value in values)}"
+        for name, values in found.overrides.items()
+    )
+    err.print(f"Preset {preset}: {told}\n{found.source}.", soft_wrap=True, highlight=False)
+    return {**{name: list(values) for name, values in found.overrides.items()}, **overrides}

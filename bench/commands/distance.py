@@ -84,7 +84,9 @@ def print_box(link: Link, box: "Box") -> None:
     err.print(f"  bench link {box.pid} -- COMMAND, or bench link {box.pid} --far -- COMMAND", highlight=False)
 
 
-def watch_over_link(scenario: Scenario, ticks: int | None, settings: Sequence[str]) -> int:
+def watch_over_link(
+    scenario: Scenario, ticks: int | None, silence_s: float | None, settings: Sequence[str]
+) -> int:
     """Serve at the far end of a scenario's link and watch at the near end; return the exit code."""
     from bench.measure.box import running_box
     from bench.measure.certificate import make_certificate
@@ -98,7 +100,9 @@ def watch_over_link(scenario: Scenario, ticks: int | None, settings: Sequence[st
     with ExitStack() as stack:
         box = stack.enter_context(running_box(link))
         print_box(link, box)
-        more, certificate = [] if ticks is None else ["--ticks", str(ticks)], None
+        given = {"--ticks": ticks, "--silence-s": silence_s}
+        more = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+        certificate = None
         if scenario.tls:
             folder = stack.enter_context(TemporaryDirectory(prefix="bench-"))
             certificate, trusted = make_certificate(Path(folder), box.host)

@@ -37,7 +37,7 @@ def literature(
     from bench.results.run import Run, find_run
 
     run = Run.open(find_run(results, name))
-    evidence = Evidence(run.trials)
+    evidence = Evidence(run.trials, run.facts)
     judged = [(publication, publication.judged_by(evidence)) for publication in PUBLICATIONS]
     if as_json:
         print_json([as_record(*pair) for pair in judged])

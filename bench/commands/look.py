@@ -26,6 +26,7 @@ from bench.commands.arguments import (
 )
 from bench.commands.distance import serve_over_link, watch_over_link
 from bench.experiments import QUESTIONS
+from bench.network.presets import PRESETS, Preset
 from bench.scenario import FIELDS, Scenario
 from bench.transports import TRANSPORTS, Transport
 from bench.wording import shown
@@ -35,7 +36,7 @@ CARRIERS = {"HTTP": "answer", "WebSocket": "frame", "event stream": "event"}
 
 
 def list_() -> None:
-    """List the experiments, the transports, and the fields that --set reaches."""
+    """List the experiments, the transports, the fields that --set reaches, and the presets."""
     fields = {
         name: f"{field.meaning} " + ("" if field.default is None else f"(default {field.default})")
         for name, field in FIELDS.items()
@@ -44,12 +45,21 @@ def list_() -> None:
         ("Experiments", QUESTIONS),
         ("\nTransports", {name: _transport_words(each) for name, each in TRANSPORTS.items()}),
         ("\nFields for --set", fields),
+        ("\nPresets for bench run --preset", {name: _preset_words(each) for name, each in PRESETS.items()}),
     ):
         table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
         table.show_header = False
         for name, text in rows.items():
             table.add_row(f"  {name}", text)
         out.print(table)
+
+
+def _preset_words(preset: Preset) -> str:
+    """Say what a preset sets, and where it is from."""
+    told = " ".join(
+        f"{name}={','.join(map('{:g}'.format, values))}" for name, values in preset.overrides.items()
+    )
+    return f"{told}. {preset.source}."
 
 
 def _transport_words(transport: Transport) -> str:
@@ -148,17 +158,27 @@ def watch(
         Path | None, typer.Option(help="PEM file of who signed its certificate; else whom the system trusts.")
     ] = None,
     ticks: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
+    silence_s: Annotated[
+        float | None,
+        typer.Option(help="Connect again when nothing has come for so long; else TCP is waited for."),
+    ] = None,
     settings: SettingsOption = None,
 ) -> None:
     """Show one client's ticks as they come: age, bytes, and the answer, frame or event around them."""
     from bench.measure.certificate import make_certificate
     from bench.measure.subject import running_server
     from clients.load.stream import stream
-    from servers.options import ServerOptions
+    from servers.options import DAY_S, SHORTEST_S, ServerOptions
 
     transport = read_transport(transport)
     if ticks is not None and ticks < 1:
         complain(f"--ticks is {ticks}; it must be 1 or more, or left out: then Ctrl-C stops", USAGE)
+    if silence_s is not None and not SHORTEST_S <= silence_s <= DAY_S:
+        complain(
+            f"--silence-s is {silence_s:g}; it must be from {SHORTEST_S:g} to {DAY_S:,}, or left out: "
+            "then TCP is waited for",
+            USAGE,
+        )
     if ca is not None and url is None:
         complain("--ca is for a running server; give its --url, too", USAGE)
     fields = parse_fields(settings)
@@ -167,8 +187,10 @@ def watch(
     if url is not None and of_server:
         complain(f"the server at {url} runs already; leave out --set {of_server[0]}", USAGE)
     scenario = Scenario(transport, **{"clients": 1, "rate_hz": 4.0, **fields})
+    if silence_s is None:
+        silence_s = scenario.silence_s
     if scenario.rtt_ms is not None:
-        raise typer.Exit(watch_over_link(scenario, ticks, settings or ()))
+        raise typer.Exit(watch_over_link(scenario, ticks, silence_s, settings or ()))
     carrier = CARRIERS.get(entry.framing, entry.framing)
     try:
         with ExitStack() as stack:
@@ -180,7 +202,9 @@ def watch(
                     certificate, trusted = make_certificate(Path(folder), ServerOptions.host)
                 options = scenario.server_options(certificate=certificate)
                 address = stack.enter_context(running_server(entry.server, options)).url
-            listening = stream(entry.client, address, ca=trusted, **scenario.client_settings())
+            listening = stream(
+                entry.client, address, ca=trusted, silence_s=silence_s, **scenario.client_settings()
+            )
             arrivals = stack.enter_context(closing(listening))  # before the server, which waits for it
             err.print(f"{entry.label} at {shown(address)}, Ctrl-C stops")
             out.print(

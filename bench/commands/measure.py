@@ -15,6 +15,7 @@ from bench.commands.arguments import (
     SUSPECT,
     USAGE,
     OpenOption,
+    PresetOption,
     ResultsOption,
     RunArgument,
     SettingsOption,
@@ -24,6 +25,7 @@ from bench.commands.arguments import (
     parse_overrides,
     print_json,
     sort_names,
+    with_preset,
 )
 from bench.experiments import QUESTIONS
 from servers.interrupts import INTERRUPTED
@@ -36,6 +38,7 @@ def run(
     quick: Annotated[bool, typer.Option("--quick", help="One short repeat: a first look.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Ten long repeats: for the night.")] = False,
     settings: SettingsOption = None,
+    preset: PresetOption = None,
     seed: Annotated[int | None, typer.Option(help="Seed of order, plans and prices.")] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an unfinished run.")] = None,
     results: ResultsOption = Path("results"),
@@ -47,17 +50,17 @@ def run(
     """Measure; print a table and a sentence per experiment; write results, figures and a page of all."""
     if quick and full:
         complain("--quick and --full exclude each other; choose one", USAGE)
-    if resume is not None and (names or settings or quick or full or seed is not None):
+    if resume is not None and (names or settings or preset or quick or full or seed is not None):
         complain("--resume takes everything from the run; give nothing else with it", USAGE)
     if resume is None and not names:
         complain("say what to measure: bench run all, or names from bench list", USAGE)
     experiments, transports = sort_names(names or ())
-    overrides = parse_overrides(settings)
+    overrides = with_preset(preset, parse_overrides(settings))
 
     from bench.commands.finish import open_page, write_page_of
     from bench.measure import environment, machine
     from bench.measure.box import unavailable
-    from bench.measure.schedule import digests, plan_again, plan_run
+    from bench.measure.schedule import digests, measure_beside, plan_again, plan_run
     from bench.report.doubts import doubts
     from bench.report.progress import run_watched
     from bench.report.summary import print_run
@@ -86,8 +89,11 @@ def run(
         planned = plan_run(experiments, transports, facts["profile"], facts["seed"], overrides)
         if not planned:
             asked = ", ".join(names or ())
+            if plan_run(experiments, transports, "standard", facts["seed"], overrides):
+                complain(f"nothing to measure: a quick run has nothing of {asked}; leave out --quick", USAGE)
             complain(f"nothing to measure: {asked} have nothing in common; see bench list", USAGE)
         measured = Run.create(results, {**facts, "digests": digests(planned)})
+    measure_beside(measured, planned)
     if (with_link := [each for each in planned if each.scenario.rtt_ms is not None]) and (
         reason := unavailable()
     ):
@@ -144,10 +150,11 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     results: ResultsOption = Path("results"),
 ) -> None:
-    """Copy a run in small: all trials, quantiles of each, deliveries of the first block's freshness.
+    """Copy a run in small: all trials, quantiles of each, deliveries where figures show single ticks.
 
     A folder gets the figure of the front door, too.
     """
+    from bench.network.incident_fields import Incident
     from bench.results.export import export_folder, export_zip
     from bench.results.run import Run, find_run
 
@@ -155,7 +162,8 @@ def export(
     kept = [
         row["trial_number"]
         for row in source.rows
-        if row["repeat"] == 1 and "freshness" in row["experiments"].split()
+        if row["repeat"] == 1
+        and ("freshness" in row["experiments"].split() or row["incident"] == Incident.PACKET_LOST)
     ]
     if target is None:
         written = Path(f"{source.folder.name}.zip")

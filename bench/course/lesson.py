@@ -42,10 +42,12 @@ from bench.judge.claim_judges import vertical as judge_vertical_scaling
 from bench.judge.claims import ledger as claims_ledger
 from bench.judge.costs import busy_trials, delivery_costs, poll_costs
 from bench.judge.literature import FALLS as PUBLICATION_FALLS
+from bench.judge.literature.llm_webtransport import PUBLICATION as LLM_WEBTRANSPORT
 from bench.judge.literature.lubbers_greco import FRAME_BYTES as LUBBERS_GRECO_FRAME_BYTES
 from bench.judge.literature.lubbers_greco import POLLING_HEADER_BYTES as LUBBERS_GRECO_HEADER_BYTES
 from bench.judge.literature.lubbers_greco import PUBLICATION as LUBBERS_GRECO
 from bench.judge.literature.rfc6455 import PUBLICATION as RFC6455
+from bench.judge.literature.tsaqief_sutopo import PUBLICATION as TSAQIEF_SUTOPO
 from bench.judge.literature.van_de_vyvere import LATENCIES_S as VAN_DE_VYVERE_LATENCIES_S
 from bench.judge.literature.van_de_vyvere import PUBLICATION as VAN_DE_VYVERE
 from bench.judge.literature.van_de_vyvere import poll_clients, push_clients
@@ -196,11 +198,13 @@ __all__ += [  # judgements: claims, publications, and the map of the cheapest
     "ASSUMED_PERIODS",
     "CLAIM_OPEN",
     "HARDLY_RATIO",
+    "LLM_WEBTRANSPORT",
     "LUBBERS_GRECO",
     "LUBBERS_GRECO_FRAME_BYTES",
     "LUBBERS_GRECO_HEADER_BYTES",
     "PUBLICATION_FALLS",
     "RFC6455",
+    "TSAQIEF_SUTOPO",
     "VAN_DE_VYVERE",
     "VAN_DE_VYVERE_LATENCIES_S",
     "WEBSOCKETS_MEMORY",

@@ -7,7 +7,10 @@ catalogue.py has the experiments themselves.
 from pathlib import Path
 
 _ORDER = tuple(
-    "freshness interval rate clients overhead handshake idle compression network library instrument".split()
+    (
+        "freshness interval rate clients overhead handshake idle compression network recovery library "
+        "wind_sensor unread_answer instrument"
+    ).split()
 )
 _QUOTES = '"' * 3
 

@@ -91,6 +91,7 @@ class Experiment:
             the row's own fields: a figure or bounds, and NaN where it does not cover them.
         predicted_from: Columns that it needs beside those that are shown.
         predicted_by: What the prediction is called: theory, or what else it comes from.
+        two_writes: Whether the conversation of bench/measure/two_writes.py is measured beside it, once a run.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Experiment:
     predicted: str = "latency_p50_ms"
     predicted_from: Sequence[str] = ()
     predicted_by: str = "theory"
+    two_writes: bool = False
 
     @property
     def question(self) -> str:
@@ -148,5 +150,6 @@ def is_plain(row: Row, *more: str) -> bool:
         and row["contract"] == "every"
         and row["rate_hz"] > 0
         and pd.isna(row["rtt_ms"])
+        and pd.isna(row["incident"])
         and all(pd.isna(row[name]) or row[name] in ordinary[name] for name in more)
     )

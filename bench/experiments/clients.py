@@ -65,14 +65,23 @@ AT_EQUAL_BYTES = {
 def designs(profile: Profile) -> list[Design]:
     """Return the searches: every transport by every library, and short polling at equal bytes.
 
-    The quick profile has no polling: its two steps would end at a bound, whoever serves.
+    The standard profile, whose time is short, has push by the libraries of the main servers only. The quick
+    profile has no polling: its two steps would end at a bound, whoever serves.
     """
+    libraries = {TRANSPORTS[name].library for name in main_names()}
+    served = {
+        "quick": main_names("held", "push"),
+        "standard": [
+            *names_of("pull", "held"),
+            *(name for name in names_of("push") if TRANSPORTS[name].library in libraries),
+        ],
+        "full": names_of(),
+    }[profile.name]
     search = {
         "quick": Search(start=500, most=1_000, steps=2, usual=700),
         "standard": Search(start=800, steps=5),
         "full": Search(steps=8),
     }[profile.name]
-    served = main_names("held", "push") if profile.name == "quick" else names_of()
     full = profile.name == "full"  # searched for in every block
     found = [Design(AT_EQUAL_FRESHNESS, transports=served, repeats=None if full else 1, search=search)]
     if profile.name != "quick":

@@ -56,7 +56,8 @@ def predict(summary: pd.DataFrame) -> pd.Series:
 
     def wire_bytes(row: Row) -> float:
         transport, every_s = TRANSPORTS[row["transport"]], period_s(row)
-        if row["rate_hz"] > 0 or row["tls"] or row["keep_alive"] is False or pd.notna(row["rtt_ms"]):
+        disturbed = bool(pd.notna(row["rtt_ms"]) or pd.notna(row["incident"]))
+        if row["rate_hz"] > 0 or row["tls"] or row["keep_alive"] is False or disturbed:
             return math.nan
         if math.isnan(every_s):
             return 0.0

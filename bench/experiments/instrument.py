@@ -32,13 +32,15 @@ def designs(profile: Profile) -> list[Design]:
     clients, window_s = {"quick": (300, 1.0), "standard": (1000, 1.0), "full": (1000, 10.0)}[profile.name]
     waiting = {"quick": 300, "standard": 500, "full": 500}[profile.name]
     fixed = {**library.FIXED, "window_s": window_s}
-    families = ("push", "held", "pull") if profile.name == "full" else ("push", "held")
+    asking = ("held", "pull") if profile.name == "full" else ("held",)
+    of_push = {"speaks_upwards": True} if profile.name == "quick" else {}
     beginners = [("push", waiting, 3), *([] if profile.name == "quick" else [("pull", clients, 2)])]
     return [
         Design(
             fixed={**fixed, "clients": clients},
             axes={"generator": ["swarm", "asyncio"]},
-            transports=_driven("asyncio", *families),
+            transports=[*_driven("asyncio", *asking), *_driven("asyncio", "push", **of_push)],
+            repeats=None if profile.name == "full" else 3,
         ),
         *(
             Design(
@@ -53,10 +55,10 @@ def designs(profile: Profile) -> list[Design]:
     ]
 
 
-def _driven(generator: str, *families: str) -> list[str]:
-    """Return the transports of some families that a load generator has clients for."""
+def _driven(generator: str, *families: str, **facts: bool) -> list[str]:
+    """Return the transports of some families, with some facts, that a load generator has clients for."""
     drives = GENERATORS[generator].drives
-    return [name for name in main_names(*families) if drives(TRANSPORTS[name].client_class)]
+    return [name for name in main_names(*families, **facts) if drives(TRANSPORTS[name].client_class)]
 
 
 def finding(trials: pd.DataFrame) -> str:

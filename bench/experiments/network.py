@@ -1,6 +1,6 @@
 """Who suffers from distance and loss?
 
-Sixty clients, sixteen ticks a second, over a network in a box: near and far, with packets lost at random, one
+Sixty clients, twelve ticks a second, over a network in a box: near and far, with packets lost at random, one
 after the other or in a row, one lost on purpose, a narrow link, and with a new connection for each poll. The
 rate is such that RTT × rate, by which long polling turns into polling, is no whole number: there its waits
 would depend on the very microsecond of the work.
@@ -26,11 +26,11 @@ from bench.transports import TRANSPORTS, main_names
 from bench.wording import number
 
 FIXED = {
-    "clients": 60, "rate_hz": 16.0, "poll_interval_s": 0.25, "warmup_s": 0.2, "window_s": 1.0,
+    "clients": 60, "rate_hz": 12.0, "poll_interval_s": 0.25, "warmup_s": 0.15, "window_s": 0.75,
     "rtt_ms": 50.0,
 }  # fmt: skip
-LOSSY = {**FIXED, "window_s": 1.5}
-"""Longer: of the packets in it, some have to be lost."""
+ONE_LOST = {"incident": "packet_lost", "window_s": 1.25}
+"""Eleven ticks after it, a quarter into the window, are in the window."""
 LONGEST_HEAD_BYTES = 500
 """Room in a segment for the heads of HTTP and the names of ticks, beside their payload."""
 TURNED = 0.9
@@ -38,11 +38,16 @@ TURNED = 0.9
 
 
 def designs(profile: Profile) -> list[Design]:
-    """Return the scenarios: distance, loss, one packet, a narrow link, connections that are not kept."""
-    asking, unasked = main_names("pull", "held"), main_names("push")
+    """Return the scenarios: distance, loss, one packet, a narrow link, connections that are not kept.
+
+    A stream of events is one TCP stream, as a WebSocket is: only the full profile has both over bad links.
+    """
+    of_push = {} if profile.name == "full" else {"speaks_upwards": True}
+    asking, unasked = main_names("pull", "held"), main_names("push", **of_push)
+    held = [*main_names("held"), *unasked]
     if profile.name == "quick":
-        return [Design({**FIXED, "incident": "packet_lost"}, {}, [*main_names("held"), *unasked], repeats=1)]
-    fixed, lossy = FIXED, {**FIXED, "window_s": 1.5}  # longer: of the packets in it, some have to be lost
+        return [Design({**FIXED, **ONE_LOST}, {}, held, repeats=1)]
+    fixed, lossy = FIXED, {**FIXED, "window_s": 1.25}  # longer: of the packets in it, some have to be lost
     rtts_ms, losses, rates_mbit = [50.0, 100.0, 300.0], [0.01, 0.05], [4.0]
     if profile.name == "full":
         fixed = lossy = {**FIXED, "window_s": 5.0}
@@ -56,11 +61,11 @@ def designs(profile: Profile) -> list[Design]:
     repeats = 3 if profile.name == "full" else 1
     return [
         Design(fixed, {"rtt_ms": rtts_ms}, repeats=repeats),
-        Design(lossy, {"loss": losses}, repeats=repeats),
-        Design(in_a_row, {}, unasked, repeats=repeats),
-        Design(fixed, {"rate_mbit": rates_mbit}, [*main_names("held"), *unasked], repeats=repeats),
-        Design({**fixed, "incident": "packet_lost"}, {}, repeats=repeats),
-        Design(renewed, {"tls": [False, True]}, asking, repeats=repeats),
+        Design(lossy, {"loss": losses}, [*asking, *unasked], repeats=repeats, unless=["loss"]),
+        Design(in_a_row, {}, unasked, repeats=repeats, unless=["loss", "burst_packets"]),
+        Design(fixed, {"rate_mbit": rates_mbit}, held, repeats=repeats, unless=["loss", "rate_mbit"]),
+        Design({**fixed, **ONE_LOST}, {}, repeats=repeats, unless=["loss", "incident"]),
+        Design(renewed, {"tls": [False, True]}, asking, repeats=repeats, unless=["loss", "keep_alive"]),
     ]
 
 
@@ -169,10 +174,10 @@ def finding(trials: pd.DataFrame) -> str:
     """Say where long polling turns into polling, what loss costs whom, and what a new connection costs."""
     own = single_trials(trials)
     own = own[own["rtt_ms"].notna()]
-    return " ".join([*_transits(own), *_one_packet(own), *_worse_links(own), *_renewed(own)])
+    return " ".join([*_distance(own), *_one_packet(own), *_worse_links(own), *_renewed(own)])
 
 
-def _calm(own: pd.DataFrame, **unlike: Any) -> pd.DataFrame:
+def over_calm_links(own: pd.DataFrame, **unlike: Any) -> pd.DataFrame:
     """Return the trials of links that lose nothing, are not narrow, and so on, but for what is ``unlike``.
 
     ``...`` stands for any value.
@@ -212,41 +217,49 @@ def _said(name: str, row: Row) -> str:
     return f"{TRANSPORTS[name].label} {each(row)}".rstrip()
 
 
-def _transits(own: pd.DataFrame) -> Iterator[str]:
+def _distance(own: pd.DataFrame) -> Iterator[str]:
     """Say how long a tick takes near and far, and from where on long polling is polling."""
-    calm = _calm(own)
-    calm = calm[calm["rtt_ms"] > 0]
+    calm = over_calm_links(own)
+    calm = calm[calm["tls"] == calm["tls"].min()] if len(calm) else calm
+    places = _places(calm)
+    for place in places[:1] + places[1:][-1:]:
+        means = _means(calm, **place)
+        if means:
+            yield f"At {_at(place)} a tick takes, on average, {_each_takes(calm, means)}."
     for name in _names(calm):
-        trials = calm[(calm["transport"] == name) & (calm["tls"] == calm["tls"].min())]
-        places = _places(trials)
-        means = [_means(trials, **place).get(name, math.nan) for place in places]
-        asked = [estimate(trials, "requests_per_delivery", **place).estimate for place in places]
-        told = [
-            f"{place['rtt_ms']:g} ms at {place['rate_hz']:g} Hz "
-            f"({number(mean_ms)} ms, {number(2 * mean_ms / place['rtt_ms'])} transits)"
-            for place, mean_ms in zip(places, means, strict=True)
-        ]
-        said = _said(name, trials.iloc[0].to_dict())
-        if TRANSPORTS[name].family != "held":
-            ends = " and ".join(dict.fromkeys([told[0], told[-1]]))
-            yield f"By {said} a tick takes, on average, at an RTT of {ends}."
-            continue
-        turned = [requests < TURNED for requests in asked]
-        first = turned.index(True) if True in turned else len(places)
-        products = [
-            f"RTT × rate = {number(place['rtt_ms'] * place['rate_hz'] / MS_PER_S)}, {words}"
-            for place, words in zip(places, told, strict=True)
-        ]
-        label = said[0].upper() + said[1:]
-        if first == len(places):
-            yield f"{label} is not polling yet at {products[-1]}."
-        elif first == 0:
-            yield f"{label} has turned into polling at {products[0]}: {number(asked[0])} requests a tick."
-        else:
-            yield (
-                f"{label} turns into polling between {products[first - 1]}: {number(asked[first - 1])} "
-                f"requests a tick, and {products[first]}: {number(asked[first])}."
+        if TRANSPORTS[name].family == "held":
+            yield from _turning(
+                TRANSPORTS[name].label, calm[(calm["transport"] == name) & (calm["rtt_ms"] > 0)]
             )
+
+
+def _turning(label: str, trials: pd.DataFrame) -> Iterator[str]:
+    """Say between which products of RTT and rate a transport that asks at once turns into polling."""
+    told, turned = [], []
+    for place in _places(trials):
+        requests, mean_ms = (
+            estimate(trials, column, **place).estimate
+            for column in ("requests_per_delivery", "latency_mean_ms")
+        )
+        product, transits = place["rtt_ms"] * place["rate_hz"] / MS_PER_S, 2 * mean_ms / place["rtt_ms"]
+        told.append(f"{number(product)} (per tick: requests {number(requests)}, transits {number(transits)})")
+        turned.append(requests < TURNED)
+    if True not in turned:
+        yield from (f"{label.capitalize()} is no polling yet at RTT × rate = {told[-1]}." for _ in told[:1])
+    elif turned[0]:
+        yield f"{label.capitalize()} is polling already at RTT × rate = {told[0]}."
+    else:
+        before, first = told[turned.index(True) - 1 :][:2]
+        yield f"{label.capitalize()} turns into polling between RTT × rate = {before} and {first}."
+
+
+def _each_takes(own: pd.DataFrame, means: dict[str, float], calm: dict[str, float] | None = None) -> str:
+    """Return mean latencies in words; in brackets how much more it is than over calm links."""
+    return ", ".join(
+        f"{number(mean_ms)} ms by {_said(name, own[own['transport'] == name].iloc[0].to_dict())}"
+        + (f" ({mean_ms - calm[name]:+.3g})" if calm and name in calm else "")
+        for name, mean_ms in means.items()
+    )
 
 
 def _links(own: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -279,27 +292,22 @@ def _at(place: dict[str, float], link: str = "") -> str:
 
 
 def _worse_links(own: pd.DataFrame) -> Iterator[str]:
-    """Say what loss and a narrow link cost a tick, beside the same link without them."""
-    lasting = _calm(own, loss=..., rate_mbit=...)
+    """Say what loss and a narrow link cost a tick; in brackets, how much more than without."""
+    lasting = over_calm_links(own, loss=..., rate_mbit=...)
     for told_link, worse in _links(lasting):
         for place in _places(worse) if told_link else []:
-            calm = _means(_calm(own), **place)
-            told = [
-                f"{number(mean_ms)} ms by {TRANSPORTS[name].label}"
-                + (f" ({mean_ms - calm[name]:+.3g})" if name in calm else "")
-                for name, mean_ms in _means(worse, **place).items()
-            ]
-            if told:
-                yield f"With {told_link}, at {_at(place)}, a tick takes {', '.join(told)}."
+            calm, means = _means(over_calm_links(own), **place), _means(worse, **place)
+            if means:
+                yield f"With {told_link}, at {_at(place)}, it takes {_each_takes(worse, means, calm)}."
 
 
 def _renewed(own: pd.DataFrame) -> Iterator[str]:
     """Say what a new connection for each poll takes, and what it does to the ticks."""
     for tls in sorted(set(own["tls"])):
-        renewed = _calm(own, keep_alive=False, tls=tls)
+        renewed = over_calm_links(own, keep_alive=False, tls=tls)
         renewed = renewed[renewed["keep_alive"].notna()]
         for place in _places(renewed):
-            calm = _means(_calm(own, tls=False), **place)
+            calm = _means(over_calm_links(own, tls=False), **place)
             told = []
             for name, mean_ms in _means(renewed, **place).items():
                 connect_ms = estimate(renewed, "connect_p50_ms", transport=name, **place).estimate

@@ -57,11 +57,12 @@ class Entry(NamedTuple):
 
 def ledger(run: Run) -> list[Entry]:
     """Return all claims with their verdicts by a run; what it cannot judge is open and names the command."""
-    evidence = Evidence(run.trials)
-    return [_entry(claim, evidence) for claim in CLAIMS]
+    evidence = Evidence(run.trials, run.facts)
+    return [judged_claim(claim, evidence) for claim in CLAIMS]
 
 
-def _entry(claim: Claim, evidence: Evidence) -> Entry:
+def judged_claim(claim: Claim, evidence: Evidence) -> Entry:
+    """Return a claim with its verdict by what a run can say."""
     evidence.used.clear()
     verdict, sentence, doubt = claim.settled, "", ""
     if claim.judge is not None:
@@ -160,8 +161,7 @@ CLAIMS = [
         "All that browsers opened at first did, and nearly all that is served today.",
         judged.tcp,
         "RFC 6455, 1.7: a TCP-based protocol. By RFC 8441 it is also a stream of HTTP/2, within a TCP "
-        "connection, and by RFC 9220 one of HTTP/3, over QUIC and UDP. What loss does to all that is behind "
-        "a lost segment waits for the emulated network.",
+        "connection, and by RFC 9220 one of HTTP/3, over QUIC and UDP.",
         WITHIN_LIMITS,
     ),
     Claim(
@@ -169,8 +169,8 @@ CLAIMS = [
         "HTTP is stateless, which eases scaling: any server can answer.",
         "A request says all that its answer depends on, so that any server that has the data can answer it.",
         judged.stateless,
-        "RFC 9110, 3.3: each request can be understood by itself. That any server can answer, if one is "
-        "killed under its clients, waits for the experiments recovery and fleet.",
+        "RFC 9110, 3.3: each request can be understood by itself. Several servers at once wait for the "
+        "fleet.",
         HOLDS,
     ),
     Claim(

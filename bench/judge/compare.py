@@ -16,7 +16,7 @@ from bench.judge.significance import Figures, across_runs, counts_by_chance, hol
 from bench.results.capacity import ratio_of
 from bench.results.estimates import estimate
 from bench.results.files import ResultsError
-from bench.results.run import Run
+from bench.results.run import FinishedRun, Run
 from bench.results.statistics import (
     CONFIDENCE,
     NO_INTERVAL,
@@ -35,6 +35,7 @@ choose otherwise for it, and another minute of the same machine moves times by m
 
 Key = tuple[tuple[str, Any], ...]
 Rows = list[Mapping[str, Any]]
+Scenarios = Mapping[Key, Rows]
 Blocks = dict[int, float]
 
 
@@ -99,7 +100,11 @@ def compare(run_a: Run, run_b: Run) -> tuple[list[Comparison], Chance | None]:
     Raises:
         ResultsError: If they have no scenario in common.
     """
-    asked = _asked(run_a, run_b)
+    scenarios_a, scenarios_b = _scenarios(run_a), _scenarios(run_b)
+    common = [key for key in scenarios_a if key in scenarios_b]
+    if not common:
+        raise ResultsError(_nothing_in_common(run_a, run_b, scenarios_a, scenarios_b))
+    asked = _asked(scenarios_a, scenarios_b, common)
     judged = [index for index, each in enumerate(asked) if each.may_be_tested]
     ratios, p = [NO_INTERVAL] * len(asked), [math.nan] * len(asked)
     chance = None
@@ -109,7 +114,7 @@ def compare(run_a: Run, run_b: Run) -> tuple[list[Comparison], Chance | None]:
             ratios[index], p[index] = ratio, float(value)
         if not all(map(math.isnan, p)):
             chance = _chance(p, counts_by_chance(figures))
-    searched = _compared_capacities(run_a, run_b)
+    searched = _compared_capacities(scenarios_a, scenarios_b)
     stands = holm([*p, *(each.p for each in searched)])
     comparisons = [
         each if each.verdict else each._replace(verdict=_verdict(each.ratio, each.p, stand))
@@ -178,16 +183,8 @@ class _Asked(NamedTuple):
         return not self.equal and min(min(each) for each in self._parts if each) > 0
 
 
-def _asked(run_a: Run, run_b: Run) -> list[_Asked]:
-    """Return what is to be compared.
-
-    Raises:
-        ResultsError: If there is nothing.
-    """
-    scenarios_a, scenarios_b = _scenarios(run_a), _scenarios(run_b)
-    common = [key for key in scenarios_a if key in scenarios_b]
-    if not common:
-        raise ResultsError(_nothing_in_common(run_a, run_b, scenarios_a, scenarios_b))
+def _asked(scenarios_a: Scenarios, scenarios_b: Scenarios, common: Sequence[Key]) -> list[_Asked]:
+    """Return what is to be compared."""
     asked = []
     for key in common:
         own = scenarios_a[key], scenarios_b[key]
@@ -217,14 +214,13 @@ def _is_searched(own: tuple[Rows, Rows]) -> bool:
     return any(is_step(row) for rows in own for row in rows)
 
 
-def _compared_capacities(run_a: Run, run_b: Run) -> list[Comparison]:
+def _compared_capacities(scenarios_a: Scenarios, scenarios_b: Scenarios) -> list[Comparison]:
     """Compare what searches found, by their own intervals; the rest is of other numbers of clients.
 
     A capacity that is only a bound cannot be judged; a verdict that is still empty is for Holm to give.
     """
     figure = "capacity_clients"
     shown = tuple(name for name, each in EXPERIMENTS.items() if figure in each.columns)
-    scenarios_a, scenarios_b = _scenarios(run_a), _scenarios(run_b)
     comparisons = []
     for key in scenarios_a:
         own = scenarios_a[key], scenarios_b.get(key, [])
@@ -275,7 +271,7 @@ def _figures(asked: Sequence[_Asked]) -> Figures:
     return Figures(runs[0], runs[1], groups, pairs)
 
 
-def _scenarios(run: Run) -> dict[Key, Rows]:
+def _scenarios(run: Run) -> Scenarios:
     """Return the valid trials of each scenario; one that was measured again counts once."""
     found: dict[Key, Rows] = {}
     for row in _rows(run):
@@ -293,6 +289,7 @@ def _scenarios(run: Run) -> dict[Key, Rows]:
 
 def _rows(run: Run) -> list[dict[str, Any]]:
     """Return the rows of the experiments' tables; a trial that several share has the figures of each."""
+    run = FinishedRun(run)
     merged: dict[tuple[int, int], dict[str, Any]] = {}
     for name in run.facts["experiments"]:
         if name in EXPERIMENTS:
@@ -330,7 +327,7 @@ def _moved_by_speed(figure: str, transport: str) -> bool:
     return figure.startswith("server_cpu_")
 
 
-def _nothing_in_common(run_a: Run, run_b: Run, a: Mapping[Key, Rows], b: Mapping[Key, Rows]) -> str:
+def _nothing_in_common(run_a: Run, run_b: Run, a: Scenarios, b: Scenarios) -> str:
     """Say that there is nothing to compare, and in which fields the nearest scenarios differ."""
     names = f"the runs {run_a.folder.name} and {run_b.folder.name} have no valid scenario in common"
     if not a or not b:

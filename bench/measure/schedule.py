@@ -4,6 +4,7 @@ What needs no repeats (exact counts) is measured in the first block only, what n
 and searches, which take long, in the last, so that the first tables come early.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -17,9 +18,10 @@ from bench.fields import Kind
 from bench.measure.place import Places, choose_places
 from bench.measure.processes import TrialFailed
 from bench.measure.trial import Trial, run_trial
+from bench.measure.two_writes import measure_two_writes
 from bench.results.capacity import Search, Tried, is_disturbed, next_clients, tried
 from bench.results.files import RUN_JSON, ResultsError
-from bench.results.run import Run
+from bench.results.run import TWO_WRITES, Run
 from bench.results.trials import stands
 from bench.results.validity import INVALID, Fault
 from bench.scenario import FIELDS, PROFILES, Scenario
@@ -157,6 +159,21 @@ def plan_again(run: Run) -> list[Planned]:
             + "; go on with the program that began it, or measure anew"
         )
     return planned
+
+
+def measure_beside(run: Run, planned: Iterable[Planned]) -> None:
+    """Measure what a run has beside its trials, once, and keep it in run.json; an older run gets it too.
+
+    Where it cannot be measured the run goes on without it.
+
+    Raises:
+        ResultsError: If it cannot be written.
+    """
+    wanted = {name for each in planned for name in each.experiments if EXPERIMENTS[name].two_writes}
+    if wanted and TWO_WRITES not in run.facts:
+        with contextlib.suppress(OSError):
+            run.facts[TWO_WRITES] = measure_two_writes()
+            run.write()
 
 
 def _is_of_field(name: str, value: Any) -> bool:

@@ -119,6 +119,8 @@ def started(
             server = TRANSPORTS[scenario.transport].server
             subject = stack.enter_context(running_server(server, options, places.subject))
             yield subject, load, box
+            if scenario.incident is not None:
+                subject.kill()  # it would take its time to say good-bye to clients that are not there
         except TrialFailed:
             if box is not None:
                 box.check()  # where there is no link any more, the others fail, too

@@ -14,26 +14,29 @@ DEFAULT_INCIDENT_S = 1.0
 class Incident(enum.StrEnum):
     """What can happen to a trial: a code, whether it lasts, and whether it happens to the link.
 
-    What is done for it, and when: bench/measure/incidents.py.
+    ``silent`` says that connections are dead from then on, and nobody is told. What is done for it, and when:
+    bench/measure/incidents.py.
     """
 
     lasts: bool
     on_the_link: bool
+    silent: bool
 
-    def __new__(cls, code: str, lasts: bool, on_the_link: bool) -> "Incident":
+    def __new__(cls, code: str, lasts: bool, on_the_link: bool, silent: bool) -> "Incident":
         """Make an incident of its code and its data."""
         incident = str.__new__(cls, code)
         incident._value_, incident.lasts, incident.on_the_link = code, lasts, on_the_link
+        incident.silent = silent
         return incident
 
-    PACKET_LOST = "packet_lost", False, True
+    PACKET_LOST = "packet_lost", False, True, False
     """Each connection loses one packet with data on its way to the client."""
-    LINK_DOWN = "link_down", True, True
-    SERVER_KILLED = "server_killed", True, False
+    LINK_DOWN = "link_down", True, True, False
+    SERVER_KILLED = "server_killed", True, False, False
     """It comes back as the same feed; its connections do not."""
-    ADDRESS_CHANGED = "address_changed", False, True
+    ADDRESS_CHANGED = "address_changed", False, True, True
     """The server sees the clients at another address: a NAT began anew, or a phone has left the Wi-Fi."""
-    FORGOTTEN = "forgotten", True, True
+    FORGOTTEN = "forgotten", True, True, True
     """A middle box forgets connections that are idle, and drops in silence what comes on them."""
 
 
@@ -70,6 +73,7 @@ class IncidentFields:
         "A client that has heard nothing for so long, though something was to come, connects again; none: "
         "it waits for TCP.",
         phrase="silence {} s",
+        unset="waits for TCP",
         heading="silence\ns",
         ranks=True,
         plain=True,

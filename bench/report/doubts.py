@@ -12,7 +12,16 @@ from bench.columns.words import field_words, heading_words
 from bench.experiments.base import Row
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.results.run import Run
-from bench.results.trials import averageable, belongs, is_step, is_suspect, single_trials, stands
+from bench.results.trials import (
+    averageable,
+    belongs,
+    is_step,
+    is_suspect,
+    search_steps,
+    single_trials,
+    stands,
+    suspect_trials,
+)
 from bench.results.validity import INSTRUMENT_LATE, faults_of
 from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS
@@ -126,9 +135,9 @@ def _outlier_sentences(found: Iterator[Outlier]) -> list[str]:
 def _doubtful_capacities(run: Run, experiments: Collection[str]) -> Iterator[Mapping[str, Any]]:
     """Yield the capacities that are marked ?: the last step that passed is suspect."""
     for name in experiments:
-        for row in EXPERIMENTS[name].rows(run.trials_of(name)).to_dict("records"):
-            if is_step(row) and is_suspect(row):
-                yield {str(field): value for field, value in row.items()}
+        rows = suspect_trials(search_steps(EXPERIMENTS[name].rows(run.trials_of(name))))
+        for row in rows.to_dict("records"):
+            yield {str(field): value for field, value in row.items()}
 
 
 def _capacity_sentence(row: Mapping[str, Any]) -> str:

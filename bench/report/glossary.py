@@ -10,6 +10,7 @@ from typing import NamedTuple
 from bench.columns.catalogue import RENAMED_SINCE_SCHEMA, SCHEMA_VERSION
 from bench.columns.deliveries import CONNECTIONS, COUNTS, TIMES, TRAFFIC
 from bench.columns.derived import DERIVED, OF_SEVERAL_TRIALS
+from bench.columns.incident import INCIDENT
 from bench.columns.link import LINK
 from bench.columns.machine import INSTRUMENT, SERVER
 from bench.columns.trial import AFTER_FIELDS, BEFORE_FIELDS, JUDGED, REPLAYED
@@ -46,6 +47,7 @@ SECTIONS = (
     Section("The server", SERVER),
     Section("The instrument", INSTRUMENT),
     Section("The link, where it is a network in a box", LINK),
+    Section("What an incident did, where there was one", INCIDENT),
     Section("Replayed recordings", REPLAYED),
     Section("Derived, in no file: `Run.trials` has them", DERIVED),
     Section("Derived of several trials, in the tables of experiments", OF_SEVERAL_TRIALS),

@@ -13,7 +13,7 @@ from bench.experiments.catalogue import EXPERIMENTS
 from bench.report.doubts import doubt_sentences
 from bench.report.tables import experiment_table
 from bench.report.terminal import print_table
-from bench.results.run import Run
+from bench.results.run import FinishedRun, Run
 from bench.results.scenarios import combinations, mixed_fields
 from bench.results.trials import belongs, search_steps, single_trials, stands, telling
 from bench.scenario import FIELDS, PROFILES, Scenario
@@ -34,6 +34,7 @@ def print_run(
         provisional: Say that the figures are.
         brief: Print no tables, and how many doubts there are instead of which.
     """
+    run = FinishedRun(run)
     names = [name for name in run.facts["experiments"] if name in (only or run.facts["experiments"])]
     for name in names:
         trials = run.trials_of(name)

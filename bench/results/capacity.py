@@ -185,9 +185,11 @@ def capacities(trials: pd.DataFrame) -> pd.DataFrame:
         bottleneck: What ended it, a code: see :func:`_bottleneck_of_search`.
         at_least: Whether that was something other than the undisturbed server, so that it bears more.
     """
+    searches: dict[int, list[dict[Any, Any]]] = {}
+    for step in search_steps(trials).to_dict("records"):
+        searches.setdefault(step["trial_number"], []).append(step)
     rows = []
-    for _, steps in search_steps(trials).groupby("trial_number", sort=False):
-        own = steps.to_dict("records")
+    for own in searches.values():
         served = [row for row in own if tried(row).passed]
         found = fit([tried(row) for row in own])
         bottleneck = _bottleneck_of_search(own, found.high)

@@ -18,18 +18,18 @@ from bench.results.statistics import (
     ratio_interval,
     resampled_interval,
 )
-from bench.results.trials import averageable, single_trials
+from bench.results.trials import are_averageable, averageable, single_trials
 from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS, main_names
 from clients.short_polling import stratified_phases
 
 
-def _matching(trials: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the trials that may be averaged and match."""
-    chosen = averageable(trials)
+def _matching(trials: pd.DataFrame, where: Mapping[str, Any]) -> "pd.Series[bool]":
+    """Return of each trial whether it may be averaged and matches."""
+    chosen = are_averageable(trials)
     for name, value in where.items():
         check_column(name, trials)
-        chosen = chosen[chosen[name] == value]
+        chosen = chosen & (trials[name] == value)
     return chosen
 
 
@@ -49,12 +49,12 @@ def estimate(trials: pd.DataFrame, column: str, **where: Any) -> Interval:
     """
     check_column(column, trials)
     chosen = _matching(trials, where)
-    figures = [float(figure) for figure in chosen[column] if figure is not None]
-    if f"{column}_high" in trials and len(chosen):
-        own = Interval(*chosen[[column, f"{column}_low", f"{column}_high"]].astype(float).median())
-        if len(chosen) == 1 or (chosen[f"{column}_high"] == math.inf).any():
-            return own._replace(high=float(chosen[f"{column}_high"].max()))
-    return interval(figures)
+    if f"{column}_high" in trials and chosen.any():
+        own = trials.loc[chosen, [column, f"{column}_low", f"{column}_high"]].astype(float)
+        highs = own[f"{column}_high"]
+        if len(own) == 1 or (highs == math.inf).any():
+            return Interval(*own.median())._replace(high=float(highs.max()))
+    return interval([float(figure) for figure in trials[column][chosen] if figure is not None])
 
 
 def ratio(trials: pd.DataFrame, column: str, above: Mapping[str, Any], below: Mapping[str, Any]) -> Interval:
@@ -70,7 +70,7 @@ def ratio(trials: pd.DataFrame, column: str, above: Mapping[str, Any], below: Ma
     """
     check_column(column, trials)
     a, b = (
-        [float(figure) for figure in _matching(trials, where)[column] if figure is not None]
+        [float(figure) for figure in trials[column][_matching(trials, where)] if figure is not None]
         for where in (below, above)
     )
     return ratio_interval(a, b)

@@ -8,21 +8,22 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bench.columns.catalogue import FIGURE_COLUMNS, check_column
 from bench.columns.fields import OF_A_FIGURE, PLAIN
+from bench.network.link_fields import OF_THE_LINK
 from bench.results.capacity import ALLOWED_LATE_RATIO, capacities
 from bench.results.estimates import estimate
 from bench.results.statistics import Interval
-from bench.results.trials import (
-    averageable,
-    search_steps,
-    single_trials,
-    standing_trials,
-    suspect_trials,
-    trials_of,
-)
+from bench.results.trials import are_averageable, are_of, are_steps, standing_trials, suspect_trials
+
+ANY = object()
+"""Any value of a field will do, where a plain one is due otherwise."""
+OVER_DISTANCE = {**dict.fromkeys(("link", *OF_THE_LINK), ANY), "jitter_ms": 0, "loss": 0, "rate_mbit": 0}
+"""What to ask for, if trials over links are wanted that are nothing but distance."""
 
 
 class NotMeasured(Exception):
@@ -37,26 +38,30 @@ class Evidence:
 
     Attributes:
         used: Index of every trial that was handed out, to tell how many of them are suspect.
+        facts: What run.json says of the run.
     """
 
-    def __init__(self, trials: pd.DataFrame) -> None:
-        """Take the trials of a run (``Run.trials``)."""
+    def __init__(self, trials: pd.DataFrame, facts: Mapping[str, Any] | None = None) -> None:
+        """Take the trials of a run (``Run.trials``), and its facts (``Run.facts``) if they are asked for."""
+        self.facts = facts or {}
         kept = standing_trials(trials)
-        self._kept = kept.assign(**{name: _as_numbers(kept[name]) for name in FIGURE_COLUMNS})
+        numbers = kept.assign(**{name: _as_numbers(kept[name]) for name in FIGURE_COLUMNS})
+        self._kept = numbers.copy()  # the new columns together in memory: rows are chosen in half the time
         self.used: set[Any] = set()
+        self._known: dict[tuple[str, Any], NDArray[np.bool_]] = {}  # which trials have a value
 
     def trials(self, *experiments: str, **where: Any) -> pd.DataFrame:
         """Return the single trials of some experiments that match; steps of searches are not among them.
 
         Args:
             experiments: Their names; a trial of any of them will do.
-            where: Values of scenario columns, a tuple for one of several, None for empty.
+            where: Values of scenario columns, a tuple for one of several, None for empty, ANY for whichever.
 
         Raises:
             NotMeasured: If there are none.
         """
-        chosen = self._matching(trials_of(self._kept, experiments), {**PLAIN, **where})
-        chosen = averageable(single_trials(chosen))
+        own = self._matching({**PLAIN, **where}) & are_of(self._kept, experiments)
+        chosen = self._kept[own & are_averageable(self._kept) & ~are_steps(self._kept)]
         if not len(chosen):
             raise NotMeasured(f"bench run {experiments[0]}")
         self.used |= set(chosen.index)
@@ -101,12 +106,12 @@ class Evidence:
 
     @functools.cached_property
     def _capacities(self) -> pd.DataFrame:
-        return capacities(self._matching(self._kept, PLAIN))
+        return capacities(self._kept[self._matching(PLAIN)])
 
     def passed_steps(self, **where: Any) -> pd.DataFrame:
         """Return the steps of searches in which the server coped; perhaps none."""
-        steps = averageable(search_steps(self._matching(self._kept, {**PLAIN, **where})))
-        chosen = steps[steps["late_ratio"].astype(float) <= ALLOWED_LATE_RATIO]
+        own = self._matching({**PLAIN, **where}) & are_averageable(self._kept) & are_steps(self._kept)
+        chosen = self._kept[own & (self._kept["late_ratio"].astype(float) <= ALLOWED_LATE_RATIO)]
         self.used |= set(chosen.index)
         return chosen
 
@@ -117,18 +122,25 @@ class Evidence:
         suspect = len(suspect_trials(used))
         return f"{suspect} of the {len(used)} trials behind this are suspect" if suspect else ""
 
-    def _matching(self, trials: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
-        fits = pd.Series(True, index=trials.index)
+    def _matching(self, where: Mapping[str, Any]) -> NDArray[np.bool_]:
+        """Return of each trial whether it matches."""
+        fits = np.ones(len(self._kept), dtype=bool)
         for name, value in where.items():
-            check_column(name, trials)
-            column = trials[name]
-            if value is None:
-                fits &= column.isna()
-            elif isinstance(value, tuple):
-                fits &= column.isin(value)
-            else:
-                fits &= column == value
-        return trials[fits]
+            if (name, value) not in self._known:
+                self._known[name, value] = self._has(name, value)
+            fits &= self._known[name, value]
+        return fits
+
+    def _has(self, name: str, value: Any) -> NDArray[np.bool_]:
+        """Return of each trial whether a scenario column has this value."""
+        check_column(name, self._kept)
+        column = self._kept[name]
+        if value is ANY:
+            return np.ones(len(column), dtype=bool)
+        if value is None:
+            return column.isna().to_numpy(dtype=bool)
+        has = column.isin(value) if isinstance(value, tuple) else column == value
+        return has.to_numpy(dtype=bool)
 
 
 ASKED_ONCE = (0.95, 1.05)

@@ -17,6 +17,7 @@ from bench.results.deliveries import (
     CLIENT,
     DUE_NS,
     NS_PER_MS,
+    SEQ,
     Deliveries,
     WindowTicks,
     in_window,
@@ -28,6 +29,8 @@ EVENT_CLIENT, EVENT_AT_NS, EVENT_WHAT = range(3)
 """The columns of what happened to connections: ``SOCKET_FIELDS``."""
 NOBODY = "nobody"
 PEAK_NS, PEAKS_PER_S = 100_000_000, 10
+LATE_NS = 20_000_000
+"""As bench/results/validity.py has it: less is what an ordinary machine does now and then."""
 
 Events = NDArray[np.int64]
 
@@ -37,13 +40,12 @@ def incident_figures(observation: Observation) -> dict[str, Any]:
     outage, clients = observation.outage, observation.scenario.clients
     if outage is None:
         return {}
-    deliveries, sockets = observation.samples.deliveries, observation.samples.sockets
+    sockets = observation.samples.sockets
     server_sockets = observation.state.open_files - observation.empty_state.open_files
     return {
         "incident_at_ns": outage.began_ns,
         "outage_s": (outage.ended_ns - outage.began_ns) / 1e9,
-        **resumption_figures(deliveries, outage, clients),
-        **lateness_figures(in_window(deliveries, observation.window), outage, clients),
+        **(tick_figures(observation, outage) if observation.window.ticks else {}),
         **notice_figures(sockets, outage, clients),
         **socket_figures(sockets, outage, observation.window),
         "server_sockets": server_sockets,
@@ -51,6 +53,13 @@ def incident_figures(observation: Observation) -> dict[str, Any]:
 
 
 # Ticks
+
+
+def tick_figures(observation: Observation, outage: Outage) -> dict[str, float]:
+    """Return what became of the ticks; in a silent market there is nothing to say."""
+    deliveries, clients = observation.samples.deliveries, observation.scenario.clients
+    own = in_window(deliveries, observation.window)
+    return {**resumption_figures(deliveries, outage, clients), **lateness_figures(own, outage, clients)}
 
 
 def resumption_figures(deliveries: Deliveries, outage: Outage, clients: int) -> dict[str, float]:
@@ -69,20 +78,41 @@ def resumption_figures(deliveries: Deliveries, outage: Outage, clients: int) -> 
 def lateness_figures(own: Deliveries, outage: Outage, clients: int) -> dict[str, float]:
     """How many ticks of the window the incident held up, and until when.
 
-    A tick is late if it came after the begin and took longer than any tick of the window that came before. If
-    none came before, nobody knows what is late. Ticks that never came are counted as missed, not here.
+    A tick is late if it took ``LATE_NS`` longer than any tick of the window that came before the begin; if
+    none did, nobody knows what is late. A client is held up from its first late tick on, until one is in time
+    again: a stall of the machine later on is not the incident's. Ticks that never came are missed, not late.
     """
-    latency_ns = own[:, ARRIVED_NS] - own[:, DUE_NS]
     is_before = own[:, ARRIVED_NS] < outage.began_ns
-    worst = of_each_client(own[~is_before, CLIENT], latency_ns[~is_before], np.maximum)
+    after = own[~is_before]
+    after = after[np.lexsort((after[:, SEQ], after[:, CLIENT]))]
+    latency_ns = after[:, ARRIVED_NS] - after[:, DUE_NS]
+    worst = of_each_client(after[:, CLIENT], latency_ns, np.maximum)
     figures = {"worst_p50_ms": median(worst.values / NS_PER_MS)}
     if not is_before.any():
         return figures
-    late = own[~is_before & (latency_ns > latency_ns[is_before].max())]
+    usual_ns = (own[is_before, ARRIVED_NS] - own[is_before, DUE_NS]).max()
+    late = after[first_runs(after[:, CLIENT], latency_ns > usual_ns + LATE_NS)]
     held_up = np.bincount(late[:, CLIENT], minlength=clients)
     last = of_each_client(late[:, CLIENT], late[:, ARRIVED_NS], np.maximum)
     caught_up_ms = np.maximum(last.values - outage.ended_ns, 0) / NS_PER_MS
     return {**figures, **median_and_max("caught_up", caught_up_ms), "held_up_p50": median(held_up)}
+
+
+def first_runs(clients: NDArray[np.int64], is_so: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return where the first run of what is so is, for each client; its rows stand together, in order."""
+    begun = count_so_far(clients, is_so) > 0
+    ended = count_so_far(clients, begun & ~is_so) > 0
+    run: NDArray[np.bool_] = is_so & ~ended
+    return run
+
+
+def count_so_far(clients: NDArray[np.int64], is_so: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return for each row in how many of its client's rows up to it, itself included, it is so."""
+    total = np.cumsum(is_so)
+    begins = np.flatnonzero(np.diff(clients, prepend=-1) != 0)
+    before: NDArray[np.int64] = total[begins] - is_so[begins]
+    counts: NDArray[np.int64] = total - np.repeat(before, np.diff(begins, append=len(clients)))
+    return counts
 
 
 # Connections
@@ -103,14 +133,18 @@ def notice_figures(sockets: Events, outage: Outage, clients: int) -> dict[str, A
 
 
 def socket_figures(sockets: Events, outage: Outage, window: WindowTicks) -> dict[str, float]:
-    """How many connections were asked for and lost since the begin; how many stand at the window's end."""
+    """How many connections were asked for and lost since the begin; how many stand at the window's end.
+
+    The herd is looked for after the return: before it nobody is there to be overrun.
+    """
     after = since(sockets, outage.began_ns)
     asked_ns = after[after[:, EVENT_WHAT] == SocketEvent.ASKED, EVENT_AT_NS]
+    back_ns = asked_ns[asked_ns >= outage.ended_ns]
     return {
         "sockets_asked": len(asked_ns),
         "sockets_lost": len(ends_before_time(after)),
         "sockets_open": open_sockets(sockets, window.end_ns),
-        "asked_peak_per_s": most_within(asked_ns, PEAK_NS) * PEAKS_PER_S,
+        "asked_peak_per_s": most_within(back_ns, PEAK_NS) * PEAKS_PER_S,
     }
 
 

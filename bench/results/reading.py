@@ -100,6 +100,10 @@ def read_facts(files: RunFiles) -> dict[str, Any]:
             "digests" in facts and not _are_digests(facts["digests"]),
             "digests has lost its plan or recordings",
         ),
+        (
+            "two_writes" in facts and not _are_two_writes(facts["two_writes"]),
+            "two_writes has lost a way of writing, or its figures",
+        ),
         (facts["schema"] >= COUNTED_SINCE_SCHEMA and "trials" not in facts, "trials is lost"),
     ):
         if problem:
@@ -122,6 +126,17 @@ def _are_digests(told: Mapping[str, Any]) -> bool:
         _is(told.get("plan"), str)
         and isinstance(recordings, dict)
         and all(isinstance(digest, str) for digest in recordings.values())
+    )
+
+
+def _are_two_writes(told: Any) -> bool:
+    """Return whether these are measurements of bench/measure/two_writes.py."""
+    kinds = dict.fromkeys(("apart", "no_delay", "answered"), bool) | dict.fromkeys(
+        ("median_ms", "sd_ms"), float
+    )
+    return isinstance(told, list) and all(
+        isinstance(each, dict) and all(isinstance(each.get(name), kinds[name]) for name in kinds)
+        for each in told
     )
 
 

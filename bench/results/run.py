@@ -58,6 +58,8 @@ KNOWN_CODES: dict[str, set[str]] = {
     "connect_bottleneck": {*Bottleneck},
 }
 """The columns of codes."""
+TWO_WRITES = "two_writes"
+"""What of run.json bench/measure/two_writes.py has measured."""
 QUANTILES_PARQUET = "quantiles.parquet"
 QUANTILES_KEPT = [0.001, 0.01, *(step / 100 for step in range(2, 99)), 0.99, 0.999]
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from bench.columns.cells import sortable
-from bench.columns.fields import AXES, SHOWN_LAST
+from bench.columns.fields import AXES, FILLED_WITH_THE_LINK, SHOWN_LAST
 from bench.results.trials import are_steps
 
 
@@ -22,13 +22,16 @@ def varied_axes(rows: pd.DataFrame) -> list[str]:
     """Return the fields, beside the transport, that tell these rows apart.
 
     They have several values, or are set and not set for the same transport; a condition only if it tells
-    apart what is the same in everything else.
+    apart what is the same in everything else. That there is no link, one field says for all of the link's.
     """
     varied = [
         axis
         for axis in AXES
         if rows[axis].dropna().nunique() > 1
-        or rows.groupby("transport")[axis].nunique(dropna=False).max() > 1
+        or (
+            axis not in FILLED_WITH_THE_LINK
+            and rows.groupby("transport")[axis].nunique(dropna=False).max() > 1
+        )
     ]
     return [*varied, *_mixed(rows, varied, SHOWN_LAST)]
 

@@ -134,15 +134,15 @@ def find_faults(row: Mapping[str, Any]) -> tuple[Fault, ...]:
     """Return what is wrong with a trial, in the order in which it is told.
 
     Of an older run, which lacks some figures, only what the others say. An incident makes some of it a
-    finding: ticks that do not come any more; requests that wait because their connection has ended; ticks
-    that come together, which were held up together; and, of a server that begins anew, those of that moment.
+    finding: ticks that do not come any more; requests that wait for a connection; ticks that
+    come together, which were held up together; and, of a server that begins anew, those of that moment.
     """
-    ended = _above(row.get("noticed_ratio"), 0)
+    waits = has_incident(row) and row["incident"] != Incident.PACKET_LOST
     found = {
         Fault.WRONG_TICKS: bool(wrong_ticks(row)),
         Fault.GENERATOR_CPU: _above(row["generator_cpu_ratio"], BUSY_GENERATOR_CPU_RATIO),
         Fault.GENERATOR_LAG: _above(row["generator_lag_p99_ms"], LATE_MS),
-        Fault.REQUEST_LAG: _above(row["request_lag_p99_ms"], LATE_MS) and not ended,
+        Fault.REQUEST_LAG: _above(row["request_lag_p99_ms"], LATE_MS) and not waits,
         Fault.SHARED_STAMPS: _above(row["stamp_shared_ratio"], SHARED_STAMPS_RATIO) and not has_incident(row),
         Fault.USER_STAMPS: row["stamped_by"] == "user",
         Fault.NOT_DRAINED: row["drained"] is not None and not row["drained"] and not has_incident(row),

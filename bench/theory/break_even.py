@@ -132,7 +132,14 @@ def crossover_latency_s(
 
 
 def _root(function: Callable[[float], float], low: float, high: float, *, tolerance: float) -> float:
-    """Return where a function is zero, between two places where it has different signs."""
-    from scipy.optimize import brentq  # its import takes longer than most commands need
-
-    return float(brentq(function, low, high, xtol=tolerance))
+    """Return where a function is zero, between two places where it has different signs, by halving."""
+    sign = math.copysign(1, function(low))
+    while high - low > tolerance:
+        middle = (low + high) / 2
+        if not low < middle < high:
+            break  # no number lies between them
+        if sign * function(middle) > 0:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2

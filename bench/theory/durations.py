@@ -5,7 +5,7 @@ import math
 from fractions import Fraction
 
 from bench.fields import ScenarioFields
-from bench.network.incident_fields import Incident, IncidentFields
+from bench.network.incident_fields import INCIDENTS, Incident, IncidentFields
 from bench.network.link_fields import LinkFields
 from bench.transports import TRANSPORTS
 from clients.load.catalogue import GENERATORS
@@ -24,6 +24,8 @@ RECOVER_ROUND_TRIPS, RECOVER_S = 10, 10.0
 """How much longer a lost segment may take to be sent again, and once more: its timer doubles each time."""
 FIRST_SYN_TIMEOUT_S = 1.0
 """RFC 6298, section 2: the retransmission timer of a connection of which nothing is known yet."""
+LOST_S = 0.5
+"""How long to wait where clients cannot come back: others, if there are any, get the last tick."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +44,13 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
 
     @property
     def may_lose(self) -> bool:
-        """Whether packets may be lost: by the link's loss, for want of room, or in an incident."""
-        return bool(self.loss or self.rate_mbit) or self.incident_on_the_link
+        """Whether packets may be lost: by the link, or in an incident."""
+        return self.link_may_lose or self.incident_on_the_link
+
+    @property
+    def link_may_lose(self) -> bool:
+        """Whether the link may lose packets at any time: by its loss, or for want of room."""
+        return bool(self.loss or self.rate_mbit)
 
     # The parts of a trial
 
@@ -97,8 +104,13 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
 
     @property
     def drain_s(self) -> float:
-        """How long to wait at most, after the window, for clients to get its last tick."""
-        recover_s = RECOVER_ROUND_TRIPS * self.round_trip_s + (RECOVER_S if self.may_lose else 0.0)
+        """How long to wait at most, after the window, for clients to get its last tick.
+
+        Nobody waits for clients that cannot come back: what has not come by the end of the window never will.
+        """
+        if self.is_lost_for_good:
+            return RECOVER_ROUND_TRIPS * self.round_trip_s + LOST_S
+        recover_s = RECOVER_ROUND_TRIPS * self.round_trip_s + (RECOVER_S if self.link_may_lose else 0.0)
         return self.pause_s + (self.hold_s or 0) + 5.0 + recover_s + self.longest_recovery_s
 
     @property
@@ -115,7 +127,7 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
             + self.counters_lead_s
             + float(self.exact_window_s)
             + self.pause_s
-            + (self.drain_s if self._may_never_resume else 0.0)
+            + (self.drain_s if self.is_lost_for_good else 0.0)
         )
 
     @property
@@ -135,20 +147,28 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
     # What an incident adds
 
     @property
+    def _incident_lasts_s(self) -> float:
+        """How long the incident itself lasts; of a killed server with the time that it takes to start."""
+        return (self.incident_s or 0.0) + (START_AGAIN_S if self.incident == Incident.SERVER_KILLED else 0.0)
+
+    @property
     def incident_takes_s(self) -> float:
-        """How long it takes, from the incident's begin, until clients can know of it and connect again."""
-        if self.incident is None:
-            return 0.0
-        restart_s = START_AGAIN_S if self.incident == Incident.SERVER_KILLED else 0.0
-        return (self.incident_s or 0.0) + restart_s + (self.silence_s or 0.0)
+        """How long it takes, from the incident's begin, until clients can have ticks again.
+
+        Of dead connections nobody is told: the clients have to find out, by silence.
+        """
+        finds_out_s = (self.silence_s or 0.0) if self._ends_in_silence else 0.0
+        return self._incident_lasts_s + finds_out_s
 
     @property
     def shortest_incident_window_s(self) -> float:
-        """The shortest window in which an incident begins after a quarter, and is over before the last one.
+        """The shortest window that holds an incident.
 
-        It may begin half a tick period late, so that it falls between two ticks.
+        It begins after a quarter, or up to half a tick period later, so that it falls between two ticks. It
+        has to be over before the last quarter, and before the last tick, due a period before the end.
         """
-        return 2 * (self.incident_takes_s + (0.5 / self.rate_hz if self.rate_hz else 0.0))
+        period_s = 1 / self.rate_hz if self.rate_hz else 0.0
+        return max(2 * self.incident_takes_s + period_s, self.incident_takes_s / 0.75 + 2 * period_s)
 
     @property
     def longest_recovery_s(self) -> float:
@@ -160,15 +180,44 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
         """
         if self.incident is None:
             return 0.0
-        waits_s = (self.user_timeout_s or 0.0) + LONGEST_LIMIT_S + FIRST_SYN_TIMEOUT_S
-        return 2 * self.incident_takes_s + waits_s
+        finds_out_s = (self.silence_s or 0.0) + (self.user_timeout_s or 0.0)
+        return 2 * self._incident_lasts_s + finds_out_s + LONGEST_LIMIT_S + FIRST_SYN_TIMEOUT_S
 
     @property
-    def _may_never_resume(self) -> bool:
-        """Whether clients may wait in vain until the drain ends: nothing tells those that do not ask."""
+    def _ends_in_silence(self) -> bool:
+        """Whether connections die in the window, and nobody is told."""
+        return self.incident is not None and INCIDENTS[self.incident].silent
+
+    @property
+    def is_lost_for_good(self) -> bool:
+        """Whether the connections are lost of clients that never find out.
+
+        Who listens never does after a change of address, unless it watches the clock; whoever asks is told. A
+        middle box that has forgotten a connection tells nobody; TCP gives up what is asked on it after its
+        user timeout, or much later than any trial.
+        """
+        if self.silence_s is not None:
+            return False
         asks = TRANSPORTS[self.transport].family == "pull"
-        lost_for_good = self.incident in (Incident.ADDRESS_CHANGED, Incident.FORGOTTEN)
-        return lost_for_good and self.silence_s is None and not asks
+        if self.incident == Incident.FORGOTTEN:
+            knows = asks and self.user_timeout_s is not None
+            idle_s = longest_idle_s(self.rate_hz, self.pause_s, self.hold_s, self.heartbeat_s)
+            return idle_s >= (self.incident_s or 0.0) and not knows
+        return self.incident == Incident.ADDRESS_CHANGED and not asks
+
+
+def longest_idle_s(
+    rate_hz: float, pause_s: float | None, hold_s: float | None, heartbeat_s: float | None
+) -> float:
+    """Return for how long nothing passes on a connection: until a question, a tick, a beat, an empty answer.
+
+    Args:
+        rate_hz: Steady ticks a second; 0 is none.
+        pause_s: Time between two questions of a client that polls; 0 or None for others.
+        hold_s, heartbeat_s: None for those that do not know them.
+    """
+    tick_s = 1 / rate_hz if rate_hz else math.inf
+    return pause_s or min(tick_s, hold_s or math.inf, heartbeat_s or math.inf)
 
 
 def _least_common_multiple(a: Fraction, b: Fraction) -> Fraction:

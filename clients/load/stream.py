@@ -99,7 +99,7 @@ def read_url(url: str, *, upgrades: bool) -> ServerUrl:
 
 
 def stream(
-    client: str, url: str, *, ca: str | None = None, **settings: Any
+    client: str, url: str, *, ca: str | None = None, silence_s: float | None = None, **settings: Any
 ) -> Generator[Arrival, None, None]:
     """Yield ticks as they arrive, until it is closed; connections that break are opened again.
 
@@ -107,6 +107,8 @@ def stream(
         client: A module of clients/, such as ``websocket``.
         url: The server's, such as ``http://127.0.0.1:8000/ticks``; https and wss are over TLS.
         ca: PEM file of the authority behind the server's certificate; None trusts those of the system.
+        silence_s: A connection on which nothing has come for so long, though something is to come, is given
+            up and opened again; None waits for TCP to tell.
         settings: What the client takes, such as ``poll_interval_s=0.5`` or ``after=0``.
 
     Raises:
@@ -121,11 +123,15 @@ def stream(
     make_socket: SocketFactory = StampedSocket
     if server.encrypted:
         make_socket = partial(TlsSocket, context=client_context(ca), server_name=server.address.host)
-    return _listen(client_class, server.address, make_socket, settings)
+    return _listen(client_class, server.address, make_socket, silence_s, settings)
 
 
 def _listen(
-    client_class: type[TickClient], address: Address, make_socket: SocketFactory, settings: dict[str, Any]
+    client_class: type[TickClient],
+    address: Address,
+    make_socket: SocketFactory,
+    silence_s: float | None,
+    settings: dict[str, Any],
 ) -> Generator[Arrival, None, None]:
     heard: deque[Arrival] = deque()
 
@@ -148,6 +154,7 @@ def _listen(
         address.port,
         offset_ns=measure_clock_offset().offset_ns,
         make_socket=make_socket,
+        silence_s=silence_s,
     )
     try:
         swarm.connect(deadline_ns=now_ns() + round(CONNECT_TIMEOUT_S * 1e9))

@@ -130,7 +130,9 @@ class Swarm(LoadGenerator):
                 break
             self._fire(heapq.heappop(timers))
             now = self._clock()
-        self._open_connections(now, max_events)
+        due_ns = self._line.next_ns()
+        if due_ns is not None and due_ns <= now:
+            self._open_connections(now, max_events)
         until_ns = self.next_deadline()
         if wait_until_ns is not None and (until_ns is None or wait_until_ns < until_ns):
             until_ns = wait_until_ns
@@ -321,6 +323,8 @@ class Swarm(LoadGenerator):
             return
         seat.usable = True
         self.sockets.frombytes(pack_socket(seat.number, now, SocketEvent.OPENED))
+        if seat.client.outbox:  # it waited for the connection, which is as late as the way is long
+            seat.client.request_due_ns += now - seat.connecting_since_ns
         seat.client.connected(now)
         self._admit(seat)
         self._follow(seat)

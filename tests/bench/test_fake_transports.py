@@ -32,7 +32,7 @@ from bench.report.summary import findings, print_run
 from bench.report.tables import experiment_table
 from bench.report.terminal import words
 from bench.results.evidence import Evidence
-from bench.results.run import QUANTILES_PARQUET, Run
+from bench.results.run import QUANTILES_PARQUET, FinishedRun, Run
 from bench.scenario import PROFILES, Scenario
 from bench.transports import TRANSPORTS, Transport, main_names, names_of
 from tests import ROOT
@@ -129,6 +129,7 @@ def shown(run: Run) -> str:
 def figures(run: Run) -> Iterator[tuple[str, Figure]]:
     """Yield all figures of a run by experiment and name."""
     plt.switch_backend("agg")
+    run = FinishedRun(run)
     for experiment in EXPERIMENTS:
         for drawing in FIGURES.get(experiment, (REPEATS,)):
             figure = draw(drawing, run, experiment)

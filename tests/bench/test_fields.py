@@ -10,7 +10,9 @@ from bench.columns.catalogue import FIGURE_COLUMNS
 from bench.columns.words import field_words
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.experiments.rate import FIXED, SLOW_HZ, turned_into_polling_words
+from bench.fields import fields_of
 from bench.measure.schedule import plan_run
+from bench.network.incident_fields import IncidentFields
 from bench.report.summary import findings
 from bench.report.tables import experiment_table, fixed_fields_note, predictions
 from bench.report.terminal import words
@@ -47,6 +49,11 @@ def run_of(experiment: str, profile: str = "standard", **overrides: list[Any]) -
     run = synthetic_run(*rows)
     run.facts = {"experiments": [experiment]}
     return run
+
+
+def shortest(experiment: str) -> str:
+    """Return the shortest profile of which an experiment asks something."""
+    return next(name for name in PROFILES if plan_run([experiment], THREE, name, 1, {}))
 
 
 def trials_of(experiment: str, profile: str = "standard", **overrides: list[Any]) -> pd.DataFrame:
@@ -240,11 +247,16 @@ TWO: dict[str, list[Any]] = {
     "latency_limit_ms": [50.0, 60.0], "warmup_s": [0.1, 0.2], "window_s": [2.0, 8.0],
     "link": ["lan", "satellite"], "rtt_ms": [20.0, 40.0], "jitter_ms": [3.0, 4.0], "loss": [0.01, 0.02],
     "burst_packets": [2.0, 3.0], "rate_mbit": [50.0, 60.0], "queue_ms": [30.0, 40.0],
+    "incident": ["server_killed", "link_down"], "incident_s": [1.0, 2.0], "silence_s": [60.0, 70.0],
+    "user_timeout_s": [3.0, 4.0], "backoff": ["doubling", "none"],
 }  # fmt: skip
 """Two values of each field; compression and generator are left to the experiments that vary them."""
 NEEDED: dict[str, dict[str, list[Any]]] = {
     "burst_packets": {"loss": [0.01]},
     "queue_ms": {"rate_mbit": [50.0]},
+    "incident": {"rtt_ms": [20.0], "window_s": [8.0]},
+    "incident_s": {"incident": ["server_killed"], "window_s": [10.0]},
+    "silence_s": {"window_s": [200.0]},
 }
 """What has to be given beside a field that does nothing alone."""
 SILENT = {"hold_s": [0.3, 0.4], "heartbeat_s": [0.3, 0.4], "window_s": [5.0, 8.0]}
@@ -256,21 +268,28 @@ def two_values(experiment: str, field: str) -> list[Any]:
     return SILENT.get(field, TWO[field]) if experiment == "idle" else TWO[field]
 
 
-NOT_ORDINARY = [
-    ("instrument", field) for field in ("tls", "loss", "burst_packets", "rate_mbit", "queue_ms", "link")
+IMPOSSIBLE = [
+    *(("instrument", field) for field in ("tls", "loss", "burst_packets", "rate_mbit", "queue_ms", "link")),
+    *(("instrument", field) for field in fields_of(IncidentFields)),
+    ("idle", "silence_s"),
 ]
-"""What ordinary clients do not have."""
-NOT_COMPARED = [("idle", "rate_hz"), ("handshake", "keep_alive")]
+"""What ordinary clients do not have; and silence, where nobody ever speaks."""
+NOT_COMPARED = [
+    ("idle", "rate_hz"),
+    ("handshake", "keep_alive"),
+    ("network", "incident"),
+    ("network", "incident_s"),
+]
 
 
 @pytest.mark.parametrize(
-    ("experiment", "field"), [pair for pair in itertools.product(TOLD, TWO) if pair not in NOT_ORDINARY]
+    ("experiment", "field"), [pair for pair in itertools.product(TOLD, TWO) if pair not in IMPOSSIBLE]
 )
 def test_no_sentence_mixes_scenarios(experiment: str, field: str) -> None:
     """With two values of any field: a sentence for each that names it, or one that holds them apart."""
     own = EXPERIMENTS[experiment]
     values = two_values(experiment, field)
-    trials = trials_of(experiment, "quick", **{field: values}, **NEEDED.get(field, {}))
+    trials = trials_of(experiment, shortest(experiment), **{field: values}, **NEEDED.get(field, {}))
     told = findings(own, trials)
     mixed = mixed_fields(trials, own.apart)
     if (experiment, field) in NOT_COMPARED:
@@ -292,9 +311,9 @@ def test_no_sentence_mixes_scenarios(experiment: str, field: str) -> None:
 def test_a_sentence_names_a_field_that_no_profile_has(experiment: str, field: str) -> None:
     own = EXPERIMENTS[experiment]
     value = two_values(experiment, field)[-1 if field != "tls" else 0]
-    if (experiment, field) in NOT_ORDINARY:
+    if (experiment, field) in IMPOSSIBLE:
         return
-    trials = trials_of(experiment, "quick", **{field: [value]}, **NEEDED.get(field, {}))
+    trials = trials_of(experiment, shortest(experiment), **{field: [value]}, **NEEDED.get(field, {}))
     designs = [design for profile in PROFILES.values() for design in own.designs(profile)]
     designed = {each for design in designs for each in design.axes.get(field, [design.fixed.get(field)])}
     default = {getattr(Scenario(transport), field) for transport in trials["transport"].unique()}

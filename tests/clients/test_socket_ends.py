@@ -17,6 +17,7 @@ from bench.transports import TRANSPORTS
 from clients import websocket
 from clients.base import Address
 from clients.load.orders import Connected, Order, Report, Window
+from clients.load.stream import stream
 from clients.load.swarm import Swarm
 from clients.sockets.events import SOCKET_FIELDS, SocketEvent
 from clients.sockets.stamped_socket import StampedSocket
@@ -156,6 +157,15 @@ def test_a_silent_connection_is_closed_for_the_server_too() -> None:
             wait_until(closed.is_set, "the server has heard of the end")
     finally:
         server.stop()
+
+
+def test_one_client_that_listens_gives_up_too_and_goes_on(start_server) -> None:
+    """Ticks are half a second apart: between any two, the client has given a connection up."""
+    server = start_server(TRANSPORTS["websocket"], rate_hz=2)
+    arrivals = stream("websocket", server.url, silence_s=0.2, after=0)
+    with contextlib.closing(arrivals):
+        assert [next(arrivals).tick.seq for _ in range(3)] == [1, 2, 3]
+    assert server.health()
 
 
 # TCP's own patience

@@ -1,13 +1,14 @@
 """RFC 6202: how late long polling is, in network transits."""
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import pandas as pd
 
-from bench.judge.literature.base import Judgement, Publication, middle, verdict_on
+from bench.judge.literature.base import Judgement, Publication, middle, verdict_on, worst
 from bench.results.estimates import estimate, over_libraries
-from bench.results.evidence import Evidence, NotMeasured
+from bench.results.evidence import OVER_DISTANCE, Evidence, NotMeasured
 from bench.results.statistics import FEWEST_TICKS_PER_TRIAL
 from bench.transports import TRANSPORTS
 from bench.wording import number
@@ -16,7 +17,12 @@ MEAN_TRANSITS = 1.0
 """The average, as they have it: close to one transit."""
 ONE_TICK = 1.1
 """Up to so many ticks per answer, ticks have answers of their own: they do not come faster than answers."""
+MOST_TRANSITS = 3.0
+"""The maximum, as they have it: over three."""
 EXPERIMENTS = ("freshness", "interval", "library", "rate")
+DISTANT_EXPERIMENTS = ("network", "wind_sensor")
+DISTANT_COMMAND = "bench run wind_sensor"
+"""Those with links. There a transit is half of the link's round trip."""
 
 
 class Compared(NamedTuple):
@@ -45,7 +51,87 @@ class Compared(NamedTuple):
         return self.ticks_per_answer > ONE_TICK
 
 
+class Distant(NamedTuple):
+    """Long polling over a link that is nothing but distance, in transits of that link.
+
+    Attributes:
+        rtt_ms, rate_hz: The link's round trip, and the ticks.
+        ticks: How many ticks in all trials.
+        mean_transits, max_transits: Mean and longest latency.
+    """
+
+    rtt_ms: float
+    rate_hz: float
+    ticks: float
+    mean_transits: float
+    max_transits: float
+
+    @property
+    def crowded(self) -> bool:
+        """Whether steady ticks come faster than answers can, so that some have just missed one."""
+        return self.rtt_ms / 1e3 * self.rate_hz >= 1
+
+
 def judge_latency(evidence: Evidence) -> Judgement:
+    """Judge the mean on loopback, and mean and maximum over distances: each where the run has it."""
+    distant = [each for each in _distant(evidence) if each.ticks >= FEWEST_TICKS_PER_TRIAL]
+    verdicts, told = _over_distances(distant)
+    try:
+        near = _on_loopback(evidence)
+    except NotMeasured:
+        if not verdicts:
+            raise
+        return Judgement(worst(verdicts), told)
+    return dataclasses.replace(near, verdict=worst([near.verdict, *verdicts]), ours=near.ours + f" {told}")
+
+
+def _over_distances(distant: list[Distant]) -> tuple[list[str], str]:
+    """Return verdicts on mean and maximum in transits of a link, and what is said of them."""
+    calm, crowded = ([each for each in distant if each.crowded == wanted] for wanted in (False, True))
+    verdicts, told = [], ""
+    if calm:
+        means = [each.mean_transits for each in calm]
+        verdicts.append(verdict_on(middle(means), MEAN_TRANSITS))
+        told = (
+            f"Over links with round trips of {_span(each.rtt_ms for each in calm)} ms, where a transit is "
+            f"half of that, the mean is {_span(means)} transits."
+        )
+    if crowded:
+        longest = [each.max_transits for each in crowded]
+        verdicts.append(verdict_on(max(longest), MOST_TRANSITS))
+        told += (
+            " Where ticks come faster than answers can (round trips of "
+            f"{_span(each.rtt_ms for each in crowded)} ms), it is "
+            f"{_span(each.mean_transits for each in crowded)}, and the longest {_span(longest)}: a tick that "
+            "has just missed an answer waits for that, for the next request, and for its own answer."
+        )
+    return verdicts, told.strip() or f"Distances, with which the maximum is judged: {DISTANT_COMMAND}."
+
+
+def _distant(evidence: Evidence) -> Iterator[Distant]:
+    """Yield long polling by distance, rate and number of clients; a trial of several experiments once."""
+    try:
+        trials = evidence.trials(*DISTANT_EXPERIMENTS, **OVER_DISTANCE)
+    except NotMeasured:
+        return
+    held = trials["transport"].map(lambda name: TRANSPORTS[name].protocol == "long_polling")
+    asks_at_once = held & (trials["keep_alive"] != False)  # noqa: E712
+    trials = trials[asks_at_once & (trials["rtt_ms"] > 0) & (trials["rate_hz"] > 0)]
+    for _, alike in trials.groupby(["rtt_ms", "rate_hz", "clients"]):
+        rtt_ms, rate_hz = (float(alike[name].iloc[0]) for name in ("rtt_ms", "rate_hz"))
+        mean_ms = estimate(alike, "latency_mean_ms").estimate
+        if mean_ms > 0:
+            transit_ms = rtt_ms / 2
+            yield Distant(
+                rtt_ms,
+                rate_hz,
+                float((alike["expected"].astype(float) / alike["clients"].astype(float)).sum()),
+                mean_ms / transit_ms,
+                float(alike["latency_max_ms"].astype(float).max()) / transit_ms,
+            )
+
+
+def _on_loopback(evidence: Evidence) -> Judgement:
     """Compare long polling's mean latency with WebSocket's, which is one transit, over all trials."""
     shown = _compared(evidence)
     enough = [each for each in shown if each.ticks >= FEWEST_TICKS_PER_TRIAL]

@@ -16,7 +16,8 @@ from bench.columns.fields import SEARCHED
 from bench.columns.words import field_words
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.judge.choice import cpu_chart, wire_chart
-from bench.report.plots import front, run_figures
+from bench.network.link import LINKS
+from bench.report.plots import front, over_links, run_figures
 from bench.report.plots.base import rendered, styled
 from bench.results.estimates import valid_trials
 from bench.results.files import ResultsError
@@ -27,6 +28,8 @@ from bench.results.trials import suspect_trials
 FORMS = ("png", "svg")
 NOTE_SIZE = 14
 ASKING = ("poll_interval_s", "poll_pause_s")
+OF_LINKS = ("rtt_ms", "loss", "burst_packets", "rate_mbit", "incident", "keep_alive", "tls")
+LONG_WAY_S = LINKS["transatlantic"].link.rtt_ms / 2 / 1e3
 LAYERS_OF = ("payload_bytes", "headers", "cookie_bytes")
 
 
@@ -125,6 +128,42 @@ FIGURES: dict[str, Sequence[Drawing]] = {
             "cpu",
             "What it costs the server.",
             partial(run_figures.repeats, column="server_cpu_us_per_delivery"),
+        ),
+    ),
+    "network": (
+        Drawing(
+            "distance",
+            "Mean latency against the round-trip time; dashed: theory, with the step of long polling.",
+            over_links.distance,
+            OF_LINKS,
+        ),
+        Drawing(
+            "lost_packet",
+            "When ticks were due and when they arrived, with one packet lost; coloured: late.",
+            over_links.lost_packet,
+            OF_LINKS,
+        ),
+        Drawing(
+            "decision_bytes",
+            "The transport with the fewest bytes, by rate and acceptable latency, over a long way; computed.",
+            partial(run_figures.choice_map, partial(wire_chart, way_s=LONG_WAY_S), "wire bytes"),
+        ),
+    ),
+    "recovery": (
+        Drawing(
+            "herd",
+            "Connections asked for after a server has died. Dashed: theory, in which asking takes no time.",
+            over_links.herd,
+        ),
+        Drawing(
+            "link_down",
+            "What one client of each transport sees while the link is down.",
+            partial(over_links.seen, "link_down"),
+        ),
+        Drawing(
+            "address_changed",
+            "What one client of each kind sees after its address has changed.",
+            partial(over_links.seen, "address_changed"),
         ),
     ),
     "library": (

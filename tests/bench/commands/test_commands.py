@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from bench.measure import schedule
+from bench.network.presets import PRESETS
 from bench.results.run import Run
 from tests import ROOT
 from tests.commands import Done, run_bench
@@ -50,8 +51,11 @@ def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
         (["run", "all", "--quick", "--full"], "choose one"),
         (["run"], "bench run all"),
         (["watch", "websockt"], "did you mean websocket?"),
+        (["watch", "websocket", "--silence-s", "0"], "--silence-s is 0; it must be from 0.001 to 86,400"),
+        (["watch", "websocket", "--silence-s", "nan"], "--silence-s is nan; it must be from 0.001"),
         (["watch", "websocket", "--url", "http://127.0.0.1:abc"], "no address of a server"),
         (["run", "instrument", "short_polling", "--quick"], "nothing to measure"),
+        (["run", "wind_sensor", "--quick"], "a quick run has nothing of wind_sensor; leave out --quick"),
         (["run", "all", "--set", "poll_interval_s=0"], "poll_interval_s is 0"),
         (["serve", "websocket", "--rate-hz=-1"], "rate_hz is -1"),
         (
@@ -63,6 +67,12 @@ def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
         (["run", "all", "--set", "clients=3", "--set", "clients=4"], "clients is given twice"),
         (["run", "all", "--set", "recording=a.csv", "--set", "rate_hz=5"], "set speed in place of rate_hz"),
         (["run", "all", "--set", "rate_hz=0.001"], "ask for window_s=1000"),
+        (["run", "network", "--preset", "aintec-bursts"], "did you mean aintec-burst?"),
+        (
+            ["run", "network", "--preset", "thesis-loss", "--set", "loss=0.1"],
+            "leave out --set loss, or the preset",
+        ),
+        (["run", "--resume", "x", "--preset", "thesis-loss"], "give nothing else with it"),
     ],
 )
 def test_wrong_words_get_one_sentence_and_exit_code_2(
@@ -89,6 +99,18 @@ def test_list_names_everything_that_run_takes(bench: Bench) -> None:
     assert done.code == 0
     for word in ("freshness", "interval", "clients", "short_polling", "long_polling", "websocket", "rate_hz"):
         assert word in done.stdout
+    assert all(name in done.stdout for name in PRESETS)
+
+
+def test_a_preset_is_expanded_and_its_source_told(bench: Bench, tmp_path: Path) -> None:
+    """What is kept is what it expands to, so that --resume needs no preset."""
+    done = bench("run", "network", "websocket", "--preset", "thesis-delay", *FAST)
+    assert "Preset thesis-delay: --set rtt_ms=100" in done.stderr
+    assert PRESETS["thesis-delay"].source in done.stderr
+    if done.code == 1:
+        pytest.skip("no network in a box can be had here")
+    (facts,) = (json.loads(path.read_text(encoding="utf-8")) for path in tmp_path.glob("results/*/run.json"))
+    assert facts["overrides"]["rtt_ms"] == [100.0]
 
 
 def test_a_run_measures_writes_and_tells(bench: Bench, tmp_path: Path) -> None:

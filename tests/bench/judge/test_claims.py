@@ -2,23 +2,22 @@
 
 import functools
 import io
+import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner
 
 from bench.columns.catalogue import FIGURE_COLUMNS
-from bench.commands.app import app
 from bench.judge.claim_judges import FAILS, HOLDS, OPEN, WITHIN_LIMITS
-from bench.judge.claims import CLAIMS, Entry, ledger
+from bench.judge.claims import CLAIMS, Entry, judged_claim, ledger
 from bench.judge.literature import PUBLICATIONS
 from bench.report.judgements import print_entry
 from bench.results.evidence import Evidence
 from bench.results.run import REFERENCE, Run
 from tests import ROOT
+from tests.commands import printed
 from tests.synthetic import synthetic_run, trial
 
 RESULTS = ROOT / "results"
@@ -41,7 +40,10 @@ SETTLED = {
 
 
 def entry(name: str, *rows: dict[str, Any]) -> Entry:
-    return next(each for each in ledger(synthetic_run(*rows)) if each.name == name)
+    """Return one claim, judged by a run of these rows."""
+    (claim,) = (each for each in CLAIMS if each.name == name)
+    run = synthetic_run(*rows)
+    return judged_claim(claim, Evidence(run.trials, run.facts))
 
 
 def wire(up: float, down: float, **figures: float) -> dict[str, float]:
@@ -348,36 +350,38 @@ def test_several_scenarios_are_not_averaged() -> None:
     assert "several values of clients" in entry("latency", *rows).sentence
 
 
+def judge_all(rows: list[dict[str, Any]]) -> None:
+    """Judge every claim and every published figure by a run of these rows."""
+    run = synthetic_run(*rows)
+    assert len(ledger(run)) == len(IDENTIFIERS)
+    evidence = Evidence(run.trials, run.facts)
+    assert all(publication.judged_by(evidence).ours for publication in PUBLICATIONS)
+
+
 @pytest.mark.parametrize("verdict", ["ok", "suspect", "invalid"])
-@pytest.mark.parametrize("run", [RESULTS / REFERENCE, None], ids=["reference", "synthetic"])
-def test_any_part_of_a_run_is_judged_without_an_error(run: Path | None, verdict: str) -> None:
-    rows = EVERYTHING if run is None else Run.open(run).rows
-    rows = [row | {"verdict": verdict} for row in rows]
-    names = sorted({name for row in rows for name in row["experiments"].split()})
-    parts = [set(), *({name} for name in names if verdict == "ok")]
-    if run is None:
-        parts += [set(names) - {name} for name in names]
-    for left_out in parts:
-        part = synthetic_run(*(row for row in rows if row["experiments"].split()[0] not in left_out))
-        assert len(ledger(part)) == len(IDENTIFIERS)
-        evidence = Evidence(part.trials)
-        assert all(publication.judged_by(evidence).ours for publication in PUBLICATIONS)
+def test_a_run_is_judged_without_an_error_whatever_its_verdicts(verdict: str) -> None:
+    for rows in (EVERYTHING, Run.open(RESULTS / REFERENCE).rows):
+        judge_all([row | {"verdict": verdict} for row in rows])
+
+
+def test_any_part_of_a_run_is_judged_without_an_error() -> None:
+    """Each experiment is left out once, and once alone; a trial of several is of the first."""
+    for name in sorted({row["experiments"].split()[0] for row in EVERYTHING}):
+        for alone in (False, True):
+            judge_all([row for row in EVERYTHING if (row["experiments"].split()[0] == name) == alone])
 
 
 def test_figures_that_are_missing_are_no_error() -> None:
     figures = set(FIGURE_COLUMNS) - {"verdict", "retried"}
-    bare = [row | dict.fromkeys(figures, None) for row in EVERYTHING]
-    assert len(ledger(synthetic_run(*bare))) == len(IDENTIFIERS)
-    evidence = Evidence(synthetic_run(*bare).trials)
-    assert all(publication.judged_by(evidence).ours for publication in PUBLICATIONS)
+    judge_all([row | dict.fromkeys(figures, None) for row in EVERYTHING])
 
 
 @pytest.mark.parametrize("columns", [60, 80, 110])
 def test_claims_are_printed_whole_at_any_width(columns: int) -> None:
     for entry in of_reference():
-        with io.StringIO() as printed:
-            print_entry(entry, Console(file=printed, width=columns))
-            lines = printed.getvalue().splitlines()
+        with io.StringIO() as file:
+            print_entry(entry, Console(file=file, width=columns))
+            lines = file.getvalue().splitlines()
         assert max(map(len, lines)) <= columns
         said = " ".join(" ".join(lines).split())
         for words in (entry.text, entry.sentence, entry.specification, entry.right):
@@ -386,9 +390,7 @@ def test_claims_are_printed_whole_at_any_width(columns: int) -> None:
 
 @pytest.mark.parametrize("command", ["claims", "literature"])
 def test_the_commands_print_tables_and_json(command: str) -> None:
-    printed = CliRunner().invoke(app, [command, "reference", "--results", str(RESULTS)])
-    assert printed.exit_code == 0, printed.output
-    assert "in all:" in printed.output
-    assert max(map(len, printed.output.splitlines())) <= 110
-    as_json = CliRunner().invoke(app, [command, "reference", "--results", str(RESULTS), "--json"])
-    assert '"verdict":' in as_json.output
+    said = printed(f"{command} reference")
+    assert "in all:" in said
+    assert max(map(len, said.splitlines())) <= 110
+    assert all(each["verdict"] for each in json.loads(printed(f"{command} reference --json")))

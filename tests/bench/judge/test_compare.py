@@ -1,5 +1,6 @@
 """Two runs side by side: equal runs seldom differ, real differences are found, bad input gets a sentence."""
 
+import functools
 import io
 import json
 import math
@@ -84,6 +85,12 @@ def found(comparisons: list[Comparison], verdict: str) -> set[tuple[str, int, st
     }
 
 
+@functools.cache
+def of_equal_runs(seed: int) -> tuple[list[Comparison], Chance | None]:
+    """Return how two runs compare that differ by chance alone."""
+    return comparing.compare(fake_run(2 * seed), fake_run(2 * seed + 1))
+
+
 def test_equal_runs_seldom_differ() -> None:
     """Of all figures of two equal runs together, hardly ever one differs.
 
@@ -91,7 +98,7 @@ def test_equal_runs_seldom_differ() -> None:
     """
     clean, perhaps, tested = 0, 0, 0
     for seed in range(25):
-        comparisons = compare(fake_run(2 * seed), fake_run(2 * seed + 1))
+        comparisons, _ = of_equal_runs(seed)
         clean += not found(comparisons, "differs")
         perhaps += sum(each.p < 0.05 for each in comparisons)
         tested += sum(not math.isnan(each.p) for each in comparisons)
@@ -242,7 +249,7 @@ def reference() -> Run:
 
 def test_what_chance_gives_leads_and_has_its_spread() -> None:
     """By chance one interval in twenty excludes 1; figures of a trial hang together, so many do or none."""
-    runs = [comparing.compare(fake_run(2 * seed), fake_run(2 * seed + 1))[1] for seed in range(12)]
+    runs = [of_equal_runs(seed)[1] for seed in range(12)]
     assert all(runs)
     chances = [each for each in runs if each is not None]
     assert np.mean([each.excluding for each in chances]) == pytest.approx(

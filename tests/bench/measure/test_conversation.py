@@ -1,5 +1,6 @@
 """What crosses the wire, overheard: every message once, in order, with its exact size; and the commands."""
 
+import json
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -176,10 +177,14 @@ def test_plot_and_report_of_an_empty_run_say_so(bench: Callable[..., Done], tmp_
 
 
 def test_plot_writes_png_and_svg_of_the_reference(bench: Callable[..., Done], tmp_path: Path) -> None:
-    shutil.copytree(REFERENCE, tmp_path / "results" / "mine")
+    """Two experiments are enough: each figure is drawn in tests/bench/report/test_run_figures.py."""
+    mine = tmp_path / "results" / "mine"
+    shutil.copytree(REFERENCE, mine)
+    facts = json.loads((mine / "run.json").read_text(encoding="utf-8"))
+    (mine / "run.json").write_text(json.dumps({**facts, "experiments": ["freshness", "interval"]}))
     done = bench("plot", "mine")
     assert done.code == 0, done.stderr
-    files = {path.name for path in (tmp_path / "results" / "mine" / "figures").iterdir()}
+    files = {path.name for path in (mine / "figures").iterdir()}
     assert {"freshness_latency.png", "freshness_latency.svg", "interval_frontier.png"} <= files
     drawn = {name for name in files if not name.startswith("front")}  # these came with the export
     assert len(done.stdout.splitlines()) == len(drawn)

@@ -36,8 +36,11 @@ def test_an_incident_that_lasts_lasts_a_second_unless_told_otherwise() -> None:
         ({"user_timeout_s": float("nan")}, "user_timeout_s is nan; it must be"),
         ({"backoff": "never"}, "backoff is 'never'; choose jittered or doubling or none"),
         ({**DOWN, "incident_s": 3.0}, "a window of 4 s is too short for .* takes 3 s; ask for window_s=6.1"),
-        ({**DOWN, "silence_s": 1.5}, "takes 2.5 s; ask for window_s=5.1"),
-        ({**DOWN, "rate_hz": 0.25}, "ask for window_s=6"),
+        (
+            {"incident": "address_changed", "rtt_ms": 20.0, "silence_s": 2.5},
+            "takes 2.5 s; ask for window_s=5.1",
+        ),
+        ({**DOWN, "rate_hz": 0.25}, "ask for window_s=9.333"),
         ({**DOWN, "rate_hz": 1e-8, "plan": "poisson"}, "too short .* choose a shorter one"),
         ({"silence_s": 0.1}, "websocket may hear nothing for 0.1 s though all is well; raise it, or add a"),
         ({"rate_hz": 0, "silence_s": 9.0}, "may hear nothing for ever though .* add a shorter heartbeat_s"),
@@ -58,6 +61,7 @@ def test_what_cannot_happen_is_refused_with_what_to_do(fields: dict[str, Any], s
     [
         {**DOWN, "incident_s": 3.0, "window_s": 6.1},
         {**DOWN, "silence_s": 0.2},
+        {**DOWN, "silence_s": 60.0},  # TCP comes back by itself
         {"incident": "server_killed"},
         {"rate_hz": 0, "heartbeat_s": 0.3, "silence_s": 0.35},
         {"transport": "long_polling", "silence_s": 1.0, "hold_s": 0.8},
@@ -94,7 +98,7 @@ def test_who_may_wait_in_vain_is_given_the_time_in_the_plan() -> None:
         }.items()}
         for transport in ("websocket", "short_polling")
     )  # fmt: skip
-    assert push["in vain"] > push["finds out"] + 5
+    assert push["in vain"] > push["finds out"] + 0.5
     assert push["finds out"] == push["usual"]
     assert poll["in vain"] == poll["usual"]  # it asks, and is told
 

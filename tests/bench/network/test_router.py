@@ -1,5 +1,6 @@
 """The router, between two sockets instead of devices: what it moves, when, and what it says of itself."""
 
+import itertools
 import os
 import socket
 import threading
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench.network.link import Link
+from bench.network.middle_box import MiddleBox, Stopped
 from bench.network.router import LAG_STEP_NS, End, Router, RunDelays
 from bench.network.way import Way
 from servers.wire import now_ns
@@ -85,6 +87,31 @@ def test_the_time_before_a_packet_was_taken_up_is_part_of_its_lag() -> None:
     (step,) = (step for step, count in enumerate(router.lags) if count)
     assert step * LAG_STEP_NS >= 6_900_000
     for sock in (*near, *far):
+        sock.close()
+
+
+def test_at_a_cut_what_is_on_its_way_up_arrives_and_what_comes_down_does_not() -> None:
+    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2)]
+    near, far = (End(pair[1].fileno(), Way(Link(rtt_ms=2), 1)) for pair in pairs)
+    router, box = Router(near, far), MiddleBox()
+    for (sender, device), end in zip(pairs, (near, far), strict=True):
+        device.setblocking(False)
+        sender.send(PACKET)
+        router._take_in(end)
+    box.cut()
+    near.middle_box = box
+    pairs[0][0].send(PACKET + b", too late")
+    router._take_in(near)
+    wait_until(lambda: router._release() is None, "nothing is on its way any more")
+    assert box.stopped == {Stopped.CUT: 2}
+    assert near.way.counts().packets == 1
+    box.mend()
+    pairs[0][0].send(PACKET + b" after it")
+    router._take_in(near)
+    wait_until(lambda: router._release() is None, "nothing is on its way any more")
+    assert [pairs[1][0].recv(100) for _ in range(2)] == [PACKET, PACKET + b" after it"]
+    assert near.way.counts().lost_data == far.way.counts().lost_data == 0
+    for sock in itertools.chain(*pairs):
         sock.close()
 
 

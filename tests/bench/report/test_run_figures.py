@@ -11,7 +11,7 @@ from bench.report.plots.cost import plot_layers
 from bench.report.plots.figures import FIGURES, REPEATS, draw, draw_all, one_combination, save_figures
 from bench.report.tables import experiment_table
 from bench.report.terminal import words
-from bench.results.run import Run
+from bench.results.run import FinishedRun, Run
 from tests.bench.report.test_plots import REFERENCE, layers, outside, overlapping, texts
 from tests.bench.results.test_run import FACTS
 from tests.synthetic import synthetic_run, trial
@@ -21,6 +21,7 @@ def test_the_reference_run_is_drawn_without_text_on_text() -> None:
     run = Run.open(REFERENCE)
     shared = next(row for row in run.rows if row["experiments"] == "freshness interval")
     shared |= {"verdict": "suspect", "retried": False}
+    run = FinishedRun(run)
     drawn = set()
     for experiment in EXPERIMENTS:
         for drawing in FIGURES.get(experiment, (REPEATS,)):

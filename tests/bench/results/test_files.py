@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from rich.console import Console
 
 from bench.columns.catalogue import COLUMNS, IN_FILE
@@ -24,7 +25,8 @@ from bench.results.run import Run, find_run
 from tests.bench.results.test_run import FACTS, fake_deliveries, fake_row
 from tests.older_runs import make_older, names_before
 
-MUTATIONS = 20
+MUTATIONS = settings.default.max_examples // 8
+"""Places of each file that are changed: few in make test, many in make fuzz."""
 
 
 @pytest.fixture
@@ -189,6 +191,7 @@ def test_deliveries_that_are_not_whole_are_one_sentence(run: Run) -> None:
     assert f"{path} has 40 rows where trials.csv counts 50" in told_by(run.folder)
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("counted", [True, False], ids=["counted", "older"])
 def test_no_mutation_of_a_run_is_a_traceback_and_no_cut_is_silent(run: Run, counted: bool) -> None:
     """Cut, overwrite and insert at many places; of a run without a count only what shows can be told."""

@@ -20,8 +20,9 @@ from bench.results.incident_figures import (
 )
 from bench.results.observation import Outage
 from bench.results.validity import Fault, find_faults
+from bench.scenario import Scenario
 from clients.sockets.events import SocketEvent
-from tests.bench.measure.test_trial import GOOD, SCENARIO, observe_fakes, trial_of
+from tests.bench.measure.test_trial import GOOD, SCENARIO, S, observe_fakes, trial_of
 
 MS = 1_000_000
 OUTAGE = Outage(1_050 * MS, 2_050 * MS)
@@ -82,6 +83,12 @@ def test_late_is_what_took_longer_than_any_tick_before() -> None:
     assert found["held_up_p50"] == pytest.approx((13 + 11) / 2)  # due from 1,100 on
     assert (found["caught_up_p50_ms"], found["caught_up_max_ms"]) == (200, 300)
     assert found["worst_p50_ms"] == pytest.approx((1_250 + 1_050) / 2)
+
+
+def test_a_stall_long_after_the_incident_is_not_held_up_by_it() -> None:
+    stalled, in_time = held_up(2_350) | {35: 90.0}, {seq: 5.0 for seq in range(1, 41)} | {35: 24.0}
+    found = lateness_figures(delivered(stalled, in_time), OUTAGE, clients=2)
+    assert (found["held_up_p50"], found["caught_up_max_ms"]) == (13 / 2, 300)
 
 
 def test_a_late_tick_before_the_incident_makes_fewer_of_them_late() -> None:
@@ -149,8 +156,20 @@ def test_connections_are_counted_at_the_end_of_the_window() -> None:
 )
 def test_the_herd_is_the_most_within_a_tenth_of_a_second(at_ms: list[int], most: int) -> None:
     assert most_within(np.array(at_ms, dtype=np.int64) * MS, 100 * MS) == most
-    asked = [(1_050 + at, SocketEvent.ASKED) for at in at_ms]
+    asked = [(2_050 + at, SocketEvent.ASKED) for at in at_ms]
+    asked += [(1_100, SocketEvent.ASKED)] * 9  # nobody was there yet
     assert socket_figures(happened(asked), OUTAGE, WINDOW)["asked_peak_per_s"] == 10 * most
+
+
+def test_in_a_silent_market_nobody_has_to_resume() -> None:
+    silent = Scenario("websocket", clients=3, rate_hz=0, heartbeat_s=0.2, window_s=2.0)
+    observation, _, _ = observe_fakes(silent)
+    observation.__dict__.update(
+        outage=Outage(observation.window.start_ns + S, observation.window.start_ns + S)
+    )
+    row = incident_figures(observation)
+    assert "resumed_ratio" not in row
+    assert row["noticed_by"] == "nobody"
 
 
 def test_every_figure_is_a_column_and_a_trial_without_incident_has_none() -> None:
@@ -173,8 +192,9 @@ def test_every_figure_is_a_column_and_a_trial_without_incident_has_none() -> Non
         ({"drained": False}, "address_changed", None),
         ({"stamp_shared_ratio": 0.4}, None, Fault.SHARED_STAMPS),
         ({"stamp_shared_ratio": 0.4}, "link_down", None),
-        ({"request_lag_p99_ms": 900.0, "noticed_ratio": 1.0}, "server_killed", None),
-        ({"request_lag_p99_ms": 900.0, "noticed_ratio": 0.0}, "packet_lost", Fault.REQUEST_LAG),
+        ({"request_lag_p99_ms": 900.0}, "server_killed", None),
+        ({"request_lag_p99_ms": 900.0}, "link_down", None),  # a connection for each request: none was lost
+        ({"request_lag_p99_ms": 900.0}, "packet_lost", Fault.REQUEST_LAG),
         ({"publish_lag_p99_ms": 40.0, "server_cpu_ratio": math.nan}, "server_killed", None),
         ({"publish_lag_p99_ms": 40.0}, "link_down", Fault.PUBLISH_LAG),
         ({"generator_lag_p99_ms": 50.0}, "link_down", Fault.GENERATOR_LAG),

@@ -13,14 +13,15 @@ import pytest
 
 from bench.columns.catalogue import COLUMNS
 from bench.columns.derived import DERIVED
+from bench.measure import schedule
 from bench.measure.processes import TrialFailed
-from bench.measure.schedule import execute, plan_run
+from bench.measure.schedule import execute, measure_beside, plan_run
 from bench.measure.trial import Trial
 from bench.report.doubts import doubts
 from bench.results.estimates import summarise
 from bench.results.export import export_folder
 from bench.results.files import ResultsError
-from bench.results.run import REFERENCE, Run, find_run
+from bench.results.run import REFERENCE, TWO_WRITES, Run, find_run
 from bench.scenario import Scenario
 from tests.older_runs import make_older
 
@@ -182,6 +183,42 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert [row["trial_number"] for row in Run.open(run.folder).rows] == [each.order for each in PLANNED]
 
 
+def test_what_is_measured_beside_trials_is_kept_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = [{"apart": True, "no_delay": False, "answered": True, "median_ms": 41.5, "sd_ms": 2.0}]
+    monkeypatch.setattr(schedule, "measure_two_writes", lambda: told)
+    run = Run.create(tmp_path, FACTS)
+    measure_beside(run, PLANNED)
+    assert TWO_WRITES not in Run.open(run.folder).facts
+    planned = plan_run(["wind_sensor"], ["websocket"], "standard", 1, {})
+    measure_beside(run, planned)
+    again = Run.open(run.folder)
+    assert again.facts[TWO_WRITES] == told
+    monkeypatch.setattr(schedule, "measure_two_writes", lambda: [])
+    measure_beside(again, planned)
+    assert again.facts[TWO_WRITES] == told
+
+
+def test_a_run_goes_on_without_what_cannot_be_measured_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise TimeoutError("a message over loopback did not arrive")
+
+    monkeypatch.setattr(schedule, "measure_two_writes", fail)
+    run = Run.create(tmp_path, FACTS)
+    measure_beside(run, plan_run(["wind_sensor"], ["websocket"], "standard", 1, {}))
+    assert TWO_WRITES not in run.facts
+
+
+@pytest.mark.parametrize("wrong", [None, {}, [1], [{"apart": True}], [{"apart": 1, "median_ms": "41"}]])
+def test_what_was_measured_beside_trials_is_refused_if_it_is_not_whole(tmp_path: Path, wrong: Any) -> None:
+    run = Run.create(tmp_path, FACTS)
+    run.facts[TWO_WRITES] = wrong
+    run.write()
+    with pytest.raises(ResultsError, match="two_writes has lost a way of writing, or its figures"):
+        Run.open(run.folder)
+
+
 def test_a_failed_trial_is_kept_as_invalid_and_the_run_goes_on(tmp_path: Path) -> None:
     run = Run.create(tmp_path, FACTS)
 
@@ -203,7 +240,7 @@ def test_a_fault_that_may_pass_gets_one_more_try_and_both_are_kept(tmp_path: Pat
 
     def unlucky_at_first(scenario: Any, **options: Any) -> Trial:
         tries.append(scenario.transport)
-        row, deliveries, _ = fake_trial(scenario)
+        row, deliveries, *_ = fake_trial(scenario)
         if tries.count(scenario.transport) == 1:
             return Trial(
                 {**row, "verdict": "suspect", "verdict_reason": "stolen_cpu", "stolen_cpu_ratio": 0.1},
@@ -227,7 +264,7 @@ def test_a_fault_that_stays_is_not_tried_for_ever(tmp_path: Path) -> None:
     run = Run.create(tmp_path, FACTS)
 
     def unlucky(scenario: Any, **options: Any) -> Trial:
-        row, deliveries, _ = fake_trial(scenario)
+        row, deliveries, *_ = fake_trial(scenario)
         return Trial(
             {**row, "verdict": "suspect", "verdict_reason": "stolen_cpu", "stolen_cpu_ratio": 0.1},
             deliveries,

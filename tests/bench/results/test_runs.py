@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
@@ -20,6 +21,7 @@ from bench.results import run as run_module
 from bench.results.export import export_folder
 from bench.results.files import ResultsError
 from bench.results.run import Run, find_run, reference_folder
+from clients.sockets.events import SOCKET_FIELDS
 from tests import ROOT
 from tests.bench.results.test_run import FACTS, fake_deliveries, fake_row
 
@@ -278,3 +280,23 @@ def test_the_lines_of_the_readme_choose_trials_of_one_kind(
     exec("\n".join(lines), names)
     medians: pd.DataFrame = eval(last, names)
     assert medians["latency_p50_ms"].to_dict() == {"websocket": 3.0, "long_polling": 5.0}
+
+
+def test_what_happened_to_connections_is_kept_beside_the_deliveries(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, FACTS)
+    happened = np.array([[1, 70, 10], [0, 5, 0], [1, 5, 0], [0, 9, 1]], dtype=np.int64)
+    run.add(fake_row(1, incident="link_down", incident_at_ns=10**15 + 1), fake_deliveries(), happened)
+    run.add(fake_row(2), fake_deliveries())
+    export_folder(run, tmp_path / "all", [1, 2])
+    export_folder(run, tmp_path / "one", [2])
+    for folder in (run.folder, tmp_path / "all"):
+        again = Run.open(folder)
+        first, second = again.rows
+        kept = again.sockets(first)
+        assert kept is not None
+        assert tuple(kept.columns) == SOCKET_FIELDS
+        assert kept.to_numpy().tolist() == sorted(happened.tolist())
+        assert again.sockets(second) is None
+        assert first["incident_at_ns"] == 10**15 + 1  # to the ns
+        assert len(again.deliveries(first)) == 500  # type: ignore[arg-type]
+    assert Run.open(tmp_path / "one").sockets(fake_row(1)) is None

@@ -1,0 +1,389 @@
+"""What happens when the plug is pulled?
+
+The link goes down for a second, the server is killed, the clients get another address, a middle box forgets
+who was idle. Who notices, and when; what is lost; and how soon the clients have ticks again. Times are
+scaled: real outages last for minutes, and NATs forget after some.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+
+import pandas as pd
+
+from bench.columns.cells import is_set, sortable
+from bench.columns.words import field_words
+from bench.experiments.base import Design, Experiment, Row, for_each_row, poll_cycle_s
+from bench.network.incident_fields import Incident
+from bench.results.estimates import estimate
+from bench.results.trials import single_trials
+from bench.scenario import Profile
+from bench.theory.durations import longest_idle_s
+from bench.theory.recovery import (
+    FIRST_RTO_S,
+    Comeback,
+    Instants,
+    arrived_again,
+    come_back,
+    first_attempt,
+    medians_ms,
+    silent_at_s,
+    timeout_s,
+)
+from bench.theory.traffic import DELAYED_ACK_S, Bounds
+from bench.transports import TRANSPORTS, main_names
+from bench.wording import number
+
+CLIENTS = {"clients": 50, "warmup_s": 0.3, "hold_s": 0.3, "poll_interval_s": 0.3}
+LINK = {**CLIENTS, "rtt_ms": 20.0}
+DOWN = {**LINK, "incident": "link_down", "incident_s": 1.2, "window_s": 2.7}
+"""Long enough that no retransmission falls near the return: theory has it before or after for sure."""
+KILLED = {**CLIENTS, "incident": "server_killed"}
+MOVED = {**LINK, "incident": "address_changed", "rate_hz": 5.0, "poll_interval_s": 0.2, "window_s": 1.4}
+"""So few ticks that a held question has been acknowledged by then: else TCP asks again, and is reset."""
+SILENCE_S = 0.5
+FORGOTTEN = {**LINK, "incident": "forgotten", "incident_s": 0.2, "rate_hz": 2.0, "window_s": 1.5}
+"""A tick each half second for one in minutes, and a middle box that forgets as much sooner."""
+IN_TOUCH = {"poll_interval_s": 0.1, "hold_s": 0.1, "heartbeat_s": 0.1}
+HERD = {**KILLED, "incident_s": 0.5, "clients": 1000, "rate_hz": 5.0, "window_s": 2.4}
+BACKOFFS = ["jittered", "doubling", "none"]
+
+SETUP_ROUND_TRIPS = 2
+"""TCP's, and that of the question or of the handshake: what was missed comes right behind its answer."""
+
+
+def designs(profile: Profile) -> list[Design]:
+    """Return the scenarios: each incident, and for each who notices by itself and who does not.
+
+    Who listens to a stream of events learns as much, and as late, as by a WebSocket: only the full profile
+    has both with a clock of their own.
+    """
+    of_push = {} if profile.name == "full" else {"speaks_upwards": True}
+    listening = [*main_names("held"), *main_names("push", **of_push)]
+    if profile.name == "quick":
+        return [Design({**DOWN, "incident_s": 0.4, "window_s": 1.2}, transports=listening, repeats=1)]
+    repeats = {"standard": 1, "full": 3}[profile.name]
+    found = [
+        Design(DOWN, repeats=repeats),
+        Design({**KILLED, "incident_s": 0.5, "clients": 200, "window_s": 2.3}, repeats=repeats),
+        Design(MOVED, repeats=repeats),
+        Design({**MOVED, "silence_s": SILENCE_S}, transports=listening, repeats=repeats),
+        Design({**FORGOTTEN, **IN_TOUCH}, transports=[*main_names("pull"), *listening], repeats=repeats),
+        Design({**FORGOTTEN, "hold_s": 2.0}, transports=listening, repeats=repeats),
+        Design(HERD, {"backoff": BACKOFFS}, main_names("push", speaks_upwards=True), repeats=repeats),
+    ]
+    if profile.name == "full":
+        down = {**DOWN, "hold_s": 12.0}
+        found += [
+            Design({**down, "window_s": 21.0}, {"incident_s": [0.5, 2.0, 5.0, 10.0]}, repeats=repeats),
+            Design(
+                {**down, "silence_s": 2.5, "hold_s": 2.0, "incident_s": 5.0, "window_s": 16.0},
+                repeats=repeats,
+            ),
+            Design({**down, "user_timeout_s": 1.0, "incident_s": 5.0, "window_s": 11.0}, repeats=repeats),
+            Design({**DOWN, "tls": True}, repeats=repeats),
+        ]
+    return found
+
+
+# What theory says: when the median client has a tick again
+
+
+def predict(summary: pd.DataFrame) -> pd.Series:
+    """Predict the first tick after the return, of the median client, in ms; see bench/theory/recovery.py."""
+    return for_each_row(
+        summary, lambda row: AFTER.get(str(row["incident"]), _unknown)(row) if _is_covered(row) else math.nan
+    )
+
+
+def _is_covered(row: Row) -> bool:
+    """Return whether theory covers a row: a steady market, and a link that loses nothing else."""
+    varying = ("jitter_ms", "loss", "rate_mbit")
+    return (
+        row["plan"] == "steady"
+        and row["contract"] == "every"
+        and row["rate_hz"] > 0
+        and not any(is_set(row[name]) and row[name] for name in varying)
+        and not is_set(row["user_timeout_s"])
+        and row["keep_alive"] is not False
+    )
+
+
+def _unknown(row: Row) -> float:
+    return math.nan
+
+
+def _rtt_s(row: Row) -> float:
+    return float(row["rtt_ms"]) / 1e3 if is_set(row["rtt_ms"]) else 0.0
+
+
+def _outage_s(row: Row) -> float:
+    """Return how long nothing was there: as measured, because a server takes a while to start."""
+    measured = row.get("outage_s", math.nan)
+    return float(measured if is_set(measured) else row["incident_s"])
+
+
+def _questions(row: Row) -> Instants:
+    """Return when clients that poll ask next: at any instant of their cycle."""
+    return Instants.between(0.0, poll_cycle_s(row))
+
+
+def _set_up_s(row: Row) -> float:
+    """Return how long it takes from asking for a connection until the ticks that were missed are there."""
+    return (SETUP_ROUND_TRIPS + bool(row["tls"])) * _rtt_s(row)
+
+
+def _after_link_down(row: Row) -> float | Bounds:
+    """TCP sends again what was lost, or a client that waited in silence has connected again before.
+
+    It is not covered where a new tick comes before TCP has given up the lost one (a probe takes two round
+    trips), or while the client still waits for the answer before.
+    """
+    period_s, rtt_s, outage_s = 1 / row["rate_hz"], _rtt_s(row), _outage_s(row)
+    family, rto_s = TRANSPORTS[row["transport"]].family, timeout_s(rtt_s)
+    listens = family != "pull"
+    if is_set(row["heartbeat_s"]) or (is_set(row["silence_s"]) and not listens):
+        return math.nan
+    if family == "push" and (2 * rtt_s > period_s / 2 or outage_s < rto_s + period_s):
+        return math.nan
+    if family == "held" and (rtt_s > period_s / 2 or row["hold_s"] < period_s or outage_s < period_s):
+        return math.nan
+    sent = Instants.at(period_s / 2) if listens else _questions(row)
+    alone = family != "push" or period_s > rto_s
+    way_s, arrives_s = (rtt_s / 2, rtt_s / 2) if listens else (0.0, rtt_s)
+    arrived = arrived_again(sent, way_s, arrives_s, outage_s, rto_s, alone=alone)
+    if is_set(row["silence_s"]):
+        silent_s = silent_at_s(row["silence_s"], period_s, rtt_s)
+        if silent_s < arrived[0].quantile_s(0.0):
+            return _after_silence(row, outage_s, silent_s)
+        if silent_s < arrived[-1].quantile_s(1.0):
+            return math.nan
+    return medians_ms(arrived, outage_s)
+
+
+def _after_silence(row: Row, return_s: float, silent_s: float) -> float:
+    """A client that has heard nothing for too long connects again, until somebody answers."""
+    attempts = first_attempt(Instants.at(silent_s), row["backoff"])
+    found = come_back(
+        attempts, return_s, row["backoff"], fails_after_s=row["silence_s"], again_each_s=FIRST_RTO_S
+    )
+    return medians_ms([found.back.later(_set_up_s(row))], return_s).low
+
+
+def comeback(row: Row) -> Comeback:
+    """Return when clients ask for connections after their server was killed, and when they are back.
+
+    The kernel ends the connections of a process that is killed, and refuses others until somebody listens
+    again. A client that polls is told so, too, but needs no connection until it asks.
+    """
+    outage_s, rtt_s = _outage_s(row), _rtt_s(row)
+    asks = TRANSPORTS[row["transport"]].family == "pull"
+    attempts = _questions(row) if asks else first_attempt(Instants.at(rtt_s / 2), row["backoff"])
+    return come_back(attempts, outage_s, row["backoff"], fails_after_s=rtt_s, failures=0 if asks else 1)
+
+
+def _after_server_killed(row: Row) -> float:
+    """Clients try again, by their back-off, until they are not refused."""
+    if _outage_s(row) < 1 / row["rate_hz"]:
+        return math.nan
+    return medians_ms([comeback(row).back.later(_set_up_s(row))], _outage_s(row)).low
+
+
+def _after_address_changed(row: Row) -> float:
+    """The server knows no connection with the new address, and resets whoever speaks on one.
+
+    Who listens hears nothing any more, and has to find out by the clock. So does who waits for an answer,
+    once its question is acknowledged: Linux takes 40 ms for that. Before, TCP asks again, and is reset.
+    """
+    period_s, rtt_s = 1 / row["rate_hz"], _rtt_s(row)
+    family = TRANSPORTS[row["transport"]].family
+    if family == "held" and period_s / 2 < 2 * rtt_s + DELAYED_ACK_S:
+        return math.nan
+    if family == "pull":
+        if poll_cycle_s(row) < period_s:
+            return math.nan
+        back = first_attempt(_questions(row).later(rtt_s), row["backoff"])
+        return medians_ms([back.later(_set_up_s(row))], 0.0).low
+    if not is_set(row["silence_s"]) or is_set(row["heartbeat_s"]):
+        return math.nan
+    return _after_silence(row, 0.0, silent_at_s(row["silence_s"], period_s, rtt_s))
+
+
+def _after_forgotten(row: Row) -> float:
+    """Nothing happens to a connection that is never idle for so long; others are lost."""
+    period_s, rtt_s = 1 / row["rate_hz"], _rtt_s(row)
+    touches_s = (row[name] if is_set(row[name]) else None for name in ("hold_s", "heartbeat_s"))
+    pause_s = poll_cycle_s(row)
+    if (
+        longest_idle_s(row["rate_hz"], None if math.isnan(pause_s) else pause_s, *touches_s)
+        >= row["incident_s"]
+    ):
+        return math.nan
+    due = Instants.at(period_s / 2)
+    if TRANSPORTS[row["transport"]].family == "pull":
+        due = due.later_by(_questions(row))
+    return medians_ms([due.later(rtt_s / 2)], 0.0).low
+
+
+AFTER: Mapping[str, Callable[[Row], float | Bounds]] = {
+    "link_down": _after_link_down,
+    "server_killed": _after_server_killed,
+    "address_changed": _after_address_changed,
+    "forgotten": _after_forgotten,
+}
+"""What theory says, by incident. Of a lost packet it says nothing here."""
+
+
+# What was found
+
+TOLD_APART = (
+    "poll_interval_s",
+    "poll_pause_s",
+    "hold_s",
+    "heartbeat_s",
+    "silence_s",
+    "user_timeout_s",
+    "backoff",
+    "tls",
+)
+"""Fields that tell the clients of one incident apart."""
+APART = ("incident", "incident_s", "clients", "rate_hz", *TOLD_APART)
+BEGINNINGS = {
+    "packet_lost": "When each client lost a packet",
+    "link_down": "When the link was down for {incident_s:g} s",
+    "server_killed": "When the server was dead for {outage} s",
+    "address_changed": "When the clients' address changed",
+    "forgotten": "When a middle box forgot whoever was idle for {incident_s:g} s",
+}
+NOTICED = {
+    "ended": "by the end of the connection",
+    "reset": "by a reset",
+    "timed_out": "as TCP gave up",
+    "refused": "as they were refused",
+    "unreachable": "as there was no way",
+    "silent": "by the clock",
+    "refusal": "as the server said no",
+}
+"""What each code of ``noticed_by`` says of clients that noticed."""
+
+
+def finding(trials: pd.DataFrame) -> str:
+    """Say of each incident when ticks came again, which never came, and who noticed; and of the herd."""
+    own = single_trials(trials)
+    own = own[own["incident"].notna()]
+    told = []
+    for _, group in own.groupby(["incident", "incident_s", "clients", "rate_hz"], dropna=False, sort=False):
+        told += [_incident_sentence(group), _herd_sentence(group)]
+    return " ".join(filter(None, told))
+
+
+def _incident_sentence(group: pd.DataFrame) -> str:
+    """Say what became of the clients of one incident, transport by transport."""
+    first = group.iloc[0]
+    outage = number(estimate(group, "outage_s").estimate)
+    begun = BEGINNINGS[first["incident"]].format(incident_s=first["incident_s"], outage=outage)
+    named = f"{begun} ({number(first['clients'])} clients, {first['rate_hz']:g} Hz)"
+    kinds = list(cases(group))
+    again = [
+        f"{label} {number(after_ms)} ms"
+        for label, own in kinds
+        if not math.isnan(after_ms := estimate(own, "resumed_p50_ms").estimate)
+    ]
+    lost = [
+        f"{_percent(share)} of those of {label}" for label, own in kinds if (share := _missed_ratio(own)) > 0
+    ]
+    noticed = [words for label, own in kinds if (words := _noticed_words(label, own))]
+    sentences = []
+    if again:
+        sentences.append(
+            f"{named}, the median client had a tick again, after the return, in: {', '.join(again)}."
+        )
+    else:
+        sentences.append(f"{named}, no client had a tick again.")
+    sentences.append(f"Some ticks never came: {', '.join(lost)}." if lost else "No tick was lost.")
+    sentences.append(f"It was noticed: {'; '.join(noticed)}." if noticed else "No client noticed.")
+    touch = [
+        f"{label} {number(cost)} B"
+        for label, own in kinds
+        if (cost := estimate(own, "wire_bytes_per_client_s").estimate) > 0
+    ]
+    if first["incident"] == Incident.FORGOTTEN and touch:
+        sentences.append(f"On the wire a client took in a second: {', '.join(touch)}.")
+    return " ".join(sentences)
+
+
+def cases(group: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the trials of each kind of client, and what it is called: its transport, and what it does."""
+    for name in TRANSPORTS:
+        own = group[group["transport"] == name]
+        grouped = own.groupby(list(TOLD_APART), dropna=False, sort=False)
+        for _, case in sorted(grouped, key=lambda each: [sortable(value) for value in each[0]]):
+            told = [
+                field_words(field, case[field].iloc[0])
+                for field in TOLD_APART
+                if own[field].nunique(dropna=False) > 1
+                or (field in ("poll_interval_s", "poll_pause_s") and is_set(case[field].iloc[0]))
+            ]
+            yield TRANSPORTS[name].label + (f" ({', '.join(told)})" if told else ""), case
+
+
+def _missed_ratio(own: pd.DataFrame) -> float:
+    """Return the share of the window's ticks that never came."""
+    return estimate(own.assign(missed_ratio=own["missed"] / own["expected"]), "missed_ratio").estimate
+
+
+def _noticed_words(label: str, own: pd.DataFrame) -> str:
+    """Say who noticed, when and how; nothing of those of whom none did."""
+    share = estimate(own, "noticed_ratio").estimate
+    if not share > 0:
+        return ""
+    after_ms = number(estimate(own, "noticed_p50_ms").estimate)
+    how = NOTICED.get(str(own["noticed_by"].mode().iloc[0]), "")
+    who = label if share == 1 else f"{_percent(share)} of the clients of {label}"
+    return f"{who} after {after_ms} ms{' ' * bool(how)}{how}"
+
+
+def _percent(share: float) -> str:
+    return f"{number(share * 100)} %"
+
+
+def _herd_sentence(group: pd.DataFrame) -> str:
+    """Say how many connections clients ask for as the server is back, where they differ in their back-off."""
+    told = []
+    for label, own in cases(group):
+        if group["backoff"].nunique() > 1 and (asked := estimate(own, "sockets_asked").estimate) > 0:
+            peak = estimate(own, "asked_peak_per_s").estimate
+            each = asked / float(own["clients"].iloc[0])
+            told.append(f"{label} {number(peak)} ({number(each)} attempts a client since the begin)")
+    return (
+        f"After the return they asked for at most so many connections a second: {', '.join(told)}."
+        if told
+        else ""
+    )
+
+
+EXPERIMENT = Experiment(
+    name="recovery",
+    designs=designs,
+    columns=(
+        "missed",
+        "noticed_ratio",
+        "noticed_p50_ms",
+        "resumed_p50_ms",
+        "resumed_max_ms",
+        "caught_up_max_ms",
+        "sockets_asked",
+        "server_sockets",
+        "asked_peak_per_s",
+        "wire_bytes_per_client_s",
+    ),
+    finding=finding,
+    apart=APART,
+    named=APART,
+    predict=predict,
+    predicted="resumed_p50_ms",
+    predicted_from=("outage_s",),
+    note="Noticed: the share of the clients whose connection ended, and when. Who did not notice may still "
+    "be served: TCP sends again what was lost. Theory has two bounds where TCP's timers decide, which Linux "
+    "rounds up by an eighth at most; and no figure where nothing comes any more. It lets nobody wait for the "
+    "server or the load generator, which take their time for 1,000 clients at once.",
+)
