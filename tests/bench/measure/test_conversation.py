@@ -181,7 +181,8 @@ def test_plot_writes_png_and_svg_of_the_reference(bench: Callable[..., Done], tm
     mine = tmp_path / "results" / "mine"
     shutil.copytree(REFERENCE, mine)
     facts = json.loads((mine / "run.json").read_text(encoding="utf-8"))
-    (mine / "run.json").write_text(json.dumps({**facts, "experiments": ["freshness", "interval"]}))
+    few = json.dumps({**facts, "experiments": ["freshness", "interval"]})
+    (mine / "run.json").write_text(few, encoding="utf-8")
     done = bench("plot", "mine")
     assert done.code == 0, done.stderr
     files = {path.name for path in (mine / "figures").iterdir()}
