@@ -31,8 +31,8 @@ def test_a_chosen_generator_loads_what_it_has_clients_for() -> None:
     assert planned("quick", generator=["locust"], clients=[70]) == {("websocket", 70, "locust")}
     both = planned("standard", generator=["locust"], clients=[70])
     assert both == {("websocket", 70, "locust"), ("short_polling", 70, "locust")}
-    held = planned("quick", generator=["asyncio"], clients=[70])
-    assert {transport for transport, _, _ in held} == set(main_names("push", "held"))
+    ordinary = planned("standard", generator=["asyncio"], clients=[70])
+    assert {transport for transport, _, _ in ordinary} == set(main_names())  # pull: beside Locust's users
     with pytest.raises(ScenarioError, match="generator locust has no clients for long_polling"):
         planned("quick", "long_polling", generator=["locust"])
 
