@@ -133,4 +133,4 @@ def seen(incident: str, run: Run, experiment: str = "recovery") -> Figure | None
         return None
     until_s = max(max((*each.arrived_s, *each.missed_s), default=0.0) for each in found)
     title = f"What does one client see? {INCIDENT_WORDS[incident]}"
-    return figure_of(plot_seen(found, from_s=-0.3, until_s=until_s + 0.1, title=title))
+    return figure_of(plot_seen(found, from_s=-0.35, until_s=until_s + 0.1, title=title))
