@@ -44,6 +44,7 @@ from servers.workloads.plan import due_times
 CONNECT_PATIENCE_S_PER_CLIENT = 0.02
 CPU_LEAD_NS = 5_000_000
 """CPU time is read so long before a tick is due: the one before is served by then, if the server has time."""
+STAY_NS = 100_000_000
 NO_TICKS = 1, 0
 """The first and the last of no ticks."""
 
@@ -274,13 +275,17 @@ def due_in(
 
 
 def orders_for(scenario: Scenario, window: WindowTicks) -> Window:
-    """Return what the load is to watch: its counters are read as far apart as the window is long."""
+    """Return what the load is to watch: its counters are read as far apart as the window is long.
+
+    After an incident it stays for a moment, so that the server is asked for its connections while they stand.
+    """
     lead_ns = round(scenario.counters_lead_s * 1e9)
+    stay_ns = 0 if scenario.incident is None else STAY_NS
     return Window(
         counters_at_ns=window.start_ns - lead_ns,
         counters_again_at_ns=window.end_ns - lead_ns,
         last_seq=window.last_seq,
-        end_ns=window.end_ns,
+        end_ns=window.end_ns + stay_ns,
         until_ns=window.end_ns + round(scenario.drain_s * 1e9),
     )
 
