@@ -81,7 +81,8 @@ class IncidentFields:
     )
     user_timeout_s: float | None = described(
         None,
-        "TCP_USER_TIMEOUT at both ends: data that is not acknowledged for so long ends the connection.",
+        "TCP_USER_TIMEOUT at both ends: data that is not acknowledged for so long ends the connection; none: "
+        "20 s at the server, at the clients as the system has it.",
         phrase="user timeout {} s",
         heading="user\ntimeout s",
         obeyed=Obeyed.OVER_TCP,
