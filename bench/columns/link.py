@@ -29,6 +29,7 @@ LINK = (
     ),
     Column(
         name="link_retransmits",
+        heading="sent\nagain",
         meaning="Segments that TCP sent again, at both ends, as the kernel counts them.",
         better=LOWER,
         since=6,

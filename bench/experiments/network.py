@@ -326,7 +326,6 @@ EXPERIMENT = Experiment(
     designs=designs,
     columns=(
         "latency_mean_ms",
-        "latency_p50_ms",
         "requests_per_delivery",
         "wire_bytes_per_delivery",
         "link_retransmits",

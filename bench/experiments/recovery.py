@@ -369,7 +369,6 @@ EXPERIMENT = Experiment(
         "noticed_ratio",
         "noticed_p50_ms",
         "resumed_p50_ms",
-        "resumed_max_ms",
         "caught_up_max_ms",
         "sockets_asked",
         "server_sockets",

@@ -1,7 +1,7 @@
 """A table per experiment: trials reduced to one row per scenario, and what must be known to read it."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -38,6 +38,9 @@ TYPICAL_P99 = (
     "p99: the typical p99 of a trial (geometric mean over trials), not the p99 of all deliveries together."
 )
 
+MOST_AXES, FOLDED = 3, "scenario"
+"""If more fields vary, a table has one column of words for all of them."""
+
 
 class FigureTable(NamedTuple):
     """A table, and the lines below it: the fields that it fixes, and how its figures are to be read."""
@@ -53,17 +56,23 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | No
     varied = varied_axes(rows)
     counts = sorted({row["trials"] for row in summary if row["trials"]})
     counted = ["trials"] * (len(counts) > 1)
+    folded = len(varied) > MOST_AXES
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
-    for name in ["transport", *varied, *counted, *experiment.columns]:
-        justify: JustifyMethod = "left" if name == "transport" or name in WORD_COLUMNS else "right"
-        table.add_column(Text(heading(name)), justify=justify, no_wrap=name not in WORD_COLUMNS)
+    axes = [FOLDED] if folded else varied
+    for name in ["transport", *axes, *counted, *experiment.columns]:
+        words = name in WORD_COLUMNS or name == FOLDED
+        justify: JustifyMethod = "left" if name == "transport" or words else "right"
+        table.add_column(Text(heading(name)), justify=justify, no_wrap=not words)
     predicted = predictions(experiment, summary)
     if predicted:
         told = heading(experiment.predicted).replace("latency\n", "")
         table.add_column(Text(f"{experiment.predicted_by}\n{told}"), justify="right", style="dim")
     for index, row in enumerate(summary):
         cells = [Text(TRANSPORTS[row["transport"]].label, style=TRANSPORTS[row["transport"]].colour)]
-        cells += [Text(_plain(row[name])) for name in (*varied, *counted)]
+        cells += (
+            [Text(_unusual_words(row, varied))] if folded else [Text(_plain(row[name])) for name in varied]
+        )
+        cells += [Text(_plain(row[name])) for name in counted]
         mark = "?" if "suspect" in row["verdicts"] else ""
         cells += [
             Text(", ".join(map(bottleneck_words, row[column])))
@@ -133,6 +142,15 @@ def _prediction(found: float | Bounds) -> str:
 def _percent(share: float) -> str:
     """Return a share in percent, with one digit after the point below ten."""
     return f"{share * 100:.0f}" if share >= 0.095 else f"{share * 100:.1f}"
+
+
+def _unusual_words(row: Mapping[str, Any], varied: Sequence[str]) -> str:
+    """Tell the fields that vary in a few words: those that say how much, and what is not as usual."""
+    return ", ".join(
+        field_words(name, row[name])
+        for name in varied
+        if is_set(row[name]) and (name in DECISIVE or not is_ordinary(name, row[name]))
+    )
 
 
 def _plain(value: Any) -> str:

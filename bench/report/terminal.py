@@ -12,7 +12,7 @@ from rich.text import Text
 
 from bench.wording import shown
 
-PIPED_WIDTH = 110
+PIPED_WIDTH = 120
 ERRORS = "in_ascii"
 ASCII = {
     "µ": "u",
