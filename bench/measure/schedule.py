@@ -1,7 +1,7 @@
 """All trials of a run: each distinct scenario once per repeat, in blocks, shuffled, resumable.
 
-What needs no repeats (exact counts) is measured in the first block only, what needs few in the first blocks,
-and searches, which take long, in the last, so that the first tables come early.
+What needs no repeats (exact counts) is measured in one block only, what needs few in the first blocks, and
+searches, which take long, in the last, so that the first tables come early.
 """
 
 import contextlib
@@ -70,7 +70,7 @@ def plan_run(
         ScenarioError: If a scenario cannot be measured; before anything has started.
     """
     blocks = PROFILES[profile].repeats
-    wanted: dict[tuple[Scenario, Search | None], _Wanted] = {}
+    wanted: dict[_What, _Wanted] = {}
     for name in experiments:
         for design in EXPERIMENTS[name].designs(PROFILES[profile]):
             for scenario in design.scenarios(transports, overrides):
@@ -78,13 +78,14 @@ def plan_run(
                 found = wanted.setdefault((scenario, search), _Wanted())
                 found.experiments[name] = None
                 found.repeats = max(found.repeats, min(design.repeats or blocks, blocks))
+    begins = _first_blocks(wanted, blocks)
     rng = random.Random(seed)
     planned: list[Planned] = []
     for repeat in range(1, blocks + 1):
         block = [
             (*what, tuple(found.experiments))
             for what, found in wanted.items()
-            if (repeat if what[1] is None else blocks + 1 - repeat) <= found.repeats
+            if begins[what] <= repeat < begins[what] + found.repeats
         ]
         rng.shuffle(block)
         for scenario, search, names in block:
@@ -93,12 +94,43 @@ def plan_run(
     return planned
 
 
+_What = tuple[Scenario, Search | None]
+
+
 @dataclasses.dataclass
 class _Wanted:
-    """Which experiments want a scenario, and how many trials of it are enough for all of them."""
+    """Which experiments want a scenario, or a search, and how many trials are enough for all of them."""
 
     experiments: dict[str, None] = dataclasses.field(default_factory=dict)
     repeats: int = 0
+
+
+def _first_blocks(wanted: Mapping[_What, _Wanted], blocks: int) -> dict[_What, int]:
+    """Return with which block each scenario begins, and each search.
+
+    Searches are in the last blocks. What is measured once is dealt out, experiment by experiment as they are
+    taught, so that blocks take about equally long, and the first tables come early. All else begins at once.
+    """
+    begins = {what: 1 if what[1] is None else blocks + 1 - found.repeats for what, found in wanted.items()}
+    takes_s = {what: _takes_s(*what) for what in wanted}
+    left_s = [0.0] * blocks
+    once: dict[str, list[_What]] = {}
+    for what, found in wanted.items():
+        if found.repeats == 1 and what[1] is None:
+            once.setdefault(next(iter(found.experiments)), []).append(what)
+        else:
+            for block in range(begins[what], begins[what] + found.repeats):
+                left_s[block - 1] -= takes_s[what]
+    share_s = sum(takes_s[what] * found.repeats for what, found in wanted.items()) / blocks
+    left_s = [share_s + each_s for each_s in left_s]
+    block = 1
+    for group in once.values():
+        while block < blocks and left_s[block - 1] <= 0:
+            block += 1
+        for what in group:
+            begins[what] = block
+            left_s[block - 1] -= takes_s[what]
+    return begins
 
 
 def digests(planned: Sequence[Planned]) -> dict[str, Any]:
@@ -191,14 +223,21 @@ def planned_s(planned: Iterable[Planned]) -> float:
 
 
 def _planned_s(each: Planned) -> float:
-    """How large the trials of a search are is not known before: the first is, the others are as is usual."""
-    if each.search is None:
-        return each.scenario.planned_s
+    return _takes_s(each.scenario, each.search)
+
+
+def _takes_s(scenario: Scenario, search: Search | None) -> float:
+    """Return how long a trial takes, or a search.
+
+    How large the trials of a search are is not known before: the first is, the others are as is usual.
+    """
+    if search is None:
+        return scenario.planned_s
     first, usual = (
-        dataclasses.replace(each.scenario, clients=min(clients, each.search.most)).planned_s
-        for clients in (each.search.start, each.search.usual)
+        dataclasses.replace(scenario, clients=min(clients, search.most)).planned_s
+        for clients in (search.start, search.usual)
     )
-    return first + (each.search.steps - 1) * usual
+    return first + (search.steps - 1) * usual
 
 
 def execute(
