@@ -21,10 +21,6 @@ SEARCHED = [name for name, field in FIELDS.items() if field.searched]
 """Fields in which the steps of searches for capacity differ; what is told of searches holds them apart."""
 DECISIVE = [name for name, field in FIELDS.items() if field.told is not Told.UNUSUAL]
 """Fields that a table always tells; the others only where they are not what they are by default."""
-ALWAYS_TOLD = [name for name, field in FIELDS.items() if field.told is Told.ALWAYS]
-"""Fields that are told wherever a scenario is."""
-DEFAULTS = {name: field.default for name, field in FIELDS.items()}
-"""What a scenario is unless asked for otherwise; what is left open there depends on the transport."""
 PLAIN = {name: field.default for name, field in FIELDS.items() if field.plain}
 """What claims and published figures are of, unless they ask for otherwise: a run with ``--set`` has more."""
 OF_THE_TRANSPORT = [

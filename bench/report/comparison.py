@@ -9,13 +9,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.columns.fields import ALWAYS_TOLD, AXES, DEFAULTS
+from bench.columns.fields import AXES, DECISIVE, is_ordinary
 from bench.columns.words import heading, heading_words
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.judge.compare import SMALLEST_RELEVANT, Chance, Comparison, Key, none_if_nan
 from bench.report.terminal import print_table
 from bench.results.run import Run
 from bench.results.statistics import Interval
+from bench.scenario import FIELDS
 from bench.transports import TRANSPORTS
 from bench.wording import number
 
@@ -71,8 +72,8 @@ def describe(comparison: Comparison) -> str:
     where = TRANSPORTS[scenario["transport"]].label
     told = [
         f"{name} {scenario[name]}"
-        for name, default in DEFAULTS.items()
-        if scenario[name] is not None and (scenario[name] != default or name in ALWAYS_TOLD)
+        for name in FIELDS
+        if scenario[name] is not None and (name in DECISIVE or not is_ordinary(name, scenario[name]))
     ]
     where = ", ".join([where, *told])
     figure = heading_words(comparison.figure)

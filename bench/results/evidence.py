@@ -120,7 +120,8 @@ class Evidence:
         """How many of the trials that were handed out are suspect, in words; empty if none is."""
         used = self._kept.loc[sorted(self.used)]
         suspect = len(suspect_trials(used))
-        return f"{suspect} of the {len(used)} trials behind this are suspect" if suspect else ""
+        verb = "is" if suspect == 1 else "are"
+        return f"{suspect} of the {len(used)} trials behind this {verb} suspect" if suspect else ""
 
     def _matching(self, where: Mapping[str, Any]) -> NDArray[np.bool_]:
         """Return of each trial whether it matches."""

@@ -293,7 +293,7 @@ def test_without_an_experiment_the_command_is_named() -> None:
 def test_suspect_trials_are_marked_and_invalid_and_replaced_ones_left_out() -> None:
     exact, wrong = frames(128)[0], frames(128, more=9)[0]
     suspect = judged("framing", exact | {"verdict": "suspect"})
-    assert suspect.doubt == "1 of the 1 trials behind this are suspect"
+    assert suspect.doubt == "1 of the 1 trials behind this is suspect"
     assert not judged("framing", exact, wrong | {"verdict": "invalid"}, wrong | {"retried": True}).doubt
     assert judged("framing", exact, wrong | {"verdict": "invalid"}).verdict == WITHIN_LIMITS
     assert judged("framing", wrong | {"verdict": "invalid"}).verdict == NOT_JUDGED

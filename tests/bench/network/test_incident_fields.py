@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bench.columns.fields import DEFAULTS, PLAIN, is_ordinary
+from bench.columns.fields import PLAIN, is_ordinary
 from bench.columns.words import field_words
 from bench.network.incident_fields import Incident, IncidentFields
 from bench.scenario import FIELDS, Scenario, ScenarioError
@@ -107,7 +107,7 @@ def test_usual_trials_are_told_as_ever() -> None:
     for name in (field.name for field in dataclasses.fields(IncidentFields)):
         assert FIELDS[name].since == 7
         assert name in PLAIN
-        assert is_ordinary(name, DEFAULTS[name]) or name == "incident_s"
+        assert is_ordinary(name, FIELDS[name].default) or name == "incident_s"
     assert field_words("incident", "link_down") == "incident link_down"
     assert field_words("incident_s", 1.5, alone=True) == "incident of 1.5 s"
     assert field_words("backoff", "none") == "back-off none"
