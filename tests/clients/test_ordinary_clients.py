@@ -132,7 +132,7 @@ def test_a_client_without_an_ordinary_one_is_refused_beforehand(monkeypatch: pyt
     monkeypatch.setattr("clients.websocket.Client.ordinary", "")
     with pytest.raises(ScenarioError, match="generator asyncio has no clients for websocket; use the swarm"):
         Scenario("websocket", generator="asyncio")
-    planned = [row.scenario for row in plan_run(["instrument"], names_of(), "quick", 1, {})]
+    planned = [row.scenario for row in plan_run(["instrument"], names_of(), "standard", 1, {})]
     asked = {each.transport for each in planned if each.generator == "asyncio"}
     assert asked == {"long_polling", "server_sent_events"}
 

@@ -122,7 +122,10 @@ def of_the_slower(comparisons: list[Comparison]) -> Comparison:
 
 
 def test_cpu_times_one_and_a_half_is_found_and_nothing_else() -> None:
-    """With a noise of 13 % and five repeats: in 80 % of runs; before spreads were borrowed, in 30 %."""
+    """With a noise of 13 %, five repeats and 126 figures, which Holm allows for: in two of three runs.
+
+    Of fewer figures it is found more often. Before spreads were borrowed it was in 30 %.
+    """
     hits, others = 0, 0
     for seed in range(15):
         comparisons = compare(fake_run(2 * seed), fake_run(2 * seed + 1, slower_by(1.5)))
@@ -130,7 +133,7 @@ def test_cpu_times_one_and_a_half_is_found_and_nothing_else() -> None:
         hits += this.verdict == "differs"
         others += any(transport != "long_polling" for transport, *_ in found(comparisons, "differs"))
         assert this.ratio.low < this.ratio.estimate < this.ratio.high
-    assert hits >= 0.6 * 15
+    assert hits >= 0.5 * 15
     assert others <= 2
 
 
