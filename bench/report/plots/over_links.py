@@ -15,6 +15,7 @@ from bench.report.plots.base import figure_of, label, new_figure, styled
 from bench.report.plots.distance import AFTER_MS, BEFORE_MS, plot_distance, plot_lost_packet
 from bench.report.plots.recovery import BIN_S, INCIDENT_WORDS, one_client, plot_herd, plot_seen
 from bench.results.estimates import estimates, main_trials, valid_trials
+from bench.results.incident_figures import LATE_NS
 from bench.results.run import Run
 from bench.transports import TRANSPORTS
 from clients.sockets.events import SocketEvent
@@ -70,7 +71,8 @@ def lost_packet(run: Run, experiment: str = "network") -> Figure | None:
         since_ms = (deliveries[["due_ns", "arrived_ns"]] - row["incident_at_ns"]) / 1e6
         ticks = since_ms.set_axis(["due_ms", "arrived_ms"], axis=1).assign(client=deliveries["client"])
         taken_ms = ticks["arrived_ms"] - ticks["due_ms"]
-        ticks["late"] = (taken_ms > taken_ms[ticks["arrived_ms"] < 0].max()) & (ticks["arrived_ms"] >= 0)
+        usual_ms = taken_ms[ticks["arrived_ms"] < 0].max()
+        ticks["late"] = (taken_ms > usual_ms + LATE_NS / 1e6) & (ticks["arrived_ms"] >= 0)
         worst = taken_ms.groupby(ticks["client"]).max().sort_values()
         own = ticks[ticks["client"] == worst.index[len(worst) // 2]]
         shown = (own["due_ms"] > -BEFORE_MS) & (own["arrived_ms"] < AFTER_MS)

@@ -73,7 +73,7 @@ def test_a_server_that_was_stopped_while_it_had_time_is_found_out() -> None:
 
 
 def test_a_swarm_that_was_stopped_is_found_out_and_the_kernels_stamps_are_not_fooled() -> None:
-    row, deliveries, _ = trial_disturbed_by(lambda server, swarm: stall(swarm, 0.3), SCENARIO)
+    row, deliveries, *_ = trial_disturbed_by(lambda server, swarm: stall(swarm, 0.3), SCENARIO)
     assert deliveries is not None
     assert row["delivered"] == row["expected"]
     assert row["verdict"] == "suspect"
