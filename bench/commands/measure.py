@@ -154,16 +154,18 @@ def export(
 
     A folder gets the figure of the front door, too.
     """
-    from bench.network.incident_fields import Incident
     from bench.results.export import export_folder, export_zip
     from bench.results.run import Run, find_run
 
     source = Run.open(find_run(results, name))
+    first: dict[str, int] = {}
+    for row in source.rows:
+        first[row["experiments"]] = min(row["repeat"], first.get(row["experiments"], row["repeat"]))
     kept = [
         row["trial_number"]
         for row in source.rows
-        if row["repeat"] == 1
-        and ("freshness" in row["experiments"].split() or row["incident"] == Incident.PACKET_LOST)
+        if row["repeat"] == first[row["experiments"]]
+        and ("freshness" in row["experiments"].split() or row["incident"] is not None)
     ]
     if target is None:
         written = Path(f"{source.folder.name}.zip")

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from bench.columns.catalogue import COLUMNS, SCHEMA_VERSION
+from bench.columns.catalogue import COLUMNS, IN_FILE, SCHEMA_VERSION
 from bench.columns.derived import DERIVED
 from bench.fields import Kind
 from bench.results.deliveries import Deliveries
@@ -51,6 +51,7 @@ REFERENCE = "reference"
 INSTALLED = Path(__file__).parent.parent
 """The folder of this package: of a clone, or where it was installed to."""
 
+WHOLE = {name for name, column in IN_FILE.items() if column.kind is Kind.WHOLE}
 REASONS_ARE_CODES_SINCE_SCHEMA = 5
 KNOWN_CODES: dict[str, set[str]] = {
     "verdict_reason": {*Fault},
@@ -149,7 +150,7 @@ class Run:
         for row in sorted(
             self.rows, key=lambda row: (row["trial_number"], row["search_step"], row["attempt"])
         ):
-            writer.writerow({name: _cell(row.get(name)) for name in COLUMNS})
+            writer.writerow({name: _cell(row.get(name), name in WHOLE) for name in COLUMNS})
         trials = text.getvalue().encode()
         self.facts["trials"] = {"rows": len(self.rows), "sha256": trials_digest(trials)}
         return {TRIALS_CSV: trials, RUN_JSON: (json.dumps(self.facts, indent=2) + "\n").encode()}
@@ -378,8 +379,13 @@ def _started(folder: Path) -> tuple[datetime, int, str]:
     return at or datetime.fromtimestamp(written_ns / 1e9, UTC), written_ns, folder.name
 
 
-def _cell(value: Any) -> Any:
-    """Return what a cell of the CSV says: empty for nothing, seven digits for a measured number."""
+def _cell(value: Any, whole: bool) -> Any:
+    """Return what a cell of the CSV says: empty for nothing, seven digits for a measured number.
+
+    A whole number has all its digits, also if it was read beside empty cells, which makes a float of it.
+    """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return f"{value:.7g}" if isinstance(value, float) else value
+    if not isinstance(value, float):
+        return value
+    return int(value) if whole and value.is_integer() else f"{value:.7g}"
