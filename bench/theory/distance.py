@@ -23,7 +23,10 @@ of a push at 8 Hz was late by 175 ms, as said. A lost answer was late by 256 to 
 counts the time-out in jiffies of 4 ms (it told rto:252 or rto:256), and a timer of 64 jiffies or more goes
 off at a multiple of 8 of them (kernel/time/timer.c), 16 ms later on average. At most that is an eighth of the
 timer, so ``TIMER_LATE`` is a sixteenth. Without it, theory was 8 % short.
-Pure ACKs that are lost delay nobody: each later one says the same again.
+Pure ACKs that are lost delay nobody, but for one that would have told of a gap: each later one says the same
+again. At p = 5 % and 12 Hz, of 46 lost ticks 34 were late by 134 ms, as said (133), eight by 217 (a period
+more), and three by 300 to 474. These few make the mean, so that one trial of a second may have twice the
+theory's.
 """
 
 import math
@@ -105,8 +108,8 @@ def by_timer(loss: float, rtt_s: float) -> list[Late]:
 def by_next_tick(loss: float, rtt_s: float, period_s: float) -> list[Late]:
     """Return how late a lost tick of a push is: the next tick's SACK brings it again, or the timer.
 
-    The first tick that arrives after an attempt tells of its loss, a round trip later: the next one, or with
-    the probability p the one after it. The attempt may be lost, too, and all begins again.
+    The first tick that arrives after an attempt tells of its loss, a round trip later: the next one; or, if
+    that is lost, or its ACK, the one after it. The attempt may be lost, too, and all begins again.
 
     Returns:
         All that is not rare, of a tick that is lost: probabilities add up to 1.
@@ -121,7 +124,7 @@ def _attempts(loss: float, rtt_s: float, period_s: float, lost: Late, tries: int
     probability, tick = lost.probability, 1
     while probability > RARER_THAN:
         signed_s = (sent_before + tick) * period_s + rtt_s
-        told_s, share = (signed_s, 1 - loss) if signed_s < timer_s else (timer_s, 1.0)
+        told_s, share = (signed_s, (1 - loss) ** 2) if signed_s < timer_s else (timer_s, 1.0)
         told_s = max(told_s, lost.late_s)
         yield Late(probability * share * (1 - loss), told_s)
         again = Late(probability * share * loss, told_s)

@@ -174,7 +174,8 @@ def simulated_push_ms(rate_hz: float, loss: float, rng: random.Random) -> float:
             else:
                 arrived_s[each] = now_s
                 del sent[each]
-                heapq.heappush(events, (now_s + RTT_S, "signal", each, now_s))
+                if rng.random() >= loss:  # its ACK arrives
+                    heapq.heappush(events, (now_s + RTT_S, "signal", each, now_s))
     read_s = itertools.accumulate((arrived_s[tick] for tick in range(len(due_s))), max)
     return sum(at_s - due for at_s, due in zip(read_s, due_s, strict=True)) / len(due_s) * 1e3
 
