@@ -98,7 +98,7 @@ def finding(trials: pd.DataFrame) -> str:
             estimate(trials, "latency_mean_ms", transport=name, rtt_ms=rtt_ms).estimate
             for rtt_ms in distances_ms
         ]
-        for name in (pushes[0], *others)
+        for name in (*pushes, *others)
     }
     asked = {str(row["transport"]): each(row) for row in trials.to_dict("records")}
     ratios = {
@@ -109,10 +109,10 @@ def finding(trials: pd.DataFrame) -> str:
         f"{TRANSPORTS[name].label} {asked[name]}".rstrip() + f" takes {listed(found)} times as long"
         for name, found in ratios.items()
     )
+    pushed = ", ".join(f"{listed(means[name])} ms by {TRANSPORTS[name].label}" for name in pushes)
     return (
-        f"At {trials['rate_hz'].iloc[0]:g} readings a second the mean latency by "
-        f"{TRANSPORTS[pushes[0]].label} is {listed(means[pushes[0]])} ms over a round trip of "
-        f"{listed(distances_ms)} ms; {told}."
+        f"At {trials['rate_hz'].iloc[0]:g} readings a second the mean latency over a round trip of "
+        f"{listed(distances_ms)} ms is {pushed}; {told}."
     )
 
 

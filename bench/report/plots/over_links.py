@@ -91,7 +91,8 @@ def herd(run: Run, experiment: str = "recovery") -> Figure | None:
     """
     trials = valid_trials(run, experiment)
     trials = trials[trials["incident"] == "server_killed"]
-    groups = [own for _, own in trials.groupby(["transport", "clients"]) if own["backoff"].nunique() > 1]
+    alike = trials.groupby(["transport", "clients"], sort=False)
+    groups = [own for _, own in alike if own["backoff"].nunique() > 1]
     if not groups:
         return None
     own = max(groups, key=len).drop_duplicates("backoff").set_index("backoff", drop=False)

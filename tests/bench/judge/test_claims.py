@@ -14,6 +14,7 @@ from bench.judge.claim_judges import FAILS, HOLDS, OPEN, WITHIN_LIMITS
 from bench.judge.claims import CLAIMS, Entry, judged_claim, ledger
 from bench.judge.literature import PUBLICATIONS
 from bench.report.judgements import print_entry
+from bench.report.terminal import PIPED_WIDTH
 from bench.results.evidence import Evidence
 from bench.results.run import REFERENCE, Run
 from tests import ROOT
@@ -392,5 +393,5 @@ def test_claims_are_printed_whole_at_any_width(columns: int) -> None:
 def test_the_commands_print_tables_and_json(command: str) -> None:
     said = printed(f"{command} reference")
     assert "in all:" in said
-    assert max(map(len, said.splitlines())) <= 110
+    assert max(map(len, said.splitlines())) <= PIPED_WIDTH
     assert all(each["verdict"] for each in json.loads(printed(f"{command} reference --json")))
