@@ -87,10 +87,11 @@ def renamed(row: Mapping[str, Any], names: Mapping[str, str], later: int = 0) ->
 
 def copy_deliveries(folder: Path, names: Mapping[str, str], later: int = 0) -> None:
     for path in (REFERENCE / "deliveries").iterdir():
-        number, _, rest = path.stem.partition("_")
-        transport = rest.removesuffix("_sockets")
+        parts = re.fullmatch(r"(\d+)_([a-z_]+?)((?:_\d+)?(?:_sockets)?)", path.stem)
+        assert parts
+        number, transport, rest = parts.groups()  # rest: which attempt, and of what
         if transport in names:
-            stem = f"{int(number) + later:04d}_{names[transport]}{rest.removeprefix(transport)}"
+            stem = f"{int(number) + later:04d}_{names[transport]}{rest}"
             shutil.copy(path, folder / "deliveries" / f"{stem}.parquet")
 
 
