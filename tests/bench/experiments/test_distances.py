@@ -101,8 +101,8 @@ def test_a_sensor_s_sentence_tells_each_distance() -> None:
     ]
     told = wind_sensor.finding(synthetic_run(*rows).trials)
     assert told == (
-        "At 4 readings a second the mean latency by WebSocket is 40 and 150 ms over a round trip of 80 and "
-        "300 ms; short polling 0.15 s after each answer takes 4 and 2.5 times as long; long polling takes "
+        "At 4 readings a second the mean latency over a round trip of 80 and 300 ms is 40 and 150 ms by "
+        "WebSocket; short polling 0.15 s after each answer takes 4 and 2.5 times as long; long polling takes "
         "1.1 and 2 times as long."
     )
     assert wind_sensor.finding(synthetic_run(*rows[:2]).trials) == ""
