@@ -41,7 +41,7 @@ PLAIN = {
     "stamped_by": "kernel",
     "search_step": 0,
 }
-UNUSUAL = ("bottleneck", "tls", "compression", "rtt_ms", "loss_ratio", "loss", "heartbeat_s")
+UNUSUAL = ("bottleneck", "tls", "compression", "rtt_ms", "loss_ratio", "loss", "heartbeat_s", "incident")
 """Columns that must say nothing, where a run has them: these tests are about a plain link."""
 TICKS_UNDER_WAY = 1.5
 """The counters of many sockets are not read at one instant: so many ticks may come meanwhile."""
