@@ -17,9 +17,8 @@ from bench.network.incident_fields import Incident
 from bench.results.estimates import estimate
 from bench.results.trials import single_trials
 from bench.scenario import Profile
-from bench.theory.durations import longest_idle_s
+from bench.theory.durations import FIRST_SYN_TIMEOUT_S, longest_idle_s
 from bench.theory.recovery import (
-    FIRST_RTO_S,
     Comeback,
     Instants,
     arrived_again,
@@ -164,7 +163,7 @@ def _after_silence(row: Row, return_s: float, silent_s: float) -> float:
     """A client that has heard nothing for too long connects again, until somebody answers."""
     attempts = first_attempt(Instants.at(silent_s), row["backoff"])
     found = come_back(
-        attempts, return_s, row["backoff"], fails_after_s=row["silence_s"], again_each_s=FIRST_RTO_S
+        attempts, return_s, row["backoff"], fails_after_s=row["silence_s"], again_each_s=FIRST_SYN_TIMEOUT_S
     )
     return medians_ms([found.back.later(_set_up_s(row))], return_s).low
 

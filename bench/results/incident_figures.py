@@ -23,14 +23,15 @@ from bench.results.deliveries import (
     in_window,
 )
 from bench.results.observation import Observation, Outage
+from bench.results.validity import LATE_MS
 from clients.sockets.events import SocketEvent
 
 EVENT_CLIENT, EVENT_AT_NS, EVENT_WHAT = range(3)
 """The columns of what happened to connections: ``SOCKET_FIELDS``."""
 NOBODY = "nobody"
 PEAK_NS, PEAKS_PER_S = 100_000_000, 10
-LATE_NS = 20_000_000
-"""As bench/results/validity.py has it: less is what an ordinary machine does now and then."""
+LATE_NS = round(LATE_MS * NS_PER_MS)
+"""Less is what an ordinary machine does now and then."""
 
 Events = NDArray[np.int64]
 

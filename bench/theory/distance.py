@@ -40,8 +40,9 @@ TCP_ROUND_TRIPS, TLS_ROUND_TRIPS, REQUEST_ROUND_TRIPS = 1, 1, 1
 """SYN and its answer (RFC 9293, 3.5); a full handshake of TLS 1.3 (RFC 8446, 2); a request and its answer."""
 SHORTEST_TIME_OUT_S = 0.2
 """Linux's TCP_RTO_MIN, which stands for 4 rttvar where round trips hardly vary."""
-TIMER_LATE = 1 / 16
-"""How much later a timer goes off than it was set for, as a share: see above."""
+LATEST_TIMER_RATIO = 1 / 8
+"""How much later a timer goes off than it was set for, at most, as a share: see above."""
+TIMER_LATE = LATEST_TIMER_RATIO / 2
 RARER_THAN = 1e-6
 """What is less probable is left out of a mean."""
 MOST_ATTEMPTS = 8

@@ -26,15 +26,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.theory.distance import LATEST_TIMER_RATIO, SHORTEST_TIME_OUT_S
 from bench.theory.distribution import MS_PER_S
 from bench.theory.traffic import Bounds
 from clients.load.connections.backoff import FIRST_LIMIT_S, LONGEST_LIMIT_S
 
-MIN_RTO_S = 0.2
-"""Linux's tcp_rto_min_us. RFC 6298, 2.4, wants a second at least, and lets nobody wait for so long."""
-FIRST_RTO_S = 1.0
-"""RFC 6298, 2.1: of a connection that has no round trip yet, for its SYN."""
-LATEST_TIMER_RATIO, LATENESSES = 1 / 8, 5
+LATENESSES = 5
 RARE = 1e-9
 
 
@@ -130,7 +127,7 @@ def _convolved(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[
 
 def timeout_s(rtt_s: float) -> float:
     """Return how long TCP waits for an ACK at first."""
-    return rtt_s + MIN_RTO_S
+    return rtt_s + SHORTEST_TIME_OUT_S
 
 
 def sent_again_s(rto_s: float, until_s: float, *, alone: bool, late_ratio: float = 0.0) -> Iterator[float]:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from bench.measure.trial import run_trial
 from bench.scenario import Scenario
+from bench.theory.durations import FIRST_SYN_TIMEOUT_S
 from bench.theory.recovery import (
-    FIRST_RTO_S,
     Instants,
     arrived_again,
     come_back,
@@ -99,7 +99,7 @@ def simulated(
 @pytest.mark.parametrize("name", BACKOFFS)
 @pytest.mark.parametrize(
     ("return_s", "fails_after_s", "again_each_s"),
-    [(1.0, 0.0, 50.0), (0.4, 0.02, 50.0), (6.0, 2.5, FIRST_RTO_S)],
+    [(1.0, 0.0, 50.0), (0.4, 0.02, 50.0), (6.0, 2.5, FIRST_SYN_TIMEOUT_S)],
 )
 def test_clients_are_back_as_a_simulation_of_them_says(
     name: str, return_s: float, fails_after_s: float, again_each_s: float
