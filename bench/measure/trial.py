@@ -45,6 +45,7 @@ CONNECT_PATIENCE_S_PER_CLIENT = 0.02
 CPU_LEAD_NS = 5_000_000
 """CPU time is read so long before a tick is due: the one before is served by then, if the server has time."""
 STAY_NS = 100_000_000
+"""How much longer clients stay after an incident: the server is asked for its state within it."""
 NO_TICKS = 1, 0
 """The first and the last of no ticks."""
 

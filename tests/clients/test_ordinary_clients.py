@@ -15,7 +15,7 @@ from bench.measure.load import running_swarm
 from bench.measure.processes import TrialFailed
 from bench.measure.schedule import plan_run
 from bench.measure.subject import running_server
-from bench.measure.trial import run_trial
+from bench.measure.trial import Trial, run_trial
 from bench.results.deliveries import ARRIVED_NS, CLIENT, DUE_NS, HANDLED_NS, SEQ
 from bench.scenario import Scenario, ScenarioError
 from bench.transports import TRANSPORTS, names_of
@@ -31,6 +31,21 @@ CLIENTS = 5
 SCENARIO: dict[str, Any] = {"generator": "asyncio", "clients": CLIENTS, "rate_hz": 20, "window_s": 1.0}
 
 
+def assert_each_client_has_all(trial: Trial, *, ticks: int, clients: int) -> None:
+    """Hold that a trial brought every tick to every client, once, in order, and by the right stamps."""
+    row, deliveries = trial.row, trial.deliveries
+    assert deliveries is not None
+    assert row["expected"] == row["delivered"] == ticks * clients
+    assert (row["missed"], row["duplicates"], row["out_of_order"]) == (0, 0, 0)
+    assert row["drained"]
+    assert row["connection_errors"] == ""
+    assert row["stamped_by"] == ("kernel" if KERNEL_STAMPS else "user")
+    assert (deliveries[:, ARRIVED_NS] >= deliveries[:, DUE_NS]).all()
+    assert (deliveries[:, ARRIVED_NS] <= deliveries[:, HANDLED_NS]).all()
+    for client in range(clients):
+        assert (np.diff(deliveries[deliveries[:, CLIENT] == client][:, SEQ]) == 1).all()
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -44,17 +59,8 @@ SCENARIO: dict[str, Any] = {"generator": "asyncio", "clients": CLIENTS, "rate_hz
 )
 def test_a_whole_trial(fields: dict[str, Any]) -> None:
     trial = run_trial(Scenario(**fields, **SCENARIO), seed=1)
-    row, deliveries = trial.row, trial.deliveries
-    assert deliveries is not None
-    assert row["expected"] == row["delivered"] == 20 * CLIENTS
-    assert (row["missed"], row["duplicates"], row["out_of_order"]) == (0, 0, 0)
-    assert row["drained"]
-    assert row["connection_errors"] == ""
-    assert row["stamped_by"] == ("kernel" if KERNEL_STAMPS else "user")
-    assert (deliveries[:, ARRIVED_NS] >= deliveries[:, DUE_NS]).all()
-    assert (deliveries[:, ARRIVED_NS] <= deliveries[:, HANDLED_NS]).all()
-    for client in range(CLIENTS):
-        assert (np.diff(deliveries[deliveries[:, CLIENT] == client][:, SEQ]) == 1).all()
+    row = trial.row
+    assert_each_client_has_all(trial, ticks=20, clients=CLIENTS)
     assert (row["requests"] > 0) == TRANSPORTS[fields["transport"]].client_class.pulls
     if fields.get("keep_alive") is False:
         assert row["connections_opened"] >= row["requests"]

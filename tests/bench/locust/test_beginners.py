@@ -4,7 +4,6 @@ import ast
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 
@@ -13,12 +12,11 @@ from bench.measure.load import running_swarm
 from bench.measure.processes import TrialFailed
 from bench.measure.subject import running_server
 from bench.measure.trial import run_trial
-from bench.results.deliveries import ARRIVED_NS, CLIENT, DUE_NS, HANDLED_NS, SEQ
 from bench.scenario import Scenario, ScenarioError
 from bench.transports import TRANSPORTS, names_of
 from clients.load.orders import Connected, Order
-from clients.sockets.stamped_socket import KERNEL_STAMPS
 from servers.options import ServerOptions
+from tests.clients.test_ordinary_clients import assert_each_client_has_all
 from tests.waiting import LIMIT_S
 
 USERS = 5
@@ -35,17 +33,8 @@ def test_a_whole_trial(transport: str) -> None:
         ),
         seed=1,
     )
-    row, deliveries = trial.row, trial.deliveries
-    assert deliveries is not None
-    assert row["expected"] == row["delivered"] == 12 * USERS
-    assert (row["missed"], row["duplicates"], row["out_of_order"]) == (0, 0, 0)
-    assert row["drained"]
-    assert row["connection_errors"] == ""
-    assert row["stamped_by"] == ("kernel" if KERNEL_STAMPS else "user")
-    assert (deliveries[:, ARRIVED_NS] >= deliveries[:, DUE_NS]).all()
-    assert (deliveries[:, ARRIVED_NS] <= deliveries[:, HANDLED_NS]).all()
-    for client in range(USERS):
-        assert (np.diff(deliveries[deliveries[:, CLIENT] == client][:, SEQ]) == 1).all()
+    row = trial.row
+    assert_each_client_has_all(trial, ticks=12, clients=USERS)
     assert row["connections_opened"] == USERS
     assert (row["requests"] > 0) == polls
     assert row["app_bytes_per_delivery_down"] > row["payload_bytes"]
