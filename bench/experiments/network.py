@@ -282,7 +282,8 @@ def _one_packet(own: pd.DataFrame) -> Iterator[str]:
                     for column in ("held_up_p50", "worst_p50_ms")
                 )
                 said = _said(name, here[here["transport"] == name].iloc[0].to_dict())
-                told.append(f"{number(ticks)} ticks late by {said}, the worst {number(worst_ms)} ms old")
+                late = f"{number(ticks)} tick{'' if ticks == 1 else 's'} late"
+                told.append(f"{late} by {said}, the worst {number(worst_ms)} ms old")
             yield f"One lost packet makes, at {_at(place, told_link)}, {'; '.join(told)}."
 
 

@@ -155,8 +155,10 @@ def test_the_sentence_tells_what_loss_adds_and_to_which_link() -> None:
 
 
 def test_the_sentence_counts_the_ticks_behind_one_packet() -> None:
-    lost = network_trial("websocket", {"held_up_p50": 2.0, "worst_p50_ms": 158.0}, incident="packet_lost")
-    assert "2 ticks late by WebSocket, the worst 158 ms old" in said(lost)
+    for held_up, words in ((2.0, "2 ticks"), (1.0, "1 tick")):
+        figures = {"held_up_p50": held_up, "worst_p50_ms": 158.0}
+        lost = network_trial("websocket", figures, incident="packet_lost")
+        assert f"{words} late by WebSocket, the worst 158 ms old" in said(lost)
 
 
 def test_the_sentence_tells_what_a_new_connection_costs() -> None:
