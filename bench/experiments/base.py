@@ -80,7 +80,7 @@ class Experiment:
         name: What it is called: the name of its file, whose first line is its question.
         designs: The scenarios, for a profile.
         columns: The figures that its table shows.
-        finding: The sentence at the end, computed from the experiment's trials.
+        finding: The sentence at the end, computed from the experiment's trials; or paragraphs, a line each.
         apart: Fields of which its sentence and its figures hold several values apart, beside the transport.
         named: Fields whose values its sentence names; a value that no profile has is named before the others.
         rows: Reduces the trials to the rows that its table shows; by default all but the steps of searches.

@@ -174,7 +174,8 @@ def finding(trials: pd.DataFrame) -> str:
     """Say where long polling turns into polling, what loss costs whom, and what a new connection costs."""
     own = single_trials(trials)
     own = own[own["rtt_ms"].notna()]
-    return " ".join([*_distance(own), *_one_packet(own), *_worse_links(own), *_renewed(own)])
+    paragraphs = (" ".join(part(own)) for part in (_distance, _one_packet, _worse_links, _renewed))
+    return "\n".join(filter(None, paragraphs))
 
 
 def over_calm_links(own: pd.DataFrame, **unlike: Any) -> pd.DataFrame:

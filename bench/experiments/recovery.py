@@ -269,10 +269,9 @@ def finding(trials: pd.DataFrame) -> str:
     """Say of each incident when ticks came again, which never came, and who noticed; and of the herd."""
     own = single_trials(trials)
     own = own[own["incident"].notna()]
-    told = []
-    for _, group in own.groupby(["incident", "incident_s", "clients", "rate_hz"], dropna=False, sort=False):
-        told += [_incident_sentence(group), _herd_sentence(group)]
-    return " ".join(filter(None, told))
+    groups = own.groupby(["incident", "incident_s", "clients", "rate_hz"], dropna=False, sort=False)
+    paragraphs = [filter(None, (_incident_sentence(group), _herd_sentence(group))) for _, group in groups]
+    return "\n".join(map(" ".join, paragraphs))
 
 
 def _incident_sentence(group: pd.DataFrame) -> str:
