@@ -113,10 +113,10 @@ def test_no_quota(tmp_path: Path, files: dict[str, str]) -> None:
 
 @pytest.fixture
 def tight_group() -> Iterator[Path]:
-    """A real control group with half a core, of whichever version this machine has."""
-    top, limits = V1_CPU, {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "50000"}
+    """A real control group with a quarter of a core, of whichever version this machine has."""
+    top, limits = V1_CPU, {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "25000"}
     if not V1_CPU.exists():
-        top, limits = V2, {"cpu.max": "50000 100000"}
+        top, limits = V2, {"cpu.max": "25000 100000"}
     group = top / f"bench-test-{os.getpid()}"
     try:
         group.mkdir()
@@ -149,7 +149,7 @@ def test_a_trial_under_a_quota_names_the_quota(tight_group: Path, tmp_path: Path
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     row = json.loads(done.stdout)
-    assert row["cpu_quota_cores"] == 0.5
+    assert row["cpu_quota_cores"] == 0.25
     assert row["bottleneck"] == "cpu_quota"
     assert "cpu_quota" in row["verdict_reason"].split()  # who was stopped may have been late, too
     assert row["verdict"] != "ok"
