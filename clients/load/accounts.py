@@ -111,8 +111,8 @@ class Accounts:
     def _remember(self, seq: Ints, due_ns: Ints) -> None:
         distinct, where = np.unique(seq, return_index=True)
         known = self._seqs
-        if len(known) and known[-1] - known[0] + 1 == len(known):  # no gaps: only newer ones are news
-            where = where[distinct > known[-1]]
+        if len(known) and known[-1] - known[0] + 1 == len(known):  # no gaps: what lies between is no news
+            where = where[(distinct < known[0]) | (distinct > known[-1])]
             if not len(where):
                 return
         seqs, dues_ns = np.append(known, seq[where]), np.append(self._due_ns, due_ns[where])
