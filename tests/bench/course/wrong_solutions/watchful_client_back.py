@@ -1,6 +1,6 @@
 """Exercise 14, a client that watches its connection: wrong in how it comes back.
 
-Behind "Loses:" are the rules that it breaks. Each changes one thing of the right client of watchful_client.py.
+Behind "Loses:" are the rules that it breaks. Each changes one thing of the client in watchful_client.py.
 """
 
 from tests.bench.course.wrong_solutions.watchful_client import TRANSPORT, _Solution
