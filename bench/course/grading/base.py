@@ -2,6 +2,7 @@
 
 import contextlib
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
@@ -156,7 +157,7 @@ def expect_order(seqs: list[int], first: int, last: int, hint: str = "") -> None
     if seqs == expected:
         return
     lost = sorted(set(expected) - set(seqs))
-    doubled = sorted({seq for seq in seqs if seqs.count(seq) > 1})
+    doubled = sorted(seq for seq, count in Counter(seqs).items() if count > 1)
     strange = sorted(set(seqs) - set(expected))
     said = f"ticks {brief(expected)}, once each and in order" if last > first else f"tick {first}, once"
     if not seqs:

@@ -66,7 +66,7 @@ class WatchfulClient:
             raise ServerError(f"no WebSocket: {self._protocol.handshake_exc}")
         ticks = []
         for frame in self._protocol.events_received():
-            if isinstance(frame, Frame):
+            if isinstance(frame, Frame) and frame.opcode is not Opcode.CLOSE:
                 self.frames += 1
                 if frame.opcode is Opcode.TEXT and frame.data.startswith(b"["):
                     ticks += json.loads(frame.data)

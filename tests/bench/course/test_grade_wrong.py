@@ -45,4 +45,4 @@ def test_more_careful_solutions_pass(tmp_path: Path) -> None:
 
 
 def test_each_exercise_that_is_graded_has_wrong_solutions() -> None:
-    assert {path.stem for path in START.glob("*.py")} == set(EXERCISES)
+    assert {path.stem for path in START.glob("*.py")} <= set(EXERCISES)

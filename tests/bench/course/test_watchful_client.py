@@ -3,6 +3,7 @@
 import ast
 import itertools
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from bench.course.grading.simulated.watched_client import LATE_NS, WatchedClient
 from tests.bench.course.grading import WRONG_SOLUTIONS
 from tests.bench.course.test_solutions import load_solution
 
-EXERCISE = WRONG_SOLUTIONS / "watchful_client.py"
+EXERCISE, BACK = (WRONG_SOLUTIONS / f"{name}.py" for name in ("watchful_client", "watchful_client_back"))
 CHECKS = checks_of("watchful", "websocket", b"")
 SOLUTION = StudentWatcher(load_solution("watchful_client").WatchfulClient)
 LATE_S = 2 * LATE_NS / 1e9
@@ -35,23 +36,26 @@ def rules_lost(student: StudentWatcher) -> list[str]:
     return [check.run.__name__ for check in CHECKS if not try_check(check, student, EXERCISE).passed]
 
 
-def faults() -> dict[str, list[str]]:
-    """Return the rules that each wrong solution says it loses."""
+def faults(file: Path) -> dict[str, list[str]]:
+    """Return the rules that each wrong solution of a file says it loses."""
     found = {}
-    for node in ast.parse(EXERCISE.read_text(encoding="utf-8")).body:
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ClassDef) and node.name[0] != "_":
             said = " ".join((ast.get_docstring(node) or "").split())
             found[node.name] = said.partition("Loses: ")[2].partition(". Graded")[0].split(", ")
     return found
 
 
-def test_each_fault_costs_its_own_points_and_no_others() -> None:
-    module, expected = import_file(EXERCISE), faults()
+@pytest.mark.parametrize("file", [EXERCISE, BACK], ids=["dead", "back"])
+def test_each_fault_costs_its_own_points_and_no_others(file: Path) -> None:
+    module, expected = import_file(file), faults(file)
     assert {name: rules_lost(StudentWatcher(getattr(module, name))) for name in expected} == expected
 
 
 def test_each_rule_is_lost_by_somebody_and_what_they_are_made_from_loses_none() -> None:
-    assert set(itertools.chain(*faults().values())) == {check.run.__name__ for check in CHECKS}
+    assert set(itertools.chain(*faults(EXERCISE).values(), *faults(BACK).values())) == {
+        check.run.__name__ for check in CHECKS
+    }
     assert rules_lost(StudentWatcher(import_file(EXERCISE)._Solution)) == []
 
 
@@ -151,3 +155,37 @@ def test_a_process_that_stood_still_reads_before_it_judges(heartbeat_s: float) -
         client.go_on()
         client.run(3 * heartbeat_s)
         assert client.attempts[0].ended_ns is None
+
+
+class _CountsInSeconds(SOLUTION.client_class):  # type: ignore[misc]
+    def _wait(self, now_ns: int, seconds: float) -> None:
+        self.deadline_ns = now_ns / 1e9 + seconds
+
+
+class _WaitsForInfinity(SOLUTION.client_class):  # type: ignore[misc]
+    def _listen(self, now_ns: int) -> None:
+        self.deadline_ns = float("inf")
+
+
+class _ReturnsNothing(SOLUTION.client_class):  # type: ignore[misc]
+    def receive_data(self, data: bytes, now_ns: int) -> None:
+        super().receive_data(data, now_ns)
+
+
+class _Awaits(SOLUTION.client_class):  # type: ignore[misc]
+    async def connected(self, now_ns: int) -> None:
+        super().connected(now_ns)
+
+
+@pytest.mark.parametrize(
+    ("client_class", "said"),
+    [
+        (_CountsInSeconds, "deadline_ns lay 1e+03 s behind"),
+        (_WaitsForInfinity, "its deadline_ns is no instant inf"),
+        (_ReturnsNothing, "what receive_data returns is no list of ticks None"),
+        (_Awaits, "its methods are asynchronous async def connected"),
+    ],
+)
+def test_what_is_against_the_form_is_told_as_such(client_class: type, said: str) -> None:
+    verdict = try_check(CHECKS[0], StudentWatcher(client_class), EXERCISE)
+    assert said in f"{verdict.title} {verdict.seen}"

@@ -18,6 +18,10 @@ TOLERANCE_S = 0.05
 """What is slow comes just within its limit; what is dead may be given up just after: deadlines are late."""
 SILENT_HZ = 0.001
 MESSAGE_BYTES = 2**16
+PART_BYTES = 40
+LATE_CALL_S = 1.0
+UNANSWERED = 4
+"""So many attempts in a row are never answered."""
 EARLIER_TICKS = 5
 HEARD_HINT = "set deadline_ns anew with each byte; when on_deadline comes, there was none for so long"
 
@@ -33,40 +37,63 @@ class StudentWatcher(NamedTuple):
 
 
 def keeps_a_busy_one(student: StudentWatcher) -> None:
-    """Ticks come so often that the server never needs a ping."""
+    """Ticks come so often that the server never needs a ping; then the market closes."""
     for heartbeat_s in HEARTBEATS_S:
-        watched = student.connect_to(Service(5 / heartbeat_s), heartbeat_s)
-        watched.run(20 * heartbeat_s)
-        _expect_kept(watched, "while ticks come", "each byte is a sign of life, in a tick as in a ping")
+        service = Service(5 / heartbeat_s)
+        watched = student.connect_to(service, heartbeat_s)
+        _keep(
+            watched,
+            20 * heartbeat_s,
+            "while ticks come",
+            "each byte is a sign of life, in a tick as in a ping",
+        )
+        service.close_market()
+        _keep(
+            watched,
+            1.9 * heartbeat_s,
+            "when ticks come no more",
+            "how often ticks come says nothing of how long their server may be silent: that is its heartbeat",
+        )
 
 
 def keeps_a_silent_market(student: StudentWatcher) -> None:
     """A ping in each interval, and nothing else."""
     for heartbeat_s in HEARTBEATS_S:
         watched = student.connect_to(Service(SILENT_HZ), heartbeat_s)
-        watched.run(30 * heartbeat_s)
-        _expect_kept(
-            watched, "of a silent market", "a ping brings no tick, and is a sign of life all the same"
+        _keep(
+            watched,
+            30 * heartbeat_s,
+            "of a silent market",
+            "a ping brings no tick, and is a sign of life all the same",
         )
 
 
 def keeps_a_slow_one(student: StudentWatcher) -> None:
-    """It opens late, its first answer is late, and each second heartbeat is 2.5 intervals after the last."""
+    """It opens late, its first answer is late, and each second heartbeat is 2.5 intervals after the last.
+
+    So is the one that it comes back with after an outage.
+    """
+    hint = (
+        "a heartbeat may be left out, and the next be late; count from the last byte of this connection, or "
+        "from its opening as long as none has come"
+    )
     for heartbeat_s in HEARTBEATS_S:
         watched = student.connect_to(Service(SILENT_HZ), heartbeat_s)
+        slow_s = ALMOST * SLOW_HEARTBEATS * heartbeat_s
         watched.opens_after_s, watched.holds = 1.0, True
-        watched.run(1.0 + ALMOST * SLOW_HEARTBEATS * heartbeat_s)
-        watched.holds = False
-        for _ in range(4):
-            watched.run(1.1 * heartbeat_s)
-            _expect_kept(
-                watched,
-                "that is slow",
-                "a heartbeat may be left out, and the next be late; count from the last byte, or from the "
-                "opening as long as none has come",
-            )
-            watched.put_off_heartbeat(ALMOST * SLOW_HEARTBEATS)
-            watched.run(ALMOST * SLOW_HEARTBEATS * heartbeat_s)
+        for which in ("that is slow", "that is slow, after an outage"):
+            if not watched.run_until_open(DEAD_ATTEMPT_S + LONGEST_PAUSE_S):
+                break  # that it does not come back is another rule
+            _keep(watched, slow_s, which, hint)
+            watched.holds = False
+            for _ in range(4):
+                _keep(watched, 1.1 * heartbeat_s, which, hint)
+                watched.put_off_heartbeat(ALMOST * SLOW_HEARTBEATS)
+                _keep(watched, slow_s, which, hint)
+            watched.opens_after_s, watched.holds = None, True
+            watched.cut()
+            watched.run(10 * heartbeat_s)
+            watched.opens_after_s = 1.0
 
 
 def keeps_one_with_a_long_message(student: StudentWatcher) -> None:
@@ -80,22 +107,36 @@ def keeps_one_with_a_long_message(student: StudentWatcher) -> None:
         service.close_market()
         for _ in range(10):
             watched.let_through(MESSAGE_BYTES // 12)
-            watched.run(0.9 * heartbeat_s)
-        _expect_kept(
-            watched,
-            "on which a long message is coming",
-            "a piece of a message is a sign of life: take note of bytes, whatever they complete",
-        )
+            _keep(
+                watched,
+                0.9 * heartbeat_s,
+                "on which a long message is coming",
+                "a piece of a message is a sign of life: take note of bytes, whatever they complete",
+            )
 
 
 def gives_up_a_dead_one(student: StudentWatcher) -> None:
-    """Bytes stop, and nobody says so: in a busy market and in a silent one."""
-    for heartbeat_s, rate_hz in itertools.product(HEARTBEATS_S, (None, SILENT_HZ)):
-        watched = student.connect_to(Service(rate_hz or 3 / heartbeat_s), heartbeat_s)
-        watched.run(7.3 * heartbeat_s)
-        watched.is_silent = True
+    """Bytes stop, and nobody says so: in a busy market and in a silent one, and within a message.
+
+    So does the connection that it comes back with.
+    """
+    for heartbeat_s in HEARTBEATS_S:
         limit_s = DEAD_HEARTBEATS * heartbeat_s
-        _expect_given_up(watched, "a dead connection", "its last byte", limit_s, HEARD_HINT)
+        for rate_hz in (3 / heartbeat_s, SILENT_HZ):
+            watched = student.connect_to(Service(rate_hz), heartbeat_s)
+            for what in ("a dead connection", "a second dead connection"):
+                watched.run(7.3 * heartbeat_s)
+                watched.is_silent = True
+                _expect_given_up(watched, what, "its last byte", limit_s, HEARD_HINT)
+                _expect_asked(watched)
+        watched = student.connect_to(Service(3 / heartbeat_s), heartbeat_s)
+        watched.run(7.3 * heartbeat_s)
+        watched.holds = True
+        watched.run(0.4 * heartbeat_s)
+        watched.let_through(PART_BYTES)
+        watched.is_silent, watched.holds = True, False
+        hint = "the rest of a message that has begun may never come: its connection can die like any other"
+        _expect_given_up(watched, "a connection that died within a message", "its last byte", limit_s, hint)
 
 
 def gives_up_one_that_never_spoke(student: StudentWatcher) -> None:
@@ -111,44 +152,64 @@ def gives_up_one_that_never_spoke(student: StudentWatcher) -> None:
             DEAD_HEARTBEATS * heartbeat_s,
             "connected() sets deadline_ns, too: a connection that opens has still to say something",
         )
+        _expect_asked(watched)
 
 
 def waits_for_a_slow_attempt(student: StudentWatcher) -> None:
-    """A connection takes 3.5 s to open, whatever the heartbeat."""
+    """A connection takes 3.5 s to open, whatever the heartbeat, and so does the one after a cut."""
     for heartbeat_s in HEARTBEATS_S:
         watched = student.connect_to(Service(SILENT_HZ), heartbeat_s)
         watched.opens_after_s = ALMOST * SLOW_ATTEMPT_S
-        watched.run(SLOW_ATTEMPT_S)
-        first = watched.attempt(0)
-        if first.opened_ns is None:
-            fail(
-                "it gives up an attempt that is slow",
-                _given_up(watched, first.asked_ns, first.ended_ns, "it was asked for"),
-                f"patience for {SLOW_ATTEMPT_S:g} s: two lost packets, and the way",
-                "an attempt has a time limit of its own, which has nothing to do with heartbeats",
-            )
+        for _ in range(2):
+            watched.run(0)
+            attempt = watched.attempt(-1)
+            watched.run(SLOW_ATTEMPT_S)
+            if attempt.opened_ns is None:
+                fail(
+                    "it gives up an attempt that is slow",
+                    _given_up(watched, attempt.asked_ns, attempt.ended_ns, "it was asked for"),
+                    f"patience for {SLOW_ATTEMPT_S:g} s: two lost packets, and the way",
+                    "an attempt has a time limit of its own, which has nothing to do with heartbeats, nor "
+                    "with earlier attempts",
+                )
+            watched.cut()
+            watched.run_until_asked(LONGEST_PAUSE_S + TOLERANCE_S)
 
 
 def gives_up_an_attempt_without_answer(student: StudentWatcher) -> None:
-    """Behind a pulled plug nobody answers, and nobody says no."""
+    """Behind a pulled plug nobody answers, and nobody says no: at first, and again and again after a cut."""
     for heartbeat_s in HEARTBEATS_S:
         watched = student.connect_to(Service(SILENT_HZ), heartbeat_s)
-        watched.opens_after_s = None
-        watched.run(TOLERANCE_S)
-        _expect_given_up(
-            watched,
-            "an attempt that is never answered",
-            "it was asked for",
-            DEAD_ATTEMPT_S,
-            "connecting() sets deadline_ns; on_deadline then sets wants_connection to False, and pauses",
-        )
+        for _ in range(2):
+            watched.opens_after_s = None
+            watched.cut()
+            for _ in range(UNANSWERED):
+                watched.run(0)
+                _expect_given_up(
+                    watched,
+                    "an attempt that is never answered",
+                    "it was asked for",
+                    DEAD_ATTEMPT_S,
+                    "connecting() sets deadline_ns; on_deadline then sets wants_connection to False, and "
+                    "pauses",
+                )
+                _expect_asked(watched)
+            watched.opens_after_s = 0.0
+            watched.run(2.2 * heartbeat_s)
 
 
 def comes_back_with_its_cursor(student: StudentWatcher) -> None:
-    """After a cut, after one within a message, and after a connection that it has given up itself."""
+    """After a cut, one behind many ticks, one within a message, and a connection that it gave up itself."""
     service = Service(4)
     watched = student.connect_to(service, 1.0)
     watched.run(2)
+    watched.cut()
+    watched.run(LONGEST_PAUSE_S)
+    watched.opens_after_s = None
+    watched.cut()
+    watched.run(LONGEST_PAUSE_S)
+    watched.opens_after_s = 0.0
+    watched.run_until_open(DEAD_ATTEMPT_S + LONGEST_PAUSE_S)
     watched.cut()
     watched.run(LONGEST_PAUSE_S)
     watched.holds = True
@@ -159,7 +220,7 @@ def comes_back_with_its_cursor(student: StudentWatcher) -> None:
     watched.run(LONGEST_PAUSE_S)
     watched.is_silent = True
     attempt = watched.attempt(-1)
-    if not watched.run_until(lambda: attempt.ended_ns is not None, 2 * DEAD_HEARTBEATS):
+    if not watched.run_until_ended(attempt, 2 * DEAD_HEARTBEATS):
         watched.cut()  # that it does not give up is another rule
     watched.is_silent = False
     watched.run(LONGEST_PAUSE_S)
@@ -178,9 +239,9 @@ def reads_before_it_judges(student: StudentWatcher) -> None:
             watched.is_stopped, watched.is_silent = True, watched is dead
             watched.run(stopped * heartbeat_s)
             watched.go_on()
-        alive.run(10 * heartbeat_s)
-        _expect_kept(
+        _keep(
             alive,
+            10 * heartbeat_s,
             "before it has read what came while its own process stood still",
             "on_deadline then comes first, long after deadline_ns: wait half a heartbeat more, and read",
         )
@@ -192,24 +253,28 @@ def reads_before_it_judges(student: StudentWatcher) -> None:
             "a last look is a look with an end: set deadline_ns, and give up when that comes",
             since_ns=dead.now_ns,
         )
+        _expect_asked(dead)
 
 
-def fail_to_return() -> None:
+def fail_to_return(watched: WatchedClient) -> None:
     """Say that a client asks for no connection after one that has ended."""
     fail(
         "it does not come back",
-        f"no attempt within {LONGEST_PAUSE_S:g} s after the last one had ended",
+        f"no attempt within {LONGEST_PAUSE_S:g} s after the last one had ended; "
+        f"{watched.deadline_in_words()}",
         "a pause, then another attempt",
         "on_deadline is also called at the end of a pause: then it sets wants_connection to True",
     )
 
 
-def _expect_kept(watched: WatchedClient, which: str, hint: str) -> None:
-    first = watched.attempt(0)
-    if first.ended_ns is not None:
+def _keep(watched: WatchedClient, seconds: float, which: str, hint: str) -> None:
+    """Let time pass, and hold that the connection (or the attempt) that there is lives through it."""
+    watched.run(0)
+    attempt = watched.attempt(-1)
+    if watched.run_until_ended(attempt, seconds):
         fail(
             f"it gives up a live connection {which}",
-            _given_up(watched, first.last_sign_ns, first.ended_ns, "its last sign of life"),
+            _given_up(watched, attempt.last_sign_ns, attempt.ended_ns, "its last sign of life"),
             f"it is kept: up to {SLOW_HEARTBEATS:g} heartbeats of silence are no sign of death",
             hint,
         )
@@ -218,10 +283,10 @@ def _expect_kept(watched: WatchedClient, which: str, hint: str) -> None:
 def _expect_given_up(
     watched: WatchedClient, what: str, since: str, limit_s: float, hint: str, since_ns: int | None = None
 ) -> None:
-    """Hold that a connection that is dead is given up, and that another is asked for."""
+    """Hold that a connection (or an attempt) that is dead is given up in time."""
     attempt = watched.attempt(-1)
     begin_ns = attempt.last_sign_ns if since_ns is None else since_ns
-    watched.run_until(lambda: attempt.ended_ns is not None, 3 * limit_s)
+    watched.run_until_ended(attempt, 3 * limit_s)
     if attempt.ended_ns is None or attempt.ended_ns - begin_ns > round((limit_s + TOLERANCE_S) * 1e9):
         fail(
             f"it does not give up {what}, or too late",
@@ -229,11 +294,20 @@ def _expect_given_up(
             f"given up {limit_s:g} s after {since}, at most",
             hint,
         )
-    watched.is_silent, watched.opens_after_s = False, 0.0
+
+
+def _expect_asked(watched: WatchedClient) -> None:
+    """Hold that after a pause the client asks for another connection."""
+    watched.is_silent = False
     if not watched.run_until_asked(LONGEST_PAUSE_S + TOLERANCE_S):
-        fail_to_return()
+        fail_to_return(watched)
 
 
 def _given_up(watched: WatchedClient, begin_ns: int, end_ns: int | None, since: str) -> str:
-    when = "not given up" if end_ns is None else f"given up {(end_ns - begin_ns) / 1e9:.3g} s after {since}"
+    if end_ns is None:
+        when = f"not given up: {watched.deadline_in_words()}"
+    else:
+        when = f"given up {(end_ns - begin_ns) / 1e9:.3g} s after {since}"
+        if watched.called_late_s > LATE_CALL_S:
+            when += f" by on_deadline: deadline_ns lay {watched.called_late_s:.3g} s behind"
     return f"{when}; a heartbeat is {watched.heartbeat_ns / 1e9:g} s"

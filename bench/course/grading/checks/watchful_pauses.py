@@ -9,14 +9,21 @@ from statistics import mean
 
 from bench.course.grading.base import Check, fail
 from bench.course.grading.checks import watchful
-from bench.course.grading.checks.watchful import LONGEST_PAUSE_S, SILENT_HZ, StudentWatcher, fail_to_return
+from bench.course.grading.checks.watchful import (
+    DEAD_ATTEMPT_S,
+    LONGEST_PAUSE_S,
+    SILENT_HZ,
+    StudentWatcher,
+    fail_to_return,
+)
 from bench.course.grading.simulated.service import Service
 from bench.course.grading.simulated.watched_client import WatchedClient
 
-CLIENT_COUNT, FAILURES, LATER = 30, 10, 5
-"""So many clients fail so often, and pause as often; the pause of index LATER is held against the first."""
-LEAST_GROWTH = 3.0
-"""A limit that doubles has grown to 32 times by then, one that begins at 1 s and ends at 30 s to 30 times."""
+CLIENT_COUNT, FAILURES, GROWN, LATER = 30, 10, 3, 5
+"""So many clients fail so often, and pause as often. The pauses of index GROWN and LATER are looked at."""
+LEAST_GROWTH = 5.0
+"""A limit that doubles has grown to 8 times by GROWN, one that grows by as much each time to 4 times. The
+longest of thirty pauses tells the limit: that it is below five eighths of it has a chance of 0.625³⁰."""
 LEAST_SPREAD_RATIO = 0.3
 """Of the longest pause: who draws half of it at random has nearly 0.5 among thirty clients."""
 FIRST_PAUSE_S = 1.0
@@ -30,9 +37,8 @@ Fails = Callable[[WatchedClient, Service], None]
 
 
 def waits_longer_each_time(student: StudentWatcher) -> None:
-    """Nobody listens: each attempt is refused at once."""
-    clients = _pauses_of_all(student, _refuse)
-    longest_s = max(map(max, clients))
+    """Nobody listens, at first or after a good connection; or nobody answers."""
+    longest_s = max(map(max, _pauses_of_all(student, _refuse)))
     if longest_s > LONGEST_PAUSE_S + TOLERANCE_S:
         fail(
             "it waits too long after a failure",
@@ -40,20 +46,33 @@ def waits_longer_each_time(student: StudentWatcher) -> None:
             f"{LONGEST_PAUSE_S:g} s at most",
             f"min(limit_s, {LONGEST_PAUSE_S:g}): a server that is back should not wait for its clients",
         )
-    first_s, later_s = (mean(pauses_s[index] for pauses_s in clients) for index in (0, LATER))
-    if first_s <= 0 or later_s < LEAST_GROWTH * first_s:
-        fail(
-            "it does not wait longer after each failure",
-            f"on average {first_s:.2g} s after the first failure, {later_s:.2g} s after failure {LATER + 1}",
-            "a limit that doubles with each failure",
-            "count the failures that follow each other; limit_s is FIRST_PAUSE_S * 2**failures",
-        )
+    for make_fail, what in (
+        (_refuse, "are refused"),
+        (_lose, "are refused after a good connection"),
+        (_leave_unanswered, "it gives up, because nobody answers"),
+    ):
+        clients = _pauses_of_all(student, make_fail, GROWN + 1)
+        first_s, grown_s = (max(pauses_s[index] for pauses_s in clients) for index in (0, GROWN))
+        if first_s <= 0 or grown_s < LEAST_GROWTH * first_s:
+            fail(
+                "it does not wait longer after each failure",
+                f"of attempts that {what}: up to {first_s:.2g} s after the first, and up to {grown_s:.2g} s "
+                f"after failure {GROWN + 1}",
+                "a pause after each, with a limit that doubles",
+                "count the failures that follow each other, in whatever way an attempt or a connection ends; "
+                "limit_s is FIRST_PAUSE_S * 2**failures",
+            )
 
 
 def takes_an_opening_for_no_success(student: StudentWatcher) -> None:
-    """A proxy without its server opens, and ends at once; a full server says 503."""
+    """A proxy without its server opens, and ends at once; a full server says so; one stands still."""
     refused_s = mean(pauses_s[LATER] for pauses_s in _pauses_of_all(student, _refuse, LATER + 1))
-    for make_fail, what in ((_hang_up, "opens and is ended at once"), (_say_503, "is answered by HTTP 503")):
+    for make_fail, what in (
+        (_hang_up, "opens and is ended at once"),
+        (_say_503, "is answered by HTTP 503"),
+        (_close_as_full, "is closed with 1013 after the handshake"),
+        (_stay_silent, "opens and never says a word"),
+    ):
         paused_s = mean(pauses_s[LATER] for pauses_s in _pauses_of_all(student, make_fail, LATER + 1))
         if paused_s < LEAST_SHARE * refused_s:
             fail(
@@ -61,20 +80,20 @@ def takes_an_opening_for_no_success(student: StudentWatcher) -> None:
                 f"on average it waits {paused_s:.2g} s after the sixth of them, and {refused_s:.2g} s after "
                 "the sixth that is refused",
                 "about the same",
-                "neither connected() nor the bytes of a refusal are a success; ticks and pings are: see "
-                "self.frames",
+                "neither connected() nor the bytes of a handshake or a refusal are a success, and what you "
+                "give up is a failure; ticks and pings are a success: see self.frames",
             )
 
 
 def waits_at_random(student: StudentWatcher) -> None:
-    """Thirty clients lose their server at one instant."""
-    clients = _pauses_of_all(student, _refuse)
-    for index in (0, LATER):
+    """Thirty clients lose their server at one instant, and are told; or all give it up at one instant."""
+    told, silent = (_pauses_of_all(student, make_fail, LATER + 1) for make_fail in (_lose, _stay_silent))
+    for clients, index in ((told, 0), (told, LATER), (silent, 0)):
         pauses_s = [pauses_s[index] for pauses_s in clients]
         if max(pauses_s) - min(pauses_s) <= LEAST_SPREAD_RATIO * max(pauses_s):
             fail(
                 "all clients come back at about the same time",
-                f"after failure {index + 1} {CLIENT_COUNT} clients wait {min(pauses_s):.3g} "
+                f"after failure {index + 1}, {CLIENT_COUNT} clients wait {min(pauses_s):.3g} "
                 f"to {max(pauses_s):.3g} s",
                 "pauses at random, from at most half of the limit up to the limit",
                 "self._rng.uniform(0, limit_s): clients that come all at once throw a server down again",
@@ -113,11 +132,30 @@ def _refuse(watched: WatchedClient, service: Service) -> None:
     watched.refuses = True
 
 
+def _lose(watched: WatchedClient, service: Service) -> None:
+    watched.run(4.3)
+    _refuse(watched, service)
+    watched.cut()
+
+
+def _leave_unanswered(watched: WatchedClient, service: Service) -> None:
+    watched.opens_after_s = None
+
+
+def _stay_silent(watched: WatchedClient, service: Service) -> None:
+    watched.is_silent = True
+
+
 def _hang_up(watched: WatchedClient, service: Service) -> None:
     watched.hangs_up = True
 
 
 def _say_503(watched: WatchedClient, service: Service) -> None:
+    service.refuse(1e6)
+
+
+def _close_as_full(watched: WatchedClient, service: Service) -> None:
+    service.closes_when_full = True
     service.refuse(1e6)
 
 
@@ -134,9 +172,14 @@ def _pauses_of_all(student: StudentWatcher, make_fail: Fails, failures: int = FA
 
 
 def _await_attempts(watched: WatchedClient, count: int) -> None:
-    """Let time pass until a client has asked for so many connections."""
-    if not watched.run_until(lambda: len(watched.attempts) >= count, 3_600):
-        fail_to_return()
+    """Let time pass until a client has asked for so many connections; end what it should have given up."""
+    watched.run(0)
+    while len(watched.attempts) < count:
+        last = watched.attempt(-1)
+        if not watched.run_until_ended(last, DEAD_ATTEMPT_S + 1):
+            watched.cut()  # that it does not give up is another rule
+        if not watched.run_until(lambda last=last: watched.attempts[-1] is not last, 3_600):  # type: ignore[misc]
+            fail_to_return(watched)
 
 
 def _pauses(watched: WatchedClient) -> list[float]:

@@ -16,7 +16,7 @@ from bench.course.grading.base import Fault
 from bench.course.grading.simulated.service import Request, Service
 from servers.base import DEFAULT_HOLD_S, MAX_HOLD_S, PATH
 from servers.feed import Delivery
-from servers.websocket_rules import BAD_QUERY
+from servers.websocket_rules import BAD_QUERY, TRY_AGAIN_LATER
 from servers.wire import Missed
 
 
@@ -229,11 +229,13 @@ class WebSocketConnection(ServerConnection):
 
     def _refuse(self, request: Request, status: int, sentence: str) -> None:
         """Refuse a bad query by a close, because a browser cannot read the status of a handshake."""
-        if status != HTTPStatus.BAD_REQUEST or not self.service.is_ahead(request):
+        is_ahead = status == HTTPStatus.BAD_REQUEST and self.service.is_ahead(request)
+        is_full = status == HTTPStatus.SERVICE_UNAVAILABLE and self.service.closes_when_full
+        if not (is_ahead or is_full):
             super()._refuse(request, status, sentence)
             return
         self._shake_hands(request)
-        self.protocol.send_close(BAD_QUERY, sentence)
+        self.protocol.send_close(BAD_QUERY if is_ahead else TRY_AGAIN_LATER, sentence)
         self._flush()
         self.closed = True
 

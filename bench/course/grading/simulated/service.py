@@ -63,6 +63,7 @@ class Service:
         content_type: The header that says of a stream that it has lines.
         chunk_bytes: Into how long chunks a stream is cut; None, all that is sent at one instant is one.
         line_end: How the lines of a stream end.
+        closes_when_full: A WebSocket server that is full opens, and says so by a close (1013), not by HTTP.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Service:
         self.content_type = f"Content-Type: {STREAM_TYPE}"
         self.chunk_bytes: int | None = None
         self.line_end = b"\n"
+        self.closes_when_full = False
         self._refuse_until_ns = 0
 
     def _feed(self, rate_hz: float, earlier_ticks: int) -> Feed:

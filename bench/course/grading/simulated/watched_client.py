@@ -4,9 +4,10 @@ All in simulated time. The client is told of everything, and says two things: wh
 and when it is to be asked again. See notebooks/exercises/start/watchful_client.py.
 """
 
+import inspect
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bench.course.grading.base import Fault
@@ -17,10 +18,10 @@ from clients.base import ServerError
 
 LATE_NS = 2_000_000
 """Deadlines are always called a little late, as event loops do: that alone says nothing."""
-MOST_ATTEMPTS_AT_ONCE = 100
+MOST_ATTEMPTS_PER_S = 100
 MOST_CALLS_AT_ONCE = 100
 MOST_STEPS = 10_000
-"""Attempts, calls of on_deadline, steps at one instant; more are a loop without a pause."""
+"""Attempts in a second, calls of on_deadline and steps at one instant; more are a loop without a pause."""
 
 
 class Attempt:
@@ -57,6 +58,7 @@ class WatchedClient:
         is_silent: Nothing arrives any more, in either direction, and nobody says so.
         holds: What the server says waits on its way.
         is_stopped: The client's process stands still; the server's goes on.
+        called_late_s: How far deadline_ns lay behind when on_deadline was called last.
     """
 
     def __init__(self, client_class: type, service: Service, heartbeat_s: float, seed: int = 0) -> None:
@@ -72,6 +74,7 @@ class WatchedClient:
         self._connection: WebSocketConnection | None = None
         self._ping_ns: int | None = None
         self._calls_at_once = (0, 0)  # instant, calls
+        self.called_late_s = 0.0
 
     @property
     def now_ns(self) -> int:
@@ -123,6 +126,14 @@ class WatchedClient:
         assert self._ping_ns is not None
         self._ping_ns += round((heartbeats - 1) * self.heartbeat_ns)
 
+    def run_until_open(self, limit_s: float) -> bool:
+        """Let simulated time pass until there is a connection; return whether there is."""
+        return self.run_until(lambda: self._connection is not None, limit_s)
+
+    def run_until_ended(self, attempt: Attempt, limit_s: float) -> bool:
+        """Let simulated time pass until an attempt, or its connection, has ended; return whether it has."""
+        return self.run_until(lambda: attempt.ended_ns is not None, limit_s)
+
     def run_until_asked(self, limit_s: float) -> bool:
         """Let simulated time pass until the client asks for a connection once more; return whether it did."""
         before = len(self.attempts)
@@ -142,7 +153,7 @@ class WatchedClient:
         """End the connection (or the attempt), so that the client hears of it."""
         if self._attempt is not None:
             self._end(given_up=False)
-            self.client.disconnected(self._clock.now_ns)
+            self._tell("disconnected")
 
     def go_on(self) -> None:
         """Let a process that stood still go on: its timer first, and then what waits to be read."""
@@ -153,8 +164,8 @@ class WatchedClient:
         waking = [self._service.feed.next_due_ns, self._ping_ns]
         if not self.is_stopped:
             waking.append(self._opens_ns)
-            if self.client.deadline_ns is not None:
-                waking.append(math.ceil(self.client.deadline_ns) + LATE_NS)
+            if (deadline_ns := self._deadline_ns) is not None:
+                waking.append(deadline_ns + LATE_NS)
         return min(at_ns for at_ns in waking if at_ns is not None)
 
     @property
@@ -164,9 +175,10 @@ class WatchedClient:
         return self._attempt.asked_ns + round(self.opens_after_s * 1e9)
 
     def _call_deadline(self) -> None:
-        now_ns, deadline_ns = self._clock.now_ns, self.client.deadline_ns
-        if deadline_ns is None or math.ceil(deadline_ns) + LATE_NS > now_ns:
+        now_ns, deadline_ns = self._clock.now_ns, self._deadline_ns
+        if deadline_ns is None or deadline_ns + LATE_NS > now_ns:
             return
+        self.called_late_s = (now_ns - deadline_ns) / 1e9
         at_ns, calls = self._calls_at_once
         self._calls_at_once = now_ns, calls + 1 if at_ns == now_ns else 1
         if self._calls_at_once[1] > MOST_CALLS_AT_ONCE:
@@ -174,9 +186,10 @@ class WatchedClient:
                 "its deadline stands still",
                 seen=f"{MOST_CALLS_AT_ONCE} calls of on_deadline at one instant",
                 expected="a later deadline_ns, or None, after on_deadline",
-                hint="on_deadline is called again and again until deadline_ns lies in the future",
+                hint="on_deadline is called again and again until deadline_ns lies in the future: count from "
+                "the now_ns that you are given, in ns",
             )
-        self.client.on_deadline(now_ns)
+        self._tell("on_deadline")
 
     def _let_server_speak(self) -> None:
         """Publish what is due, and send it; or a ping, if there was nothing to be said for an interval."""
@@ -230,15 +243,15 @@ class WatchedClient:
             return False
         self._attempt = Attempt(now_ns)
         self.attempts.append(self._attempt)
-        before = self.attempts[-MOST_ATTEMPTS_AT_ONCE:]
-        if len(self.attempts) > MOST_ATTEMPTS_AT_ONCE and before[0].asked_ns == now_ns:
+        within_s = (now_ns - self.attempts[-MOST_ATTEMPTS_PER_S:][0].asked_ns) / 1e9
+        if len(self.attempts) > MOST_ATTEMPTS_PER_S and within_s < 1:
             raise Fault(
                 "it tries again and again without a pause",
-                seen=f"{MOST_ATTEMPTS_AT_ONCE} attempts at one instant",
+                seen=f"{MOST_ATTEMPTS_PER_S} attempts within {within_s:.2g} s",
                 expected="a pause after each connection and each attempt that has ended",
                 hint="disconnected() sets wants_connection to False, and deadline_ns to the end of the pause",
             )
-        client.connecting(now_ns)
+        self._tell("connecting")
         return True
 
     def _open(self) -> bool:
@@ -247,7 +260,7 @@ class WatchedClient:
             return False
         self._attempt.opened_ns = now_ns
         self._connection = WebSocketConnection(self._service)
-        self.client.connected(now_ns)
+        self._tell("connected")
         if self.hangs_up:
             self.cut()
         return True
@@ -271,11 +284,58 @@ class WatchedClient:
         assert self._attempt is not None
         self._attempt.heard_ns = self._clock.now_ns
         try:
-            self.ticks.extend(self.client.receive_data(data, self._clock.now_ns))
+            self.ticks += _ticks_of(self._tell("receive_data", data))
         except ServerError:
             self.cut()
+
+    def _tell(self, method: str, *data: bytes) -> Any:
+        """Call one of the client's methods, now; return what it returns."""
+        returned = getattr(self.client, method)(*data, self._clock.now_ns)
+        if inspect.iscoroutine(returned):
+            returned.close()
+            raise Fault(
+                "its methods are asynchronous",
+                seen=f"async def {method}",
+                expected=f"def {method}",
+                hint="no method waits: whoever drives it waits for bytes and for deadline_ns",
+            )
+        return returned
+
+    def deadline_in_words(self) -> str:
+        """Return when on_deadline is to be called, counted from now."""
+        deadline_ns = self._deadline_ns
+        if deadline_ns is None:
+            return "deadline_ns is None"
+        ahead_s = (deadline_ns - self._clock.now_ns) / 1e9
+        return f"deadline_ns lies {abs(ahead_s):.3g} s {'ahead' if ahead_s > 0 else 'behind'}"
+
+    @property
+    def _deadline_ns(self) -> int | None:
+        deadline_ns = self.client.deadline_ns
+        try:
+            return None if deadline_ns is None else math.ceil(deadline_ns)
+        except (TypeError, ValueError, OverflowError):
+            raise Fault(
+                "its deadline_ns is no instant",
+                seen=repr(deadline_ns)[:60],
+                expected="an instant in ns, counted as now_ns is; or None, for never",
+                hint="deadline_ns = now_ns + round(seconds * 1e9)",
+            ) from None
 
     def _end(self, *, given_up: bool) -> None:
         assert self._attempt is not None
         self._attempt.ended_ns, self._attempt.given_up = self._clock.now_ns, given_up
         self._attempt = self._connection = self._ping_ns = None
+
+
+def _ticks_of(returned: Any) -> list[Mapping[str, Any]]:
+    """Return what receive_data returned, if that is ticks."""
+    ticks = list(returned) if isinstance(returned, Iterable) else [returned]
+    if all(isinstance(tick, Mapping) and "seq" in tick for tick in ticks):
+        return ticks
+    raise Fault(
+        "what receive_data returns is no list of ticks",
+        seen=repr(returned)[:60],
+        expected="a list of the ticks that are whole now, also if it is empty: dicts with a seq",
+        hint="return what self._read(data) returns",
+    )

@@ -17,7 +17,13 @@ from bench.course.grading.simulated.clock import Clock
 from bench.course.grading.submission import CLASSES
 
 FOLDER = Path(__file__).parent
-FORMS = {"handle": "handle", "watchful_client": "watchful", "client": "client", "server": "serve"}
+FORMS = {
+    "handle": "handle",
+    "watchful_client": "watchful",
+    "watchful_client_back": "watchful",
+    "client": "client",
+    "server": "serve",
+}
 """The form that is graded, by an exercise's name or the end of it; all others are generators of ticks."""
 EXERCISES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in ("__main__", "careful"))
 

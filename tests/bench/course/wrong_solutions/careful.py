@@ -14,7 +14,7 @@ from aiohttp import web
 from websockets.asyncio.client import connect
 from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed, WebSocketException
-from websockets.frames import Frame
+from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
 from clients.base import ServerError, TickClient
@@ -295,7 +295,8 @@ class LooksTenTimesAHeartbeat:
         self.protocol.receive_data(data)
         if self.protocol.handshake_exc:
             raise ServerError("refused")
-        frames = [event for event in self.protocol.events_received() if isinstance(event, Frame)]
+        events = self.protocol.events_received()
+        frames = [each for each in events if isinstance(each, Frame) and each.opcode is not Opcode.CLOSE]
         self.limit_s = 0.05 if frames else self.limit_s
         ticks = [tick for frame in frames for tick in (json.loads(frame.data) if frame.data else ())]
         self.cursor = ticks[-1]["seq"] if ticks else self.cursor

@@ -1,4 +1,4 @@
-"""Exercise 14, a client that watches its connection: wrong in the ways that come first.
+"""Exercise 14, a client that watches its connection: wrong in what it takes for dead.
 
 Behind "Loses:" are the rules that it breaks, all of them, by the names of their functions.
 """
@@ -97,13 +97,13 @@ class _Solution:
             raise ServerError("refused")
         ticks = []
         for frame in self.protocol.events_received():
-            if isinstance(frame, Frame):
+            if isinstance(frame, Frame) and (frame.opcode is not Opcode.CLOSE or self.counts_closes):
                 self.frames += 1
                 if frame.opcode is Opcode.TEXT and frame.data.startswith(b"["):
                     ticks += json.loads(frame.data)
         return ticks
 
-    succeeds_by_bytes = False
+    succeeds_by_bytes = counts_closes = False
 
 
 class NeverGivesUp(_Solution):
@@ -240,132 +240,6 @@ class TimesAttemptsByHeartbeats(_Solution):
         self.listen(now_ns)
 
 
-class ForgetsItsCursor(_Solution):
-    """A new connection, a new beginning. Loses: comes_back_with_its_cursor. Graded: ticks."""
-
-    def connected(self, now_ns):
-        self.cursor = None
-        super().connected(now_ns)
-
-
-class ForgetsItsCursorWhenItGivesUp(_Solution):
-    """What was dead is forgotten. Loses: comes_back_with_its_cursor. Graded: ticks were lost."""
-
-    def give_up(self, now_ns):
-        self.cursor = None
-        super().give_up(now_ns)
-
-
-class WantsAnotherAtOnce(_Solution):
-    """It wants a connection, after all. Loses: gives_up_a_dead_one, gives_up_one_that_never_spoke,
-    gives_up_an_attempt_without_answer, reads_before_it_judges.
-
-    Graded: it does not give up a dead connection.
-    """
-
-    def give_up(self, now_ns):
-        self.connecting(now_ns)
-
-
-class NeverComesBack(_Solution):
-    """It has given up. Loses: gives_up_a_dead_one, gives_up_one_that_never_spoke,
-    gives_up_an_attempt_without_answer, comes_back_with_its_cursor, waits_longer_each_time,
-    takes_an_opening_for_no_success, waits_at_random, is_quick_again_after_success, reads_before_it_judges.
-
-    Graded: it never comes back.
-    """
-
-    def pause(self, now_ns):
-        self.wants_connection, self.deadline_ns = False, None
-
-
-class ComesBackAtOnce(_Solution):
-    """No tick shall be late. Loses: waits_longer_each_time, takes_an_opening_for_no_success,
-    waits_at_random, is_quick_again_after_success.
-
-    Graded: it tries again and again without a pause.
-    """
-
-    def disconnected(self, now_ns):
-        pass
-
-
-class WaitsAsLongEachTime(_Solution):
-    """A second is enough. Loses: waits_longer_each_time. Graded: it does not wait longer."""
-
-    factor, first_pause_s = 1, 1.0
-
-
-class WaitsForHours(_Solution):
-    """Twice as long, each time. Loses: waits_longer_each_time. Graded: it waits too long."""
-
-    longest_pause_s = 1e9
-
-
-class BeginsWithALongPause(_Solution):
-    """The server needs its time. Loses: is_quick_again_after_success.
-
-    Graded: its first pause after a good connection is long.
-    """
-
-    first_pause_s = 3.0
-
-
-class DoublesInLockstep(_Solution):
-    """The limit is the pause. Loses: waits_at_random.
-
-    Graded: all clients come back at about the same time.
-    """
-
-    def draw(self, limit_s):
-        return limit_s
-
-
-class JittersALittle(_Solution):
-    """Ten per cent more or less. Loses: waits_at_random.
-
-    Graded: all clients come back at about the same time.
-    """
-
-    def draw(self, limit_s):
-        return limit_s * self.rng.uniform(0.8, 1)
-
-
-class NeverForgetsFailures(_Solution):
-    """They are counted. Loses: is_quick_again_after_success.
-
-    Graded: its first pause after a good connection is long.
-    """
-
-    def judge_success(self, ticks):
-        pass
-
-
-class ForgetsFailuresByTicksOnly(_Solution):
-    """A ping is no tick. Loses: is_quick_again_after_success.
-
-    Graded: its first pause after a good connection is long.
-    """
-
-    def judge_success(self, ticks):
-        if ticks:
-            self.failures = 0
-
-
-class ForgetsFailuresWhenItOpens(_Solution):
-    """It is connected. Loses: takes_an_opening_for_no_success. Graded: an attempt that opens."""
-
-    def connected(self, now_ns):
-        self.failures = 0
-        super().connected(now_ns)
-
-
-class ForgetsFailuresByARefusal(_Solution):
-    """Bytes have come. Loses: takes_an_opening_for_no_success. Graded: an attempt that is answered."""
-
-    succeeds_by_bytes = True
-
-
 class JudgesBeforeItReads(_Solution):
     """The deadline is over. Loses: reads_before_it_judges.
 
@@ -391,3 +265,85 @@ class TakesEachDeadlineForASleep(_Solution):
             self.listen(now_ns)
         else:
             super().on_deadline(now_ns)
+
+
+class WaitsForTheRestOfAMessage(_Solution):
+    """A message has begun, so the rest will come. Loses: gives_up_a_dead_one.
+
+    Graded: it does not give up a connection that died within a message.
+    """
+
+    def note(self, now_ns, ticks, frames):
+        if frames or self.protocol.state.name != "OPEN":
+            self.listen(now_ns)
+        else:
+            self.deadline_ns = None
+
+
+class CountsFromTheOldConnection(_Solution):
+    """The last byte is the last byte. Loses: keeps_a_slow_one.
+
+    Graded: it gives up a live connection that is slow, after an outage.
+    """
+
+    heard_ns = None
+
+    def note(self, now_ns, ticks, frames):
+        self.heard_ns = now_ns
+        self.listen(now_ns)
+
+    def connected(self, now_ns):
+        super().connected(now_ns)
+        if self.heard_ns is not None:
+            self.wait(self.heard_ns, self.heartbeats * self.heartbeat_s)
+
+
+class GrowsPatient(_Solution):
+    """It was too hasty, so it waits longer. Loses: gives_up_a_dead_one.
+
+    Graded: it does not give up a second dead connection.
+    """
+
+    def give_up(self, now_ns):
+        self.heartbeats *= 1.5
+        super().give_up(now_ns)
+
+
+class LearnsThePace(_Solution):
+    """Four times the usual gap is a long time. Loses: keeps_a_busy_one.
+
+    Graded: it gives up a live connection when ticks come no more.
+    """
+
+    last_look = 0.1
+
+    def connected(self, now_ns):
+        self.heard_ns, self.gap_s = None, self.heartbeat_s
+        super().connected(now_ns)
+
+    def note(self, now_ns, ticks, frames):
+        if self.heard_ns is not None:
+            self.gap_s += 0.2 * ((now_ns - self.heard_ns) / 1e9 - self.gap_s)
+        self.heard_ns, self.looks_again = now_ns, True
+        self.wait(now_ns, min(4 * self.gap_s, self.heartbeats * self.heartbeat_s))
+
+
+class HurriesBack(_Solution):
+    """The way is known. Loses: waits_for_a_slow_attempt. Graded: it gives up an attempt that is slow."""
+
+    def connecting(self, now_ns):
+        super().connecting(now_ns)
+        if self.failures:
+            self.wait(now_ns, 1.0)
+
+
+class KnowsTheServerIsThere(_Solution):
+    """It has answered before. Loses: gives_up_an_attempt_without_answer.
+
+    Graded: it does not give up an attempt.
+    """
+
+    def connecting(self, now_ns):
+        super().connecting(now_ns)
+        if self.cursor is not None:
+            self.deadline_ns = None
