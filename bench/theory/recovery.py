@@ -26,8 +26,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.theory.distance import LATEST_TIMER_RATIO, SHORTEST_TIME_OUT_S
 from bench.theory.distribution import MS_PER_S
+from bench.theory.loss import LATEST_TIMER_RATIO, SHORTEST_TIME_OUT_S
 from bench.theory.traffic import Bounds
 from clients.load.connections.backoff import FIRST_LIMIT_S, LONGEST_LIMIT_S
 
