@@ -345,6 +345,8 @@ EXPERIMENT = Experiment(
     predict=predict,
     predicted="latency_mean_ms",
     note="A transit is the way there: half an RTT. RTT × rate is how many ticks come in a round trip. Theory "
-    "leaves out the work of server, client and router, 1 to 3 ms. In a row means for the link, which all "
-    "clients share: the packets of one tick lie side by side in it, so each client loses one of them.",
+    "leaves out the work of server, client and router, 1 to 3 ms, and the turn of long polling that it makes "
+    "longer. A few ticks whose packet is lost again make half of what random loss costs: the mean of a short "
+    "trial may be far from theory, either way. In a row means for the link, which all clients share: the "
+    "packets of one tick lie side by side in it, so each client loses one of them.",
 )

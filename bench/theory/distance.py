@@ -39,6 +39,11 @@ def turns_into_polling(rate_hz: float, gap_s: float) -> bool:
     return 1 / rate_hz < gap_s * (1 - EQUAL_RATIO)
 
 
+def least_mbit(payload_bytes: float, clients: int, rate_hz: float) -> float:
+    """Return how many Mbit/s a link has to carry for sure: each tick for each client, without any header."""
+    return payload_bytes * 8 * clients * rate_hz / 1e6
+
+
 def queue_ms(tick_bytes: float, clients: int, rate_hz: float, rate_mbit: float, longest_ms: float) -> float:
     """Return how long a pushed tick waits and is sent where a link carries one packet after the other.
 

@@ -22,9 +22,9 @@ sends only as much as has left the network (proportional rate reduction, RFC 693
 tcp_cwnd_reduction in net/ipv4/tcp_input.c). One tick was signed, so one packet goes: the lost one. If no
 other tick is on its way (R ≤ τ), the connection now stops and waits, however large its window was: until that
 packet is acknowledged, a round trip later. If it is lost again, or its ACK is, nothing is on its way that
-could tell: only the timer does. At p = 5 % that happens to one gap in ten, and it makes as much late as five
-others. If others are on their way (R > τ), each one that is signed lets one more go, and these tell of a
-packet that is lost again.
+could tell: only the timer does. At p = 5 % that happens to one gap in ten, and these make half of the delay:
+so the mean of a trial with forty losses is a matter of chance. If others are on their way (R > τ), each one
+that is signed lets one more go, and these tell of a packet that is lost again.
 
 **Left out.** After some losses Linux's window is two packets: CUBIC takes three tenths away each time, and
 two is its minimum (net/ipv4/tcp_cubic.c). Then a third tick waits for the probe, so that the second sign

@@ -95,6 +95,17 @@ def test_a_rare_loss_costs_its_share_of_one_lost_packet(rate_hz: float, rtt_s: f
         assert answer_ms <= theory.held_delay_ms(loss, rate_hz, rtt_s) * 1.01 <= 2.1 * answer_ms + 0.01
 
 
+def test_one_gap_in_ten_makes_half_of_the_delay() -> None:
+    """So a short trial's mean is a matter of chance: the note of ``network`` says so."""
+    costs = [
+        (gap.probability, sum(theory.behind(gap, 1 / 12, RTT_S))) for gap in theory.gaps(0.05, RTT_S, 1 / 12)
+    ]
+    again = [(share, cost_s) for share, cost_s in costs if cost_s > 2 * theory.time_out_s(RTT_S)]
+    assert sum(share for share, _ in again) == pytest.approx(0.1, abs=0.01)
+    made = sum(share * cost_s for share, cost_s in again) / sum(share * cost_s for share, cost_s in costs)
+    assert made == pytest.approx(0.5, abs=0.05)
+
+
 def lossy_way(rng: random.Random) -> simulation.Way:
     """Return a way whose packets are sent again after one, two, four … time-outs."""
 
