@@ -21,7 +21,7 @@ INCIDENT = (
     Column(
         name="resumed_p50_ms",
         meaning="From the return until a client has a tick again: median of those that do.",
-        heading="tick again\nafter ms",
+        heading="tick\nagain\nms",
         label="first tick after the return (ms)",
         better=LOWER,
         since=7,
@@ -29,7 +29,7 @@ INCIDENT = (
     Column(
         name="resumed_max_ms",
         meaning="The same of the last client that does.",
-        heading="all have one\nafter ms",
+        heading="all\nhave\none, ms",
         better=LOWER,
         since=7,
     ),
@@ -43,14 +43,14 @@ INCIDENT = (
     Column(
         name="caught_up_p50_ms",
         meaning="From the return until a client's last late tick, after which one is in time again; median.",
-        heading="caught up\nafter ms",
+        heading="caught\nup, ms",
         better=LOWER,
         since=7,
     ),
     Column(
         name="caught_up_max_ms",
         meaning="The same of the last client.",
-        heading="all caught up\nafter ms",
+        heading="all\ncaught\nup, ms",
         better=LOWER,
         since=7,
     ),
@@ -78,7 +78,7 @@ INCIDENT = (
     Column(
         name="noticed_p50_ms",
         meaning="How long after the begin it ended first, median of these clients.",
-        heading="noticed\nafter ms",
+        heading="noticed\nms",
         better=LOWER,
         since=7,
     ),
@@ -93,34 +93,34 @@ INCIDENT = (
     Column(
         name="sockets_asked",
         meaning="Connections asked for since the incident's begin.",
-        heading="connections\nasked for",
+        heading="sockets\nasked\nfor",
         better=LOWER,
         since=7,
     ),
     Column(
         name="sockets_lost",
         meaning="Connections, and attempts at one, that ended before they should since the incident's begin.",
-        heading="connections\nlost",
+        heading="sockets\nlost",
         better=LOWER,
         since=7,
     ),
     Column(
         name="sockets_open",
         meaning="Connections that the clients have at the end of the window.",
-        heading="connections\nof clients",
+        heading="sockets\nof the\nclients",
         since=7,
     ),
     Column(
         name="server_sockets",
         meaning="Connections that the server has then, as it says: with those of which it does not know that "
         "they are dead.",
-        heading="connections\nof server",
+        heading="sockets\nof the\nserver",
         since=7,
     ),
     Column(
         name="asked_peak_per_s",
         meaning="The herd: connections asked for in the busiest 100 ms after the return, times ten.",
-        heading="asked for\nat most /s",
+        heading="asked\nper s,\nmost",
         measured_in="1/s",
         label="connections asked for, at most (1/s)",
         better=LOWER,

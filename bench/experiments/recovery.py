@@ -24,6 +24,7 @@ from bench.theory.recovery import (
     arrived_again,
     come_back,
     first_attempt,
+    first_tick_by_poll,
     medians_ms,
     silent_at_s,
     timeout_s,
@@ -200,8 +201,15 @@ def _after_address_changed(row: Row) -> float:
     if family == "pull":
         if poll_cycle_s(row) < period_s:
             return math.nan
-        back = first_attempt(_questions(row).later(rtt_s), row["backoff"])
-        return medians_ms([back.later(_set_up_s(row))], 0.0).low
+        found = first_tick_by_poll(
+            _questions(row),
+            row["backoff"],
+            cycle_s=poll_cycle_s(row),
+            due_s=period_s / 2,
+            rtt_s=rtt_s,
+            set_up_s=_set_up_s(row),
+        )
+        return medians_ms([found], 0.0).low
     if not is_set(row["silence_s"]) or is_set(row["heartbeat_s"]):
         return math.nan
     return _after_silence(row, 0.0, silent_at_s(row["silence_s"], period_s, rtt_s))

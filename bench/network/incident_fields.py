@@ -59,7 +59,7 @@ class IncidentFields:
         None,
         "How long the link is down, the server dead, or a connection idle until it is forgotten.",
         phrase="for {} s",
-        alone="incident of {} s",
+        alone="lasting {} s",
         heading="incident\ns",
         label="length of the incident (s)",
         where_known=DEFAULT_INCIDENT_S,

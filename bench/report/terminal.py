@@ -86,11 +86,15 @@ def replace_missing_signs() -> None:
 def print_table(table: Table, console: Console) -> None:
     """Print a table; one that is too wide for the console as a block of ``name: value`` for each row.
 
+    Before that, words of its first column and of theory go below each other, if a column of words is there.
+
     Args:
         table: Its headings and cells are strings or ``Text``.
         console: Where to.
     """
     shown = table if _has_all_signs(console) else _in_ascii(table)
+    if _is_cut(shown, console):
+        _make_narrow(shown)
     if not _is_cut(shown, console):
         console.print(shown)
         return
@@ -105,12 +109,28 @@ def print_table(table: Table, console: Console) -> None:
     console.print()
 
 
+def _make_narrow(table: Table) -> None:
+    """Make columns of words, and the first one, as narrow as their longest word, but for the widest one."""
+    widths = {
+        id(column): max(len(words(cell)) for cell in (column.header, *column.cells))
+        for place, column in enumerate(table.columns)
+        if not column.no_wrap or place == 0
+    }
+    for column in table.columns:
+        if widths.get(id(column), max(widths.values())) < max(widths.values()):
+            parts = (part for cell in (column.header, *column.cells) for part in words(cell).split())
+            column.no_wrap, column.max_width = False, max(map(len, parts)) + 1
+
+
 def _is_cut(table: Table, console: Console) -> bool:
-    """Return whether rich would cut a word of a table to fit it in: it says so by an ellipsis."""
+    """Return whether rich would cut a word of a table to fit it in, by an ellipsis, or leave a column out."""
     lines = console.render_lines(table)
-    shown = sum(segment.text.count("…") for line in lines for segment in line)
+    shown = "".join(segment.text for line in lines for segment in line)
     cells = (words(cell) for column in table.columns for cell in (column.header, *column.cells))
-    return shown > sum(cell.count("…") for cell in cells)
+    headings = (word for column in table.columns for word in words(column.header).split())
+    return shown.count("…") > sum(cell.count("…") for cell in cells) or any(
+        shown.count(word) < 1 for word in headings
+    )
 
 
 def words(cell: object) -> str:

@@ -12,10 +12,10 @@ from bench.experiments.network import over_calm_links
 from bench.experiments.recovery import BACKOFFS, cases, comeback
 from bench.network.incident_fields import Incident
 from bench.report.plots.base import figure_of, label, new_figure, styled
-from bench.report.plots.distance import AFTER_MS, BEFORE_MS, plot_distance, plot_lost_packet
+from bench.report.plots.distance import BEFORE_MS, plot_distance, plot_lost_packet
 from bench.report.plots.recovery import BIN_S, INCIDENT_WORDS, one_client, plot_herd, plot_seen
 from bench.results.estimates import estimates, main_trials, valid_trials
-from bench.results.incident_figures import LATE_NS
+from bench.results.incident_figures import LATE_NS, first_runs
 from bench.results.run import Run
 from bench.transports import TRANSPORTS
 from clients.sockets.events import SocketEvent
@@ -73,10 +73,11 @@ def lost_packet(run: Run, experiment: str = "network") -> Figure | None:
         taken_ms = ticks["arrived_ms"] - ticks["due_ms"]
         usual_ms = taken_ms[ticks["arrived_ms"] < 0].max()
         ticks["late"] = (taken_ms > usual_ms + LATE_NS / 1e6) & (ticks["arrived_ms"] >= 0)
+        ticks = ticks.sort_values(["client", "due_ms"])
+        ticks["late"] = first_runs(ticks["client"].to_numpy(), ticks["late"].to_numpy())
         worst = taken_ms.groupby(ticks["client"]).max().sort_values()
         own = ticks[ticks["client"] == worst.index[len(worst) // 2]]
-        shown = (own["due_ms"] > -BEFORE_MS) & (own["arrived_ms"] < AFTER_MS)
-        chosen[str(row["transport"])] = own[shown]
+        chosen[str(row["transport"])] = own[own["due_ms"] > -BEFORE_MS]
     return plot_lost_packet(chosen) if chosen else None
 
 

@@ -82,7 +82,10 @@ def test_theory_of_a_link_that_was_down_is_that_of_tcps_timer() -> None:
         ("websocket", MOVED | {"silence_s": 0.5}, "tls", True, False),
         ("websocket", MOVED | {"silence_s": 0.5}, "backoff", "none", False),  # always 50 ms, not half of it
         ("short_polling", MOVED, "poll_interval_s", 0.5, False),
-        ("short_polling", MOVED, "backoff", "doubling", False),
+        ("short_polling", MOVED, "rtt_ms", 40.0, False),
+        ("short_polling", MOVED, "rate_hz", 20.0, True),  # who asks again so soon finds a tick
+        ("short_polling", MOVED | {"rate_hz": 20.0}, "backoff", "doubling", False),
+        ("short_polling", MOVED, "tls", True, False),
         ("websocket", KILLED, "incident_s", 2.0, False),
         ("websocket", KILLED, "backoff", "none", True),
         ("short_polling", KILLED, "poll_interval_s", 2.0, False),

@@ -16,6 +16,7 @@ from bench.theory.recovery import (
     arrived_again,
     come_back,
     first_attempt,
+    first_tick_by_poll,
     medians_ms,
     sent_again_s,
     timeout_s,
@@ -140,6 +141,21 @@ def test_shares_of_instants_add_up() -> None:
     assert both.quantile_s(0.5) == pytest.approx(float(np.median(drawn)), abs=0.004)
     assert instants.until(0.2).total + instants.since(0.2).total == pytest.approx(1)
     assert np.isnan(Instants(np.zeros(3)).quantile_s(0.5))
+
+
+def test_a_poll_that_asks_again_before_a_tick_is_due_has_it_a_cycle_later() -> None:
+    """At 20 ms and 5 Hz, clients that poll each 0.3 s and wait up to 50 ms before they connect again."""
+    rng, found_s = random.Random(2), []
+    for _ in range(CLIENTS):
+        asked_s = rng.uniform(0, 0.3)
+        again_s = asked_s + 0.02 + rng.uniform(0, 0.05)
+        found_s.append(again_s + 0.04 if again_s + 0.03 > 0.1 else asked_s + 0.3 + 0.02)
+    theory = first_tick_by_poll(
+        Instants.between(0.0, 0.3), "jittered", cycle_s=0.3, due_s=0.1, rtt_s=0.02, set_up_s=0.04
+    )
+    assert theory.total == pytest.approx(1)
+    for share in (0.1, 0.5, 0.9):
+        assert theory.quantile_s(share) == pytest.approx(float(np.quantile(found_s, share)), abs=0.005)
 
 
 # Against a real link
