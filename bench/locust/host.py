@@ -2,7 +2,9 @@
 
 import http.client
 import json
-from typing import NamedTuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from bench.transports import TRANSPORTS
@@ -12,6 +14,7 @@ from servers.wire import now_ns
 
 TIMEOUT_S = 5.0
 READINGS = 20
+HEALTH_BYTES = 65_536
 
 
 class HostError(ValueError):
@@ -26,12 +29,16 @@ class Host(NamedTuple):
         transport: What it serves.
         clock_offset_ns: Our clock − its clock; 0 where it is one clock, as on one machine.
         clock_bracket_ns: How wrong that may be, to either side; 0 where it is one clock.
+        plan: Its plan, as it tells it; empty if it does not.
+        newest_seq: The newest tick that it had.
     """
 
     address: Address
     transport: str
     clock_offset_ns: int
     clock_bracket_ns: int
+    plan: Mapping[str, Any] = MappingProxyType({})
+    newest_seq: int = 0
 
 
 def look_up(url: str | None) -> Host:
@@ -53,7 +60,9 @@ def look_up(url: str | None) -> Host:
     address = Address(parts.hostname, port, PATH)
     connection = http.client.HTTPConnection(address.host, address.port, timeout=TIMEOUT_S)
     try:
-        readings = [_read_clock(connection) for _ in range(READINGS)]
+        healths, readings = zip(*(_ask(connection) for _ in range(READINGS)), strict=True)
+        transport, newest_seq = str(healths[-1]["transport"]), int(healths[-1]["newest_seq"])
+        plan = dict(healths[-1].get("plan", {}))
     except (OSError, http.client.HTTPException) as error:
         raise HostError(
             f"nothing answers at {url} ({error}); start a server with bench serve TRANSPORT"
@@ -62,18 +71,17 @@ def look_up(url: str | None) -> Host:
         raise HostError(f"{url} is no server of this suite; start one with bench serve TRANSPORT") from None
     finally:
         connection.close()
-    transport = readings[0][0]
     if transport not in TRANSPORTS:
         raise HostError(f"{url} serves {transport}, which this version of the suite does not know")
-    return Host(address, transport, *clock_offset([reading[1:] for reading in readings]))
+    return Host(address, transport, *clock_offset(list(readings)), plan, newest_seq)
 
 
-def _read_clock(connection: http.client.HTTPConnection) -> tuple[str, int, int, int]:
-    """Return the transport, our clock before, its clock, and our clock after."""
+def _ask(connection: http.client.HTTPConnection) -> tuple[dict[str, Any], tuple[int, int, int]]:
+    """Return what it tells of its health; and our clock before, its clock, and our clock after."""
     before_ns = now_ns()
     connection.request("GET", HEALTH_PATH)
-    health = json.loads(connection.getresponse().read())
-    return str(health["transport"]), before_ns, int(health["now_ns"]), now_ns()
+    health = json.loads(connection.getresponse().read(HEALTH_BYTES))
+    return health, (before_ns, int(health["now_ns"]), now_ns())
 
 
 def clock_offset(readings: list[tuple[int, int, int]]) -> tuple[int, int]:

@@ -107,6 +107,17 @@ def test_a_host_that_serves_nothing_is_one_sentence() -> None:
         assert "Traceback" not in running.said
 
 
+def test_ours_can_be_chosen_by_variables_and_a_test_without_users_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LOCUST_SERVE", "websocket")
+    with locust("--host=http://127.0.0.1:1", "--headless", "--users=0", "--run-time=1") as running:
+        assert running.wait() == 1, running.said
+        assert "Ramping to 0 users" in running.said, "its time begins when the server is there"
+        assert "the host http://127.0.0.1:1 is left alone" in running.said
+        assert "nothing was measured" in running.said
+
+
 def test_the_web_page_has_a_tab_and_users_come_and_go_by_its_form() -> None:
     page = f"http://127.0.0.1:{(port := free_port())}"
     with locust(
