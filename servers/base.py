@@ -132,6 +132,7 @@ def health(transport: str, feed: Feed, clients: int) -> bytes:
         "clients": clients,
         "newest_seq": feed.newest_seq,
         "oldest_seq": feed.oldest_seq,
+        "contract": feed.contract,
         "plan": dict(feed.plan),
         "now_ns": now_ns(),
         "cpu_ns": time.process_time_ns(),

@@ -169,7 +169,7 @@ class WorkerState:
         cpu = clock = plan = ""
         if self.steady_delivered:
             cpu_us = 1e6 * self.steady_cpu_s / self.steady_delivered
-            cpu = f"; swarm's CPU {cpu_us:.3g} µs a delivery, while nobody came or went"
+            cpu = f"; swarm's CPU {told(cpu_us)} µs a delivery, while nobody came or went"
         if self.clock_bracket_ns:
             clock = f"; clocks known to {row['clock']} ms"
         if self.plan_unknown:
@@ -215,9 +215,11 @@ TABLE = {
 """The columns of the table in the web page, and what stands above them."""
 
 
-def told(value_ms: float | None) -> str:
-    """Return a number of milliseconds with three digits; an empty word for none."""
-    return "" if value_ms is None else f"{value_ms:.3g}"
+def told(value: float | None) -> str:
+    """Return a number with three digits, or all those before the point; an empty word for none."""
+    if value is None:
+        return ""
+    return f"{value:.0f}" if value >= 999.5 else f"{value:.3g}"
 
 
 def together(states: list[WorkerState]) -> WorkerState:

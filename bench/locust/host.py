@@ -63,6 +63,7 @@ def look_up(url: str | None) -> Host:
         healths, readings = zip(*(_ask(connection) for _ in range(READINGS)), strict=True)
         transport, newest_seq = str(healths[-1]["transport"]), int(healths[-1]["newest_seq"])
         plan = dict(healths[-1].get("plan", {}))
+        contract = str(healths[-1].get("contract", "every"))
     except (OSError, http.client.HTTPException) as error:
         raise HostError(
             f"nothing answers at {url} ({error}); start a server with bench serve TRANSPORT"
@@ -73,6 +74,11 @@ def look_up(url: str | None) -> Host:
         connection.close()
     if transport not in TRANSPORTS:
         raise HostError(f"{url} serves {transport}, which this version of the suite does not know")
+    if contract != "every":
+        raise HostError(
+            f"{url} serves with contract {contract}, and leaves ticks out on purpose; Locust counts "
+            "each tick: start it with --contract every"
+        )
     return Host(address, transport, *clock_offset(list(readings)), plan, newest_seq)
 
 

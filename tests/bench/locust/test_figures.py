@@ -58,7 +58,7 @@ def test_what_a_worker_reports_is_what_the_master_has() -> None:
             assert getattr(master, field.name) == getattr(worker, field.name), field.name
     assert (master.late, master.lost, master.cpu_ratio) == (3, 4, 0.5)
     row = master.row("one")
-    assert (row["p50"], row["longest"], row["age"], row["cpu"]) == ("1", "6e+04", "50", "50 %")
+    assert (row["p50"], row["longest"], row["age"], row["cpu"]) == ("1", "60031", "50", "50 %")
     assert set(row) == set(figures.TABLE)
 
 
@@ -167,7 +167,7 @@ def test_cpu_counts_while_nobody_comes_or_goes() -> None:
         state.hear(now, before, asked)
         before = now
     assert (state.steady_delivered, state.steady_cpu_s) == (50, 0.1)
-    assert "2e+03 µs a delivery, while nobody came or went" in state.sentence("websocket")
+    assert "2000 µs a delivery, while nobody came or went" in state.sentence("websocket")
     assert "µs a delivery" not in figures.WorkerState().sentence("websocket")
 
 
@@ -287,6 +287,20 @@ def test_a_server_of_this_machine_has_our_clock(start_server) -> None:
     assert host[:4] == Host(server.address, "websocket", 0, 0)[:4]
     assert host.plan["start_ns"] == server.ready["start_ns"]
     assert host.newest_seq >= 1
+
+
+def test_a_server_that_leaves_ticks_out_on_purpose_is_refused(start_server) -> None:
+    server: Server = start_server(WEBSOCKET, contract="latest")
+    with pytest.raises(HostError, match="serves with contract latest"):
+        look_up(f"http://{server.host}:{server.port}")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(None, ""), (0.01234, "0.0123"), (12.34, "12.3"), (999.4, "999"), (999.9, "1000"), (60_000, "60000")],
+)
+def test_numbers_have_three_digits_and_no_power_of_ten(value: float | None, words: str) -> None:
+    assert figures.told(value) == words
 
 
 # What is due
