@@ -41,6 +41,13 @@ def add_arguments(parser: Parser, shapes: list[str]) -> None:
         help="Start a server of this transport, and drive that; instead of --host.",
     )
     parser.add_argument(
+        "--ca",
+        env_var="LOCUST_CA",
+        default="",
+        include_in_web_ui=False,
+        help="PEM file of the authority behind the certificate of an https:// host; by default the system's.",
+    )
+    parser.add_argument(
         "--shape",
         env_var="LOCUST_SHAPE",
         choices=["", *shapes],

@@ -58,7 +58,7 @@ def look_at(environment: Any) -> tuple[Host, Scenario]:
     Raises:
         HostError, ScenarioError: With a sentence, if that cannot be driven.
     """
-    host = look_up(environment.host)
+    host = look_up(environment.host, environment.parsed_options.ca or None)
     return host, chosen_scenario(host.transport, vars(environment.parsed_options))
 
 
@@ -124,9 +124,9 @@ class Back:
         self._drain_s, self._delivered_before, self._silent_since_ns = scenario.drain_s, 0, now_ns()
         self.swarm = SwarmBeside(
             scenario,
-            host.address,
+            host,
+            ca=self.environment.parsed_options.ca or None,
             worker_index=max(self.runner.worker_index, 0),
-            clock_offset_ns=host.clock_offset_ns,
             due=due,
             core=self._core(),
             heard=self.hear,
@@ -235,7 +235,7 @@ class Back:
         if self._host is None or not self._host.clock_bracket_ns:
             return
         try:
-            drifted_ms = drift_ns(self._host, look_up(self.environment.host)) / 1e6
+            drifted_ms = drift_ns(self._host, look_at(self.environment)[0]) / 1e6
         except HostError:
             return  # the server is gone: its clock cannot be read any more
         if drifted_ms:

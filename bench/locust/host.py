@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 from bench.transports import TRANSPORTS
 from clients.base import Address
+from clients.sockets.tls_socket import CertificateError, client_context
 from servers.base import HEALTH_PATH, PATH
 from servers.wire import now_ns
 
@@ -31,6 +33,7 @@ class Host(NamedTuple):
         clock_bracket_ns: How wrong that may be, to either side; 0 where it is one clock.
         plan: Its plan, as it tells it; empty if it does not.
         newest_seq: The newest tick that it had.
+        encrypted: Whether TLS is spoken with it.
     """
 
     address: Address
@@ -39,10 +42,15 @@ class Host(NamedTuple):
     clock_bracket_ns: int
     plan: Mapping[str, Any] = MappingProxyType({})
     newest_seq: int = 0
+    encrypted: bool = False
 
 
-def look_up(url: str | None) -> Host:
+def look_up(url: str | None, ca: str | None = None) -> Host:
     """Ask a server what it serves, and read its clock.
+
+    Args:
+        url: Where it is: ``http://`` or ``https://``, address and port.
+        ca: The PEM file of the authority that its certificate is checked by; None is the system's.
 
     Raises:
         HostError: If nothing of this suite is there.
@@ -52,18 +60,26 @@ def look_up(url: str | None) -> Host:
         port = parts.port
     except ValueError:
         port = None
-    if parts.scheme != "http" or not parts.hostname or port is None:
+    if parts.scheme not in ("http", "https") or not parts.hostname or port is None:
         raise HostError(
             f"the host is {url!r}; give --host http://ADDRESS:PORT of a server that bench serve started, "
             "or --serve TRANSPORT to start one"
         )
     address = Address(parts.hostname, port, PATH)
-    connection = http.client.HTTPConnection(address.host, address.port, timeout=TIMEOUT_S)
+    encrypted = parts.scheme == "https"
+    if ca is not None and not encrypted:
+        raise HostError(f"--ca is for TLS, but {url} is without; write https:// in it")
+    connection = _open(address, encrypted, ca)
     try:
         healths, readings = zip(*(_ask(connection) for _ in range(READINGS)), strict=True)
         transport, newest_seq = str(healths[-1]["transport"]), int(healths[-1]["newest_seq"])
         plan = dict(healths[-1].get("plan", {}))
         contract = str(healths[-1].get("contract", "every"))
+    except ssl.SSLCertVerificationError as error:
+        raise HostError(
+            f"the certificate of {url} is not trusted ({error.verify_message}); "
+            "give the file of its authority by --ca"
+        ) from None
     except (OSError, http.client.HTTPException) as error:
         raise HostError(
             f"nothing answers at {url} ({error}); start a server with bench serve TRANSPORT"
@@ -79,7 +95,17 @@ def look_up(url: str | None) -> Host:
             f"{url} serves with contract {contract}, and leaves ticks out on purpose; Locust counts "
             "each tick: start it with --contract every"
         )
-    return Host(address, transport, *clock_offset(list(readings)), plan, newest_seq)
+    return Host(address, transport, *clock_offset(list(readings)), plan, newest_seq, encrypted)
+
+
+def _open(address: Address, encrypted: bool, ca: str | None) -> http.client.HTTPConnection:
+    if not encrypted:
+        return http.client.HTTPConnection(address.host, address.port, timeout=TIMEOUT_S)
+    try:
+        context = client_context(ca)
+    except CertificateError as error:
+        raise HostError(str(error)) from None
+    return http.client.HTTPSConnection(address.host, address.port, timeout=TIMEOUT_S, context=context)
 
 
 def _ask(connection: http.client.HTTPConnection) -> tuple[dict[str, Any], tuple[int, int, int]]:

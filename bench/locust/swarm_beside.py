@@ -10,11 +10,11 @@ from collections.abc import Callable
 import msgspec
 
 from bench.locust.due import AHEAD_NS, DueTicks
+from bench.locust.host import Host
 from bench.measure.processes import Process, TrialFailed
 from bench.results.validity import LATE_MS
 from bench.scenario import Scenario
 from bench.transports import TRANSPORTS
-from clients.base import Address
 from clients.load import orders
 from servers.wire import now_ns
 
@@ -49,9 +49,10 @@ class SwarmBeside:
 
     Args:
         scenario: What its clients are: transport, and their settings.
-        address: The server.
+        host: The server.
         worker_index: Which worker this is: 0, 1, 2 …
-        clock_offset_ns: Clock of this machine − clock of the server.
+        ca: The PEM file of the authority that an encrypted server's certificate is checked by; None is the
+            system's.
         due: What the server's plan has due; None if it is not known.
         core: The processor that it is pinned to; None for any.
         heard: Called with each telling.
@@ -61,10 +62,10 @@ class SwarmBeside:
     def __init__(
         self,
         scenario: Scenario,
-        address: Address,
+        host: Host,
+        ca: str | None,
         *,
         worker_index: int,
-        clock_offset_ns: int,
         due: DueTicks | None,
         core: int | None,
         heard: Callable[[orders.Telling], None],
@@ -73,7 +74,7 @@ class SwarmBeside:
         self.drain_s = scenario.drain_s
         self._worker_index = worker_index
         self._heard, self._failed = heard, failed
-        self._due, self._clock_offset_ns = due, clock_offset_ns
+        self._due, self._clock_offset_ns = due, host.clock_offset_ns
         self._given = 0
         self._come: list[float] = []
         self._leave: list[int] = []
@@ -84,14 +85,16 @@ class SwarmBeside:
         self._say(
             orders.Opening(
                 client=TRANSPORTS[scenario.transport].client,
-                host=address.host,
-                port=address.port,
-                path=address.path,
+                host=host.address.host,
+                port=host.address.port,
+                path=host.address.path,
                 settings=scenario.client_settings(),
                 mss=scenario.mss,
                 congestion=scenario.congestion,
+                tls=host.encrypted,
+                ca=ca,
                 core=core,
-                clock_offset_ns=clock_offset_ns,
+                clock_offset_ns=host.clock_offset_ns,
                 drain_s=self.drain_s,
                 late_ms=LATE_MS,
             )

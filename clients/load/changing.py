@@ -49,7 +49,7 @@ class ChangingSwarm:
 
     def __init__(self, opening: Opening, offset_ns: int) -> None:
         make_socket: SocketFactory = StampedSocket
-        if opening.ca is not None:
+        if opening.tls:
             context = client_context(opening.ca)
             make_socket = partial(TlsSocket, context=context, server_name=opening.host)
         self._opening = opening

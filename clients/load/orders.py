@@ -104,6 +104,8 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
 class Opening(msgspec.Struct, frozen=True, tag="opening", forbid_unknown_fields=True):
     """Be a swarm of clients that come and go. Fields are as those of Order.
 
+    With ``tls``, ``ca`` may be None: then those authorities are trusted that the system trusts.
+
     ``clock_offset_ns`` is the clock of this machine − that of the server, 0 on one machine. ``drain_s`` is
     how long a client that leaves may wait for what it is still owed. What the swarm does by more than
     ``late_ms`` after it should have is counted.
@@ -116,6 +118,7 @@ class Opening(msgspec.Struct, frozen=True, tag="opening", forbid_unknown_fields=
     settings: dict[str, Any] = {}
     mss: int | None = None
     congestion: str | None = None
+    tls: bool = False
     ca: str | None = None
     core: int | None = None
     clock_offset_ns: int = 0

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import math
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +17,7 @@ from bench.locust.due import MOST_DRAWN, due_ticks
 from bench.locust.host import Host, HostError, clock_offset, drift_ns, look_up
 from bench.locust.ledger import Ledger
 from bench.locust.swarm_beside import phase_of, van_der_corput
+from bench.measure.certificate import make_certificate
 from bench.measure.subject import Server
 from bench.scenario import FIELDS, ScenarioError
 from bench.transports import TRANSPORTS, WEBSOCKET, names_of
@@ -274,7 +276,7 @@ def test_a_wrong_argument_is_a_sentence(asked: dict[str, str], sentence: str) ->
 
 
 @pytest.mark.parametrize(
-    "url", [None, "", "nonsense", "https://127.0.0.1:8000", "http://127.0.0.1", "http://a:b"]
+    "url", [None, "", "nonsense", "ws://127.0.0.1:8000", "http://127.0.0.1", "http://a:b"]
 )
 def test_a_host_that_is_none_is_a_sentence(url: str | None) -> None:
     with pytest.raises(HostError, match=r"^the host is .*; give --host http://ADDRESS:PORT"):
@@ -293,6 +295,22 @@ def test_a_server_that_leaves_ticks_out_on_purpose_is_refused(start_server) -> N
     server: Server = start_server(WEBSOCKET, contract="latest")
     with pytest.raises(HostError, match="serves with contract latest"):
         look_up(f"http://{server.host}:{server.port}")
+
+
+def test_an_encrypted_server_is_trusted_by_its_authority(start_server, tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path, "127.0.0.1")
+    server: Server = start_server(WEBSOCKET, certificate=certificate.server)
+    url = f"https://{server.host}:{server.port}"
+    assert look_up(url, certificate.ca).encrypted
+    for ca, sentence in (
+        (None, "is not trusted .*; give the file of its authority by --ca"),
+        (str(tmp_path / "none.pem"), "cannot be read"),
+    ):
+        with pytest.raises(HostError, match=sentence):
+            look_up(url, ca)
+    for plain in (f"http://{server.host}:{server.port}", None):
+        with pytest.raises(HostError):
+            look_up(plain, certificate.ca)
 
 
 @pytest.mark.parametrize(
