@@ -33,7 +33,8 @@ from bench.theory.traffic import DELAYED_ACK_S, Bounds
 from bench.transports import TRANSPORTS, main_names
 from bench.wording import number
 
-CLIENTS = {"clients": 50, "warmup_s": 0.3, "hold_s": 0.3, "poll_interval_s": 0.3}
+CLIENTS = {"clients": 30, "warmup_s": 0.3, "hold_s": 0.3, "poll_interval_s": 0.3}
+"""Few: their packets come all at once, and the router, which takes them singly, must not be late by that."""
 LINK = {**CLIENTS, "rtt_ms": 20.0}
 DOWN = {**LINK, "incident": "link_down", "incident_s": 1.2, "window_s": 2.7}
 """Long enough that no retransmission falls near the return: theory has it before or after for sure."""

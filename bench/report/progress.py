@@ -12,7 +12,7 @@ from bench.measure.schedule import Planned, Step, execute, planned_s
 from bench.report.summary import print_run
 from bench.report.tables import spread
 from bench.results.run import Run
-from bench.scenario import PROFILES, Scenario
+from bench.scenario import Scenario
 from bench.theory.distance import least_mbit
 from bench.wording import number
 
@@ -33,7 +33,7 @@ def run_watched(run: Run, planned: Sequence[Planned], out: Console, err: Console
     Returns:
         Whether it came to its end; after Ctrl-C it did not, and what is measured is kept.
     """
-    blocks = PROFILES[run.facts["profile"]].repeats
+    blocks = max(each.repeat for each in planned)
     places = choose_places()
     err.print(_announcement(planned, blocks, places), highlight=False)
     if warning := _too_narrow(planned):
