@@ -113,8 +113,9 @@ class WorkerState:
         """Take what a worker has reported; the histogram is of all its time, so a lost report is no loss."""
         histogram = new_histogram()
         histogram.decode_and_add(report["histogram"])
-        for name, value in {**report, "histogram": histogram}.items():
-            setattr(self, name, value)
+        for name in self._plain():
+            setattr(self, name, report[name])
+        self.histogram = histogram
 
     def _plain(self) -> dict[str, Any]:
         names = [field.name for field in dataclasses.fields(self) if field.name != "histogram"]

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from bench.measure.certificate import make_certificate
+from bench.measure.place import choose_places
 from bench.measure.subject import running_server
 from servers.options import ServerOptions
 from tests.bench.locust.running import ALL_ARE_THERE, Locust, free_port, locust
@@ -42,6 +43,12 @@ def test_one_process(tmp_path: Path) -> None:
     ) as running:  # fmt: skip
         running.wait_for("TICK", times=2)
         assert len(running.children()) == 2, "a server, and a swarm"
+        if (places := choose_places()).subject.core is not None:
+            cores = {
+                process.cmdline()[process.cmdline().index("-m") + 1]: process.cpu_affinity()
+                for process in running.children()
+            }
+            assert cores == {"servers": [places.subject.core], "clients.load.changing": [places.load.core]}
         running.interrupt()
         assert running.wait() == 0, running.said
         transport, delivered, missed, repeated, p50_ms = total(running)
