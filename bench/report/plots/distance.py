@@ -30,7 +30,8 @@ from bench.wording import number
 ON_TIME = "#9a9a9a"
 DUE, ARRIVED = 1.0, 0.0
 """The heights of the two time lines."""
-BEFORE_MS, AFTER_MS = 150.0, 600.0
+BEFORE_MS, AFTER_MS = 150.0, 750.0
+"""What is shown: until even polls each 0.25 s are in time again."""
 
 
 @styled

@@ -115,6 +115,7 @@ def herd(run: Run, experiment: str = "recovery") -> Figure | None:
             ax=ax,
         )
     for place, ax in enumerate(panels[:, 0]):
+        ax.title.set_fontweight("normal")
         ax.set_xlabel(ax.get_xlabel() if place == len(kept) - 1 else "")
         ax.set_ylabel(ax.get_ylabel() if place == len(kept) // 2 else "")
     clients, name = kept[0][0]["clients"], label(kept[0][0]["transport"])
