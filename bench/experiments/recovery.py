@@ -13,7 +13,7 @@ import pandas as pd
 from bench.columns.cells import is_set, sortable
 from bench.columns.words import field_words
 from bench.experiments.base import Design, Experiment, Row, for_each_row, poll_cycle_s
-from bench.network.incident_fields import Incident
+from bench.network.incident_fields import INCIDENTS, Incident
 from bench.results.estimates import estimate
 from bench.results.trials import single_trials
 from bench.scenario import Profile
@@ -24,9 +24,9 @@ from bench.theory.recovery import (
     arrived_again,
     come_back,
     first_attempt,
+    first_rto_s,
     medians_ms,
     silent_at_s,
-    timeout_s,
 )
 from bench.theory.traffic import DELAYED_ACK_S, Bounds
 from bench.transports import TRANSPORTS, main_names
@@ -138,7 +138,7 @@ def _after_link_down(row: Row) -> float | Bounds:
     trips), or while the client still waits for the answer before.
     """
     period_s, rtt_s, outage_s = 1 / row["rate_hz"], _rtt_s(row), _outage_s(row)
-    family, rto_s = TRANSPORTS[row["transport"]].family, timeout_s(rtt_s)
+    family, rto_s = TRANSPORTS[row["transport"]].family, first_rto_s(rtt_s)
     listens = family != "pull"
     if is_set(row["heartbeat_s"]) or (is_set(row["silence_s"]) and not listens):
         return math.nan
@@ -273,7 +273,8 @@ def finding(trials: pd.DataFrame) -> str:
     """Say of each incident when ticks came again, which never came, and who noticed; and of the herd."""
     own = single_trials(trials)
     own = own[own["incident"].notna()]
-    groups = own.groupby(["incident", "incident_s", "clients", "rate_hz"], dropna=False, sort=False)
+    own = own.assign(place=own["incident"].map(list(INCIDENTS).index))
+    groups = own.groupby(["place", "incident_s", "clients", "rate_hz"], dropna=False)
     return "\n".join(" ".join(_incident_sentences(group)) for _, group in groups)
 
 

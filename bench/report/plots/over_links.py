@@ -100,7 +100,7 @@ def herd(run: Run, experiment: str = "recovery") -> Figure | None:
     kept = [(row, sockets) for row in rows if (sockets := run.sockets(row)) is not None]
     if not kept:
         return None
-    figure, panels = new_figure(len(kept), 1, 3.4 * len(kept), sharex=True, sharey=True, squeeze=False)
+    figure, panels = new_figure(len(kept), 1, 2.7 * len(kept), sharex=True, sharey=True, squeeze=False)
     for ax, (row, sockets) in zip(panels[:, 0], kept, strict=True):
         asked = sockets.loc[sockets["what"] == SocketEvent.ASKED, "at_ns"]
         words = field_words("backoff", row["backoff"])
@@ -115,7 +115,6 @@ def herd(run: Run, experiment: str = "recovery") -> Figure | None:
             ax=ax,
         )
     for place, ax in enumerate(panels[:, 0]):
-        ax.title.set_fontweight("normal")
         ax.set_xlabel(ax.get_xlabel() if place == len(kept) - 1 else "")
         ax.set_ylabel(ax.get_ylabel() if place == len(kept) // 2 else "")
     clients, name = kept[0][0]["clients"], label(kept[0][0]["transport"])

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import StrMethodFormatter
 
 from bench.report.plots.base import (
     INK,
@@ -85,8 +86,9 @@ def plot_herd(
     if model is not None:
         ax.stairs(model[: len(edges) - 1], edges[: len(model[: len(edges) - 1]) + 1], **MODEL_LINE)
     ax.axvspan(0, return_s, **AWAY)
+    ax.set_title(title, fontweight="normal")
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.set(
-        title=title,
         xlabel="time since the server died (s); grey: it is dead, and refuses all",
         xlim=(0, until_s),
     )
