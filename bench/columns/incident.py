@@ -21,7 +21,7 @@ INCIDENT = (
     Column(
         name="resumed_p50_ms",
         meaning="From the return until a client has a tick again: median of those that do.",
-        heading="tick\nagain\nms",
+        heading="tick again\nafter ms",
         label="first tick after the return (ms)",
         better=LOWER,
         since=7,
@@ -29,7 +29,7 @@ INCIDENT = (
     Column(
         name="resumed_max_ms",
         meaning="The same of the last client that does.",
-        heading="all\nhave\none, ms",
+        heading="all have one\nafter ms",
         better=LOWER,
         since=7,
     ),
@@ -43,14 +43,14 @@ INCIDENT = (
     Column(
         name="caught_up_p50_ms",
         meaning="From the return until a client's last late tick, after which one is in time again; median.",
-        heading="caught\nup, ms",
+        heading="back\nafter ms",
         better=LOWER,
         since=7,
     ),
     Column(
         name="caught_up_max_ms",
         meaning="The same of the last client.",
-        heading="all\ncaught\nup, ms",
+        heading="all back\nafter ms",
         better=LOWER,
         since=7,
     ),
@@ -78,7 +78,7 @@ INCIDENT = (
     Column(
         name="noticed_p50_ms",
         meaning="How long after the begin it ended first, median of these clients.",
-        heading="noticed\nms",
+        heading="noticed\nafter ms",
         better=LOWER,
         since=7,
     ),
@@ -93,34 +93,34 @@ INCIDENT = (
     Column(
         name="sockets_asked",
         meaning="Connections asked for since the incident's begin.",
-        heading="sockets\nasked\nfor",
+        heading="connections\nasked for",
         better=LOWER,
         since=7,
     ),
     Column(
         name="sockets_lost",
         meaning="Connections, and attempts at one, that ended before they should since the incident's begin.",
-        heading="sockets\nlost",
+        heading="connections\nlost",
         better=LOWER,
         since=7,
     ),
     Column(
         name="sockets_open",
         meaning="Connections that the clients have at the end of the window.",
-        heading="sockets\nof the\nclients",
+        heading="connections\nof clients",
         since=7,
     ),
     Column(
         name="server_sockets",
         meaning="Connections that the server has then, as it says: with those of which it does not know that "
         "they are dead.",
-        heading="sockets\nof the\nserver",
+        heading="connections\nof server",
         since=7,
     ),
     Column(
         name="asked_peak_per_s",
         meaning="The herd: connections asked for in the busiest 100 ms after the return, times ten.",
-        heading="asked\nper s,\nmost",
+        heading="connects\n/s, peak",
         measured_in="1/s",
         label="connections asked for, at most (1/s)",
         better=LOWER,

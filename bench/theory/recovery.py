@@ -125,8 +125,8 @@ def _convolved(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[
 # TCP sends again
 
 
-def timeout_s(rtt_s: float) -> float:
-    """Return how long TCP waits for an ACK at first."""
+def first_rto_s(rtt_s: float) -> float:
+    """Return TCP's retransmission timer (RTO, RFC 6298) as Linux sets it at first, if no timer is late."""
     return rtt_s + SHORTEST_TIME_OUT_S
 
 

@@ -99,7 +99,7 @@ def herd(run: Run, experiment: str = "recovery") -> Figure | None:
     kept = [(row, sockets) for row in rows if (sockets := run.sockets(row)) is not None]
     if not kept:
         return None
-    figure, panels = new_figure(len(kept), 1, 3.4 * len(kept), sharex=True, sharey=True, squeeze=False)
+    figure, panels = new_figure(len(kept), 1, 2.7 * len(kept), sharex=True, sharey=True, squeeze=False)
     for ax, (row, sockets) in zip(panels[:, 0], kept, strict=True):
         asked = sockets.loc[sockets["what"] == SocketEvent.ASKED, "at_ns"]
         words = field_words("backoff", row["backoff"])

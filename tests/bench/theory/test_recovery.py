@@ -16,10 +16,10 @@ from bench.theory.recovery import (
     arrived_again,
     come_back,
     first_attempt,
+    first_rto_s,
     first_tick_by_poll,
     medians_ms,
     sent_again_s,
-    timeout_s,
 )
 from clients.load.connections.backoff import BACKOFFS, Backoff
 from tests.bench.network.boxes import need_box
@@ -32,7 +32,7 @@ TOLERANCE = 0.02
 
 
 def test_a_segment_is_sent_again_each_time_later() -> None:
-    rto_s = timeout_s(0.02)
+    rto_s = first_rto_s(0.02)
     followed = list(sent_again_s(rto_s, 5.0, alone=False))
     assert followed == pytest.approx([rto_s * (2**k - 1) for k in range(1, 6)])
     alone = list(sent_again_s(rto_s, 5.0, alone=True))
@@ -49,7 +49,7 @@ def test_a_segment_is_sent_again_each_time_later() -> None:
 def test_what_was_lost_comes_by_the_first_timer_that_ends_after_the_return(
     sent_s: float, outage_s: float, rtt_s: float, alone: bool
 ) -> None:
-    rto_s, way_s = timeout_s(rtt_s), rtt_s / 2
+    rto_s, way_s = first_rto_s(rtt_s), rtt_s / 2
     at_s, timer_s, probes = sent_s, rto_s, 1 if alone else 0
     while at_s + way_s < outage_s:  # a sender and its timer, step by step
         at_s += timer_s
@@ -169,7 +169,8 @@ def test_ticks_come_again_when_the_timer_of_a_real_kernel_ends(transport: str, a
         transport, clients=3, rtt_ms=20, incident="link_down", incident_s=1.2, warmup_s=0.1, window_s=2.5
     )
     figures = run_trial(scenario, seed=1).row
-    arrived = arrived_again(Instants.at(0.05), 0.01, 0.01, figures["outage_s"], timeout_s(0.02), alone=alone)
-    low_ms, high_ms = medians_ms(arrived, figures["outage_s"])
+    outage_s = figures["outage_s"]
+    arrived = arrived_again(Instants.at(0.05), 0.01, 0.01, outage_s, first_rto_s(0.02), alone=alone)
+    low_ms, high_ms = medians_ms(arrived, outage_s)
     assert figures["missed"] == 0
     assert low_ms - 10 < figures["resumed_p50_ms"] < high_ms + 50
