@@ -6,7 +6,7 @@ comparison, the reading of older runs and the glossary (results/README.md) all r
 
 import dataclasses
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from servers.base import DEFAULT_HOLD_S
@@ -130,6 +130,7 @@ class Field(Column):
         one: How the value 1 is told.
         switch: How on and off are told, for a flag.
         unset: How it is told that it is not set.
+        spoken: How values that are codes are told, by value.
     """
 
     default: Any = None
@@ -147,6 +148,7 @@ class Field(Column):
     one: str = ""
     switch: tuple[str, str] | None = None
     unset: str = ""
+    spoken: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def described(default: Any, meaning: str, **facts: Any) -> Any:
@@ -306,7 +308,7 @@ class ScenarioFields:
     compression: bool = described(
         False,
         "permessage-deflate (WebSocket) or gzip (HTTP).",
-        switch=("compressed", "as it is"),
+        switch=("compressed", "not compressed"),
         heading="com-\npressed",
         plain=True,
         since=3,

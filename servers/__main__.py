@@ -71,11 +71,10 @@ def build_feed(options: ServerOptions) -> tuple[Feed, int]:
         "seed": options.seed,
         "start_ns": start_ns,
         "open_after_s": options.open_after_s,
-        "offsets_ns": offsets_ns,
     }
-    left_out, due = 0, due_times(**plan)
+    left_out, due = 0, due_times(**plan, offsets_ns=offsets_ns)
     if options.start_ns is not None:
-        left_out, due = due_times_again(now_ns=now, kept=options.history_ticks, **plan)
+        left_out, due = due_times_again(now_ns=now, kept=options.history_ticks, offsets_ns=offsets_ns, **plan)
     feed = Feed(
         due,
         random_walk(options.seed, after=left_out) if recording is None else recording.loop(after=left_out),
@@ -84,6 +83,7 @@ def build_feed(options: ServerOptions) -> tuple[Feed, int]:
         contract=options.contract,
         history_ticks=options.history_ticks,
         left_out=left_out,
+        plan=plan,
     )
     if options.start_ns is not None:
         feed.rebuild()

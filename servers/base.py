@@ -123,12 +123,17 @@ def _is_seq(text: str) -> bool:
 
 
 def health(transport: str, feed: Feed, clients: int) -> bytes:
-    """Encode the answer of ``GET /health``, for people: what the server knows of itself, at ``now_ns``."""
+    """Encode the answer of ``GET /health``: what the server knows of itself, at ``now_ns``.
+
+    ``plan`` says when ticks are due (see :func:`servers.workloads.plan.due_times`), but for a recording's.
+    """
     answer: dict[str, Any] = {
         "transport": transport,
         "clients": clients,
         "newest_seq": feed.newest_seq,
         "oldest_seq": feed.oldest_seq,
+        "contract": feed.contract,
+        "plan": dict(feed.plan),
         "now_ns": now_ns(),
         "cpu_ns": time.process_time_ns(),
         "rss_bytes": psutil.Process().memory_info().rss,

@@ -7,9 +7,10 @@ slow client, a late one and one that was cut off are the same case, and none of 
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from servers.wire import MAX_BATCH_BYTES, MAX_BATCH_TICKS, encode_array, encode_tick, now_ns
 
@@ -42,6 +43,7 @@ class Feed:
         history_ticks: How many ticks are remembered.
         left_out: How many ticks are older than the first of ``due`` and ``quotes``, if it is the feed of an
             earlier server (see :meth:`rebuild`).
+        plan: What ``due`` was made of, for whoever asks: parameters of due_times, as far as they are plain.
         clock: The bench clock, in ns.
     """
 
@@ -55,9 +57,11 @@ class Feed:
         contract: str = "every",
         history_ticks: int = 1_000,
         left_out: int = 0,
+        plan: Mapping[str, Any] = MappingProxyType({}),
         clock: Callable[[], int] = now_ns,
     ) -> None:
         self.contract = contract
+        self.plan = plan
         self.newest_seq = left_out
         self.listeners: set[Callable[[], None]] = set()
         self.next_due_ns = next(due)

@@ -47,7 +47,7 @@ DERIVED = (
     both_ways(
         "wire_bytes_per_client_s",
         "Wire bytes of a client in a second, both ways.",
-        heading="wire B/s\nper client",
+        heading="wire\nB/s per\nclient",
         label="wire bytes per client-second (B)",
     ),
     both_ways(

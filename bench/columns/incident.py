@@ -43,14 +43,14 @@ INCIDENT = (
     Column(
         name="caught_up_p50_ms",
         meaning="From the return until a client's last late tick, after which one is in time again; median.",
-        heading="caught up\nafter ms",
+        heading="back\nafter ms",
         better=LOWER,
         since=7,
     ),
     Column(
         name="caught_up_max_ms",
         meaning="The same of the last client.",
-        heading="all caught up\nafter ms",
+        heading="all back\nafter ms",
         better=LOWER,
         since=7,
     ),
@@ -120,7 +120,7 @@ INCIDENT = (
     Column(
         name="asked_peak_per_s",
         meaning="The herd: connections asked for in the busiest 100 ms after the return, times ten.",
-        heading="asked for\nat most /s",
+        heading="connects\n/s, peak",
         measured_in="1/s",
         label="connections asked for, at most (1/s)",
         better=LOWER,

@@ -35,7 +35,8 @@ def field_words(name: str, value: Any, *, alone: bool = False) -> str:
     phrase = (alone and field.alone) or field.phrase or f"{spoken} {{}}"
     if field.switch:
         return (field.alone if alone and field.alone else "{}").format(field.switch[0 if value else 1])
-    return phrase.format(f"{float(value):,g}" if isinstance(value, Real) else str(value))
+    words = f"{float(value):,g}" if isinstance(value, Real) else field.spoken.get(str(value), str(value))
+    return phrase.format(words)
 
 
 def axis_label(column: str) -> str:

@@ -18,40 +18,50 @@ OTHERS_OPTIONS: dict[str, Any] = {
     "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True}
 }
 """For commands that hand on what they do not know to another program."""
-COMMANDS: list[tuple[str, Callable[..., None], dict[str, Any]]] = [
-    ("run", measure.run, {}),
-    ("list", look.list_, {}),
-    ("show", look.show, {}),
-    ("compare", judge.compare, {}),
-    ("doctor", measure.doctor, {}),
-    ("export", measure.export, {}),
-    (
-        "serve",
-        look.serve,
-        {"context_settings": {**OTHERS_OPTIONS["context_settings"], "help_option_names": []}},
-    ),
-    ("watch", look.watch, {}),
-    ("link", distance.link, OTHERS_OPTIONS),
-    ("notebooks", teach.notebooks, OTHERS_OPTIONS),
-    ("slides", teach.slides, {}),
-    ("grade", teach.grade, {}),
-    ("literature", judge.literature, {}),
-    ("claims", judge.claims, {}),
-    ("plot", look.plot, {}),
-    ("report", look.report, {}),
-    ("wire", look.wire, {}),
-]
+COMMANDS: dict[str, list[tuple[str, Callable[..., None], dict[str, Any]]]] = {
+    "Measure": [
+        ("run", measure.run, {}),
+        ("list", look.list_, {}),
+        ("doctor", measure.doctor, {}),
+    ],
+    "Read a run": [
+        ("show", look.show, {}),
+        ("report", look.report, {}),
+        ("plot", look.plot, {}),
+        ("compare", judge.compare, {}),
+        ("claims", judge.claims, {}),
+        ("literature", judge.literature, {}),
+        ("export", measure.export, {}),
+    ],
+    "See it happen": [
+        ("watch", look.watch, {}),
+        ("wire", look.wire, {}),
+        (
+            "serve",
+            look.serve,
+            {"context_settings": {**OTHERS_OPTIONS["context_settings"], "help_option_names": []}},
+        ),
+        ("link", distance.link, OTHERS_OPTIONS),
+    ],
+    "Teach": [
+        ("notebooks", teach.notebooks, OTHERS_OPTIONS),
+        ("slides", teach.slides, {}),
+        ("grade", teach.grade, {}),
+    ],
+}
+"""What is typed, by what it is for: name, function, settings."""
 
 app = typer.Typer(
     cls=Commands,
-    help="Measure real-time web transports: short polling, long polling, WebSocket.",
+    help="Measure real-time web transports: how fresh is what they bring, and what does it cost?",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for name, command, settings in COMMANDS:
-    app.command(name, **settings)(command)
+for purpose, commands in COMMANDS.items():
+    for name, command, settings in commands:
+        app.command(name, rich_help_panel=purpose, **settings)(command)
 
 
 def _print_version(wanted: bool) -> None:

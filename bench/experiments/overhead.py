@@ -48,7 +48,7 @@ def designs(profile: Profile) -> list[Design]:
         "full": [96, 128, 256, 1024, 4096, 16_384],
     }[profile.name]
     headers = ["browser"] if profile.name == "quick" else ["minimal", "browser"]
-    fixed = {**FIXED, "window_s": 0.5 if profile.name == "quick" else 1.0}
+    fixed = {**FIXED, "window_s": 1.0 if profile.name == "full" else 0.5}  # counts are exact
     largest = [] if profile.name == "quick" else [65_536]
     asking, told = main_names("pull", "held"), main_names("push")
     found = [

@@ -6,14 +6,14 @@ scaled: real outages last for minutes, and NATs forget after some.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pandas as pd
 
 from bench.columns.cells import is_set, sortable
 from bench.columns.words import field_words
 from bench.experiments.base import Design, Experiment, Row, for_each_row, poll_cycle_s
-from bench.network.incident_fields import Incident
+from bench.network.incident_fields import INCIDENTS, Incident
 from bench.results.estimates import estimate
 from bench.results.trials import single_trials
 from bench.scenario import Profile
@@ -24,15 +24,17 @@ from bench.theory.recovery import (
     arrived_again,
     come_back,
     first_attempt,
+    first_rto_s,
+    first_tick_by_poll,
     medians_ms,
     silent_at_s,
-    timeout_s,
 )
 from bench.theory.traffic import DELAYED_ACK_S, Bounds
 from bench.transports import TRANSPORTS, main_names
 from bench.wording import number
 
-CLIENTS = {"clients": 50, "warmup_s": 0.3, "hold_s": 0.3, "poll_interval_s": 0.3}
+CLIENTS = {"clients": 30, "warmup_s": 0.3, "hold_s": 0.3, "poll_interval_s": 0.3}
+"""Few: their packets come all at once, and the router, which takes them singly, must not be late by that."""
 LINK = {**CLIENTS, "rtt_ms": 20.0}
 DOWN = {**LINK, "incident": "link_down", "incident_s": 1.2, "window_s": 2.7}
 """Long enough that no retransmission falls near the return: theory has it before or after for sure."""
@@ -138,7 +140,7 @@ def _after_link_down(row: Row) -> float | Bounds:
     trips), or while the client still waits for the answer before.
     """
     period_s, rtt_s, outage_s = 1 / row["rate_hz"], _rtt_s(row), _outage_s(row)
-    family, rto_s = TRANSPORTS[row["transport"]].family, timeout_s(rtt_s)
+    family, rto_s = TRANSPORTS[row["transport"]].family, first_rto_s(rtt_s)
     listens = family != "pull"
     if is_set(row["heartbeat_s"]) or (is_set(row["silence_s"]) and not listens):
         return math.nan
@@ -200,8 +202,15 @@ def _after_address_changed(row: Row) -> float:
     if family == "pull":
         if poll_cycle_s(row) < period_s:
             return math.nan
-        back = first_attempt(_questions(row).later(rtt_s), row["backoff"])
-        return medians_ms([back.later(_set_up_s(row))], 0.0).low
+        found = first_tick_by_poll(
+            _questions(row),
+            row["backoff"],
+            cycle_s=poll_cycle_s(row),
+            due_s=period_s / 2,
+            rtt_s=rtt_s,
+            set_up_s=_set_up_s(row),
+        )
+        return medians_ms([found], 0.0).low
     if not is_set(row["silence_s"]) or is_set(row["heartbeat_s"]):
         return math.nan
     return _after_silence(row, 0.0, silent_at_s(row["silence_s"], period_s, rtt_s))
@@ -247,69 +256,68 @@ TOLD_APART = (
 """Fields that tell the clients of one incident apart."""
 APART = ("incident", "incident_s", "clients", "rate_hz", *TOLD_APART)
 BEGINNINGS = {
-    "packet_lost": "When each client lost a packet",
-    "link_down": "When the link was down for {incident_s:g} s",
-    "server_killed": "When the server was dead for {outage} s",
-    "address_changed": "When the clients' address changed",
-    "forgotten": "When a middle box forgot whoever was idle for {incident_s:g} s",
+    "packet_lost": "Each client lost a packet",
+    "link_down": "The link was down for {incident_s:g} s",
+    "server_killed": "The server was dead for {outage} s",
+    "address_changed": "The clients' address changed",
+    "forgotten": "A middle box forgot whoever was idle for {incident_s:g} s",
 }
+NO_RETURN = ("packet_lost", "address_changed", "forgotten")
+"""Incidents after which nothing comes back by itself."""
 NOTICED = {
-    "ended": "by the end of the connection",
-    "reset": "by a reset",
-    "timed_out": "as TCP gave up",
-    "refused": "as they were refused",
-    "unreachable": "as there was no way",
-    "silent": "by the clock",
-    "refusal": "as the server said no",
+    "ended": " by the end of the connection",
+    "reset": " by a reset",
+    "timed_out": " as TCP gave up",
+    "refused": " as they were refused",
+    "unreachable": " as there was no way",
+    "silent": " by their own clock",
+    "refusal": " as the server said no",
 }
 """What each code of ``noticed_by`` says of clients that noticed."""
+Kind = tuple[str, pd.DataFrame]
+"""Clients that do the same: what they are called, and their trials."""
 
 
 def finding(trials: pd.DataFrame) -> str:
     """Say of each incident when ticks came again, which never came, and who noticed; and of the herd."""
     own = single_trials(trials)
     own = own[own["incident"].notna()]
-    groups = own.groupby(["incident", "incident_s", "clients", "rate_hz"], dropna=False, sort=False)
-    paragraphs = [filter(None, (_incident_sentence(group), _herd_sentence(group))) for _, group in groups]
-    return "\n".join(map(" ".join, paragraphs))
+    own = own.assign(place=own["incident"].map(list(INCIDENTS).index))
+    groups = own.groupby(["place", "incident_s", "clients", "rate_hz"], dropna=False)
+    return "\n".join(" ".join(_incident_sentences(group)) for _, group in groups)
 
 
-def _incident_sentence(group: pd.DataFrame) -> str:
+def _incident_sentences(group: pd.DataFrame) -> Iterator[str]:
     """Say what became of the clients of one incident, transport by transport."""
-    first = group.iloc[0]
+    first, kinds = group.iloc[0], list(cases(group))
     outage = number(estimate(group, "outage_s").estimate)
     begun = BEGINNINGS[first["incident"]].format(incident_s=first["incident_s"], outage=outage)
-    named = f"{begun} ({number(first['clients'])} clients, {first['rate_hz']:g} Hz)"
-    kinds = list(cases(group))
-    again = [
-        f"{label} {number(after_ms)} ms"
-        for label, own in kinds
-        if not math.isnan(after_ms := estimate(own, "resumed_p50_ms").estimate)
-    ]
-    lost = [
-        f"{_percent(share)} of those of {label}" for label, own in kinds if (share := _missed_ratio(own)) > 0
-    ]
-    noticed = [words for label, own in kinds if (words := _noticed_words(label, own))]
-    sentences = []
-    if again:
-        sentences.append(
-            f"{named}, the median client had a tick again, after the return, in: {', '.join(again)}."
-        )
-    else:
-        sentences.append(f"{named}, no client had a tick again.")
-    sentences.append(f"Some ticks never came: {', '.join(lost)}." if lost else "No tick was lost.")
-    sentences.append(f"It was noticed: {'; '.join(noticed)}." if noticed else "No client noticed.")
-    touch = [
-        f"{label} {number(cost)} B"
-        for label, own in kinds
-        if (cost := estimate(own, "wire_bytes_per_client_s").estimate) > 0
-    ]
+    yield f"{begun} ({number(first['clients'])} clients, {first['rate_hz']:g} Hz)."
+    since = "that" if first["incident"] in NO_RETURN else "the return"
+    again = _each_told(kinds, "resumed_p50_ms", "ms")
+    yield (
+        f"The median client had a tick again so long after {since}: {again}."
+        if again
+        else "No client had a tick again."
+    )
+    shares = [(label, _missed_ratio(own)) for label, own in kinds]
+    lost = [f"{_percent(share)} of those by {label}" for label, share in shares if share > 0]
+    yield f"Some ticks never came: {', '.join(lost)}." if lost else "No tick was lost."
+    yield _noticed_sentence(kinds)
+    touch = _each_told(kinds, "wire_bytes_per_client_s", "B")
     if first["incident"] == Incident.FORGOTTEN and touch:
-        sentences.append(f"On the wire a client took in a second: {', '.join(touch)}.")
-    return " ".join(sentences)
+        yield f"A client took so many bytes on the wire in a second: {touch}."
+    if group["backoff"].nunique() > 1:
+        yield from _herd_sentence(kinds)
 
 
-def cases(group: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+def _each_told(kinds: Sequence[Kind], column: str, unit: str) -> str:
+    """Return a figure of each kind of client that has one."""
+    figures = [(label, estimate(own, column).estimate) for label, own in kinds]
+    return ", ".join(f"{label} {number(figure)} {unit}" for label, figure in figures if figure > 0)
+
+
+def cases(group: pd.DataFrame) -> Iterator[Kind]:
     """Yield the trials of each kind of client, and what it is called: its transport, and what it does."""
     for name in TRANSPORTS:
         own = group[group["transport"] == name]
@@ -329,34 +337,37 @@ def _missed_ratio(own: pd.DataFrame) -> float:
     return estimate(own.assign(missed_ratio=own["missed"] / own["expected"]), "missed_ratio").estimate
 
 
-def _noticed_words(label: str, own: pd.DataFrame) -> str:
-    """Say who noticed, when and how; nothing of those of whom none did."""
-    share = estimate(own, "noticed_ratio").estimate
-    if not share > 0:
-        return ""
-    after_ms = number(estimate(own, "noticed_p50_ms").estimate)
-    how = NOTICED.get(str(own["noticed_by"].mode().iloc[0]), "")
-    who = label if share == 1 else f"{_percent(share)} of the clients of {label}"
-    return f"{who} after {after_ms} ms{' ' * bool(how)}{how}"
+def _noticed_sentence(kinds: Sequence[Kind]) -> str:
+    """Say who noticed, when and how; in short where all did, and in the same way."""
+    shares = [estimate(own, "noticed_ratio").estimate for _, own in kinds]
+    times_ms = [estimate(own, "noticed_p50_ms").estimate for _, own in kinds]
+    ways = [NOTICED.get(str(own["noticed_by"].mode().iloc[0]), "") for _, own in kinds]
+    if len(kinds) > 1 and min(shares) == 1 and len(set(ways)) == 1:
+        return (
+            f"All noticed{ways[0]}, half of them after {number(min(times_ms))} to {number(max(times_ms))} ms."
+        )
+    told = [
+        f"{label if share == 1 else f'{_percent(share)} of {label}'} after {number(after_ms)} ms{way}"
+        for (label, _), share, after_ms, way in zip(kinds, shares, times_ms, ways, strict=True)
+        if share > 0
+    ]
+    return f"Who noticed: {'; '.join(told)}." if told else "No client noticed."
 
 
 def _percent(share: float) -> str:
     return f"{number(share * 100)} %"
 
 
-def _herd_sentence(group: pd.DataFrame) -> str:
-    """Say how many connections clients ask for as the server is back, where they differ in their back-off."""
+def _herd_sentence(kinds: Sequence[Kind]) -> Iterator[str]:
+    """Say how many connections clients asked for as the server was back, and how many in all."""
     told = []
-    for label, own in cases(group):
-        if group["backoff"].nunique() > 1 and (asked := estimate(own, "sockets_asked").estimate) > 0:
+    for label, own in kinds:
+        if (asked := estimate(own, "sockets_asked").estimate) > 0:
             peak = estimate(own, "asked_peak_per_s").estimate
             each = asked / float(own["clients"].iloc[0])
-            told.append(f"{label} {number(peak)} ({number(each)} attempts a client since the begin)")
-    return (
-        f"After the return they asked for at most so many connections a second: {', '.join(told)}."
-        if told
-        else ""
-    )
+            told.append(f"{label} {number(peak)} ({number(each)} attempts a client in all)")
+    if told:
+        yield f"After the return so many connections were asked for in a second, at most: {', '.join(told)}."
 
 
 EXPERIMENT = Experiment(
@@ -364,12 +375,9 @@ EXPERIMENT = Experiment(
     designs=designs,
     columns=(
         "missed",
-        "noticed_ratio",
         "noticed_p50_ms",
         "resumed_p50_ms",
         "caught_up_max_ms",
-        "sockets_asked",
-        "server_sockets",
         "asked_peak_per_s",
         "wire_bytes_per_client_s",
     ),
@@ -379,8 +387,9 @@ EXPERIMENT = Experiment(
     predict=predict,
     predicted="resumed_p50_ms",
     predicted_from=("outage_s",),
-    note="Noticed: the share of the clients whose connection ended, and when. Who did not notice may still "
-    "be served: TCP sends again what was lost. Theory has two bounds where TCP's timers decide, which Linux "
-    "rounds up by an eighth at most; and no figure where nothing comes any more. It lets nobody wait for the "
-    "server or the load generator, which take their time for 1,000 clients at once.",
+    note="Noticed: when the connection ended; – where it did not. Who did not notice may still be served: "
+    "TCP sends again what was lost. All back: when the last late tick was there. Theory has two bounds where "
+    "TCP's timers decide, which Linux rounds up by an eighth at most; and no figure where nothing comes any "
+    "more. It lets nobody wait for the server or the load generator, which take their time for 1,000 clients "
+    "at once.",
 )

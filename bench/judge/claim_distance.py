@@ -108,9 +108,11 @@ def ends_without_a_close(evidence: Evidence) -> str:
     )
     told = [f"{_happened(own)} {number(100 * share)} %{_cure(own)}" for own, share in _served_again(trials)]
     held = trials["server_sockets"].astype(float) - trials["sockets_open"].astype(float)
-    sentence = f" Nobody closed, and yet of its clients so many got ticks again: {'; '.join(told)}."
+    sentence = (
+        f" Connections died that nobody had closed. So many clients got ticks again: {'; '.join(told)}."
+    )
     if held.max() > 0:
-        sentence += f" Of up to {number(held.max())} dead connections the server did not know that they were."
+        sentence += f" The server did not know that up to {number(held.max())} of its connections were dead."
     return sentence
 
 
@@ -136,7 +138,7 @@ def _cure(own: pd.DataFrame) -> str:
     first = own.iloc[0]
     cures = {
         "heartbeat_s": "a heartbeat each {:g} s",
-        "silence_s": "no patience for a silence of {:g} s",
+        "silence_s": "a clock that ends a silence of {:g} s",
         "user_timeout_s": "a TCP_USER_TIMEOUT of {:g} s",
     }
     done = [words.format(first[name]) for name, words in cures.items() if is_set(first[name])]

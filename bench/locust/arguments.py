@@ -35,12 +35,21 @@ def add_arguments(parser: Parser, shapes: list[str]) -> None:
     parser.set_defaults(master_bind_host="127.0.0.1", web_host="127.0.0.1")
     parser.add_argument(
         "--serve",
+        env_var="LOCUST_SERVE",
         choices=["", *TRANSPORTS],
         default="",
         help="Start a server of this transport, and drive that; instead of --host.",
     )
     parser.add_argument(
+        "--ca",
+        env_var="LOCUST_CA",
+        default="",
+        include_in_web_ui=False,
+        help="PEM file of the authority behind the certificate of an https:// host; by default the system's.",
+    )
+    parser.add_argument(
         "--shape",
+        env_var="LOCUST_SHAPE",
         choices=["", *shapes],
         default="",
         include_in_web_ui=False,
@@ -51,6 +60,7 @@ def add_arguments(parser: Parser, shapes: list[str]) -> None:
         default = FIELDS[name].default if FIELDS[name].default is not None else FIELDS[name].where_known
         parser.add_argument(
             f"--{name.replace('_', '-')}",
+            env_var=f"LOCUST_{name.upper()}",
             default="" if default is None else str(default),
             help=f"{FIELDS[name].meaning.replace('%', '%%')}{whose}",
         )

@@ -11,8 +11,10 @@ from typing import Any
 
 from bench.locust import figures
 from bench.locust.arguments import chosen_scenario
+from bench.locust.due import due_ticks
 from bench.locust.host import Host, HostError, drift_ns, look_up
 from bench.locust.swarm_beside import SwarmBeside
+from bench.measure.place import choose_places
 from bench.scenario import Scenario, ScenarioError
 from clients.load.orders import Telling
 from servers.wire import now_ns
@@ -29,6 +31,13 @@ HELLO, REFUSED, END, DRAIN, DRAINED = (
 """Messages between master and workers, beside Locust's own."""
 AFTER_THE_END_S = 5.0
 """A worker ends by itself so long after the planned end: its master must be gone."""
+COUNTED = {
+    "repeated": "a tick came twice, or after a later one",
+    "ignored": "a client left, after it had waited in vain for its first tick",
+}
+"""What of a swarm's counts is an error as soon as it is told."""
+QUIET_S = 10.0
+"""Where it is not known what is due, nothing at all for so long is named."""
 HELD_UP_S = 3.0
 """A worker that hears so much later what its swarm has told is named."""
 
@@ -49,7 +58,7 @@ def look_at(environment: Any) -> tuple[Host, Scenario]:
     Raises:
         HostError, ScenarioError: With a sentence, if that cannot be driven.
     """
-    host = look_up(environment.host)
+    host = look_up(environment.host, environment.parsed_options.ca or None)
     return host, chosen_scenario(host.transport, vars(environment.parsed_options))
 
 
@@ -92,7 +101,8 @@ class Back:
         self.deliveries = 0
         self._before: Telling | None = None
         self._host: Host | None = None
-        self._is_held_up = self._is_saturated = False
+        self._is_held_up = self._is_saturated = self._is_silent = self._is_waiting = False
+        self._drain_s, self._delivered_before, self._silent_since_ns = 0.0, 0, 0
         self._ending = threading.Lock()
 
     def begin(self) -> None:
@@ -103,16 +113,22 @@ class Back:
             refuse(self.environment, str(error))
             return
         self.transport = scenario.transport
+        due = due_ticks(host.plan, host.newest_seq)
         self.state = figures.WorkerState(
-            limit_ms=scenario.latency_limit_ms, clock_bracket_ns=host.clock_bracket_ns
+            limit_ms=scenario.latency_limit_ms,
+            clock_bracket_ns=host.clock_bracket_ns,
+            plan_unknown=due is None,
         )
         self.deliveries, self._before, self._host = 0, None, host
-        self._is_held_up = self._is_saturated = False
+        self._is_held_up = self._is_saturated = self._is_silent = self._is_waiting = False
+        self._drain_s, self._delivered_before, self._silent_since_ns = scenario.drain_s, 0, now_ns()
         self.swarm = SwarmBeside(
             scenario,
-            host.address,
+            host,
+            ca=self.environment.parsed_options.ca or None,
             worker_index=max(self.runner.worker_index, 0),
-            clock_offset_ns=host.clock_offset_ns,
+            due=due,
+            core=self._core(),
             heard=self.hear,
             failed=self.hear_failure,
         )
@@ -136,14 +152,40 @@ class Back:
             )
         for reason, count in telling.errors.items():
             add_errors(statistics, CONNECT, self.transport, reason, count)
-        repeated = int(telling.counts["repeated"]) - (0 if before is None else int(before.counts["repeated"]))
-        add_errors(statistics, TICK, self.transport, "a tick came twice, or after a later one", repeated)
+        told = {name: int(telling.counts[name]) for name in COUNTED}
+        told_before = dict.fromkeys(COUNTED, 0) if before is None else before.counts
+        for name, sentence in COUNTED.items():
+            more = told[name] - int(told_before[name])
+            add_errors(statistics, TICK, self.transport, sentence, more)
+        self._hear_silence(telling)
         if telling.last:
             missed = int(telling.counts["missed"])
             add_errors(statistics, TICK, self.transport, "a tick that was due did not come", missed)
         self.state.hear(telling, before, self.swarm.asked)
         self._before = telling
         self._judge()
+
+    def _hear_silence(self, telling: Telling) -> None:
+        """Note, once, if nothing comes any more, though something is due, or may be."""
+        overdue, delivered = int(telling.counts["overdue"]), int(telling.counts["delivered"])
+        if delivered > self._delivered_before or not telling.clients:
+            self._delivered_before, self._silent_since_ns = delivered, telling.at_ns
+        silent_s = (telling.at_ns - self._silent_since_ns) / 1e9
+        sentence = ""
+        if overdue:
+            sentence = (
+                f"the server has fallen silent: a tick that was due {self._drain_s:g} s ago has not come"
+            )
+        elif self.state.plan_unknown and silent_s > max(QUIET_S, self._drain_s):
+            sentence = f"nothing has come for {silent_s:.0f} s; whether something was due is not known"
+        if sentence and not self._is_silent:
+            self.hear_failure(sentence)
+        self._is_silent = bool(sentence)
+
+    def _core(self) -> int | None:
+        """Return the processor for the swarm, where one server and one swarm are started on this machine."""
+        is_alone = getattr(self.environment, "front", None) is not None
+        return choose_places().load.core if is_alone and self.environment.parsed_options.serve else None
 
     def _judge(self) -> None:
         """Warn of what makes figures doubtful, and Locust cannot see."""
@@ -155,6 +197,14 @@ class Back:
                 late_s,
             )
         self._is_held_up = late_s > HELD_UP_S
+        waiting = int(self._before.counts["waiting"])
+        if waiting and not self._is_waiting:
+            logger.warning(
+                "%d clients have waited over %g s for their first tick: the server accepts fewer than come",
+                waiting,
+                self._drain_s,
+            )
+        self._is_waiting = waiting > 0
         is_saturated = self.state.cpu_ratio > figures.SATURATED_RATIO
         if is_saturated and not self._is_saturated:
             logger.warning(
@@ -185,7 +235,7 @@ class Back:
         if self._host is None or not self._host.clock_bracket_ns:
             return
         try:
-            drifted_ms = drift_ns(self._host, look_up(self.environment.host)) / 1e6
+            drifted_ms = drift_ns(self._host, look_at(self.environment)[0]) / 1e6
         except HostError:
             return  # the server is gone: its clock cannot be read any more
         if drifted_ms:

@@ -8,6 +8,7 @@ from typing import Any
 from hdrh.histogram import HdrHistogram
 
 from bench.measure.environment import ROOT
+from bench.results.validity import LATE_MS, SHARED_STAMPS_RATIO
 from clients.load.accounts import LONGEST_US, SHORTEST_US
 from clients.load.orders import Telling
 
@@ -43,11 +44,16 @@ class WorkerState:
 
     Attributes:
         late: Deliveries that took longer than ``limit_ms``.
-        age_s2, held_s: As in :class:`clients.load.accounts.Count`.
+        shared, handled_late, age_s2, held_s: As in :class:`clients.load.accounts.Count`.
+        requests, late_requests: As in :class:`clients.load.orders.Telling`.
         cpu_ratio: Share of a core that the swarm used since the telling before.
-        cpu_s: CPU time that it used since its first telling; what starting it costs is left out.
+        steady_cpu_s: CPU time that it used while nobody came or went, and all who were there had been told
+            their first tick; this is what ``bench run`` measures.
+        steady_delivered: Deliveries within that time.
         late_ms: The longest time since then that a delivery lay in the kernel before it was handled.
         clock_bracket_ns: How wrong latencies may be by the clocks, to either side.
+        plan_unknown: Whether the server does not tell its plan, so that what is owed is known only by what
+            came.
     """
 
     asked: int = 0
@@ -59,27 +65,41 @@ class WorkerState:
     limit_ms: float = 0.0
     missed: int = 0
     repeated: int = 0
+    shared: int = 0
+    handled_late: int = 0
+    requests: int = 0
+    late_requests: int = 0
     age_s2: float = 0.0
     held_s: float = 0.0
     cpu_ratio: float = 0.0
-    cpu_s: float = 0.0
+    steady_cpu_s: float = 0.0
+    steady_delivered: int = 0
     late_ms: float = 0.0
     clock_bracket_ns: int = 0
+    plan_unknown: bool = False
     histogram: HdrHistogram = dataclasses.field(default_factory=new_histogram)
 
     def hear(self, telling: Telling, before: Telling | None, asked: int) -> None:
         """Take what a swarm tells."""
+        nobody_came = asked == self.asked
         self.asked, self.clients, self.connected = asked, telling.clients, telling.connected
         self.lost += sum(telling.errors.values())
         counts = telling.counts
         self.delivered, self.missed = int(counts["delivered"]), int(counts["missed"])
         self.repeated = int(counts["repeated"])
+        self.shared, self.handled_late = int(counts["shared"]), int(counts["handled_late"])
+        self.requests, self.late_requests = telling.requests, telling.late_requests
         self.age_s2, self.held_s = counts["age_s2"], counts["held_s"]
         self.late_ms = telling.late_ms
         if before is not None:
             cpu_ns = telling.cpu_ns - before.cpu_ns
             self.cpu_ratio = cpu_ns / (telling.at_ns - before.at_ns)
-            self.cpu_s += cpu_ns / 1e9
+            all_the_same = all(
+                telling.counts[name] == before.counts[name] for name in ("served", "never_served")
+            )
+            if nobody_came and all_the_same and telling.clients == before.clients:
+                self.steady_cpu_s += cpu_ns / 1e9
+                self.steady_delivered += int(counts["delivered"] - before.counts["delivered"])
         for latency_us, count in telling.latencies_us:
             self.histogram.record_value(latency_us, count)
             if latency_us > self.limit_ms * 1e3:
@@ -93,8 +113,9 @@ class WorkerState:
         """Take what a worker has reported; the histogram is of all its time, so a lost report is no loss."""
         histogram = new_histogram()
         histogram.decode_and_add(report["histogram"])
-        for name, value in {**report, "histogram": histogram}.items():
-            setattr(self, name, value)
+        for name in self._plain():
+            setattr(self, name, report[name])
+        self.histogram = histogram
 
     def _plain(self) -> dict[str, Any]:
         names = [field.name for field in dataclasses.fields(self) if field.name != "histogram"]
@@ -124,18 +145,57 @@ class WorkerState:
             "clock": f"± {told(self.clock_bracket_ns / 1e6)}" if self.clock_bracket_ns else "one clock",
         }
 
+    def doubts(self) -> list[str]:
+        """Say what of the figures is doubtful, by the limits of a trial of ``bench run``."""
+        late = f"over {LATE_MS:g} ms late: the swarm does not keep up; use more workers, or fewer users"
+        return [
+            f"{100 * count / of:.2g} % of the {sentence}"
+            for count, of, sentence in (
+                (
+                    self.shared,
+                    self.delivered,
+                    "deliveries were read together with later ones, so their latencies are upper bounds",
+                ),
+                (self.handled_late, self.delivered, f"deliveries were handled {late}"),
+                (self.late_requests, self.requests, f"requests were sent {late}"),
+            )
+            if count > SHARED_STAMPS_RATIO * of
+        ]
+
     def sentence(self, transport: str) -> str:
         """Say what Locust's own report rounds to whole milliseconds."""
         row = self.row(transport)
         names = {f"p{each:g}".replace(".", ""): f"p{each:g}" for each in PERCENTILES} | {"longest": "max"}
         latencies = ", ".join(f"{name} {row[key]}" for key, name in names.items())
-        clock = f"; clocks known to {row['clock']} ms" if self.clock_bracket_ns else ""
+        cpu = clock = plan = ""
+        if self.steady_delivered:
+            cpu_us = 1e6 * self.steady_cpu_s / self.steady_delivered
+            cpu = f"; swarm's CPU {told(cpu_us)} µs a delivery, while nobody came or went"
+        if self.clock_bracket_ns:
+            clock = f"; clocks known to {row['clock']} ms"
+        if self.plan_unknown:
+            plan = "; the server does not tell its plan, so what reached nobody is not counted as missed"
         return (
             f"{transport}: {self.delivered} deliveries, {self.missed} missed, {self.repeated} repeated; "
-            f"latency in ms: {latencies}; mean age {row['age']} ms; "
-            f"swarm's CPU {1e6 * self.cpu_s / max(self.delivered, 1):.3g} µs a delivery{clock}"
+            f"latency in ms: {latencies}; mean age {row['age']} ms{cpu}{clock}{plan}"
         )
 
+
+SUMMED = (
+    "asked",
+    "clients",
+    "connected",
+    "lost",
+    "delivered",
+    "late",
+    "missed",
+    "repeated",
+    "shared",
+    "handled_late",
+    "requests",
+    "late_requests",
+    "steady_delivered",
+)
 
 TABLE = {
     "worker": "Worker",
@@ -156,19 +216,22 @@ TABLE = {
 """The columns of the table in the web page, and what stands above them."""
 
 
-def told(value_ms: float | None) -> str:
-    """Return a number of milliseconds with three digits; an empty word for none."""
-    return "" if value_ms is None else f"{value_ms:.3g}"
+def told(value: float | None) -> str:
+    """Return a number with three digits, or all those before the point; an empty word for none."""
+    if value is None:
+        return ""
+    return f"{value:.0f}" if value >= 999.5 else f"{value:.3g}"
 
 
 def together(states: list[WorkerState]) -> WorkerState:
     """Return the sum over all workers; of CPU, lateness and clocks the worst."""
     total = WorkerState()
     for state in states:
-        for name in ("asked", "clients", "connected", "lost", "delivered", "late", "missed", "repeated"):
+        for name in SUMMED:
             setattr(total, name, getattr(total, name) + getattr(state, name))
         total.age_s2, total.held_s = total.age_s2 + state.age_s2, total.held_s + state.held_s
-        total.cpu_s += state.cpu_s
+        total.steady_cpu_s += state.steady_cpu_s
+        total.plan_unknown |= state.plan_unknown
         for name in ("cpu_ratio", "late_ms", "limit_ms", "clock_bracket_ns"):
             setattr(total, name, max(getattr(total, name), getattr(state, name)))
         total.histogram.add(state.histogram)

@@ -3,6 +3,7 @@
 That is a master, or Locust in one process. This file imports nothing of Locust.
 """
 
+import contextlib
 import logging
 import time
 from typing import Any
@@ -13,6 +14,7 @@ from bench.locust.arguments import chosen_scenario, server_options
 from bench.locust.back import DRAIN, DRAINED, END, HELLO, REFUSED, TICK, add_errors, look_at, refuse
 from bench.locust.host import HostError
 from bench.locust.ledger import Ledger
+from bench.measure.place import choose_places
 from bench.measure.processes import TrialFailed
 from bench.measure.subject import Server
 from bench.scenario import ScenarioError
@@ -33,6 +35,7 @@ class Front:
         self.transport = ""
         self.is_refused = False
         self._server: Server | None = None
+        self._is_fresh = False
 
     def is_standing(self) -> bool:
         """Return whether a test has begun, so that users find a swarm."""
@@ -53,14 +56,35 @@ class Front:
         self.is_refused = True
         refuse(self.environment, sentence)
 
+    def serve_at_once(self) -> None:
+        """Start the server before the time of a test begins to run, if it is known already which."""
+        options = self.environment.parsed_options
+        if options.headless or options.autostart:
+            with contextlib.suppress(
+                ScenarioError, TrialFailed, ValueError
+            ):  # it is said when the test begins
+                self._serve()
+                self._is_fresh = self._server is not None
+
     def _serve(self) -> None:
+        """Start the server of a test, if one is to be: a new one each time, so that it obeys the options."""
+        if self._is_fresh:
+            self._is_fresh = False
+            return
         transport = self.environment.parsed_options.serve
         if not transport:
             return
+        host = self.environment.host
+        if host and (self._server is None or host != self._origin()):
+            logger.warning("--serve starts a server and drives that; the host %s is left alone", host)
         self.close()
         scenario = chosen_scenario(transport, vars(self.environment.parsed_options))
-        self._server = Server(transport, server_options(scenario))
-        self.environment.host = self._server.url.removesuffix(urlsplit(self._server.url).path)
+        self._server = Server(transport, server_options(scenario), choose_places().subject)
+        self.environment.host = self._origin()
+
+    def _origin(self) -> str:
+        assert self._server is not None
+        return self._server.url.removesuffix(urlsplit(self._server.url).path)
 
     def fitting(self, user_classes: list[Any]) -> list[Any]:
         """Return the user classes that fit what serves; none, and a sentence, if it is another transport."""
@@ -85,8 +109,13 @@ class Front:
         state = figures.together(list(self.states().values()))
         if state.delivered:
             logger.info(state.sentence(self.transport))
+            for sentence in state.doubts():
+                logger.warning(sentence)
         elif state.asked:
             logger.warning("%s: %d users, and no delivery", self.transport, state.asked)
+        elif not self.is_refused:
+            logger.error("the test ended before there was a user: nothing was measured")
+            self.environment.process_exit_code = 1
         options = self.environment.parsed_options
         if options.json or options.json_file:  # otherwise Locust itself says it at the end
             for error in self.environment.stats.errors.values():

@@ -14,7 +14,7 @@ from typing import Any
 
 import locust
 from flask import request
-from gevent import GreenletExit
+from gevent import GreenletExit, get_hub
 from gevent.event import Event
 from locust import LoadTestShape, User, constant, events, runners, stats, task
 from locust.dispatch import UsersDispatcher
@@ -211,6 +211,8 @@ def set_up(environment: Environment, runner: runners.Runner, web_ui: Any, **_: A
         place.dispatcher_class = partial(dispatch, environment)
         place.available_shape_classes = {name.title(): shape() for name, shape in SHAPES.items()}
         environment.events.quit.add_listener(lambda **_: place.front.close())
+        place.front.serve_at_once()
+        get_hub().loop.update_now()  # or Locust counts --run-time from when it began to import this file
         if name := place.parsed_options.shape:
             place.shape_class = SHAPES[name]()
             place.shape_class.runner = runner

@@ -9,11 +9,14 @@ from collections.abc import Callable
 
 import msgspec
 
+from bench.locust.due import AHEAD_NS, DueTicks
+from bench.locust.host import Host
 from bench.measure.processes import Process, TrialFailed
+from bench.results.validity import LATE_MS
 from bench.scenario import Scenario
 from bench.transports import TRANSPORTS
-from clients.base import Address
 from clients.load import orders
+from servers.wire import now_ns
 
 GATHER_S = 0.02
 """Those who come or go within so long are told to the swarm together."""
@@ -46,9 +49,12 @@ class SwarmBeside:
 
     Args:
         scenario: What its clients are: transport, and their settings.
-        address: The server.
+        host: The server.
         worker_index: Which worker this is: 0, 1, 2 …
-        clock_offset_ns: Clock of this machine − clock of the server.
+        ca: The PEM file of the authority that an encrypted server's certificate is checked by; None is the
+            system's.
+        due: What the server's plan has due; None if it is not known.
+        core: The processor that it is pinned to; None for any.
         heard: Called with each telling.
         failed: Called with a sentence, if the swarm fails or dies.
     """
@@ -56,16 +62,19 @@ class SwarmBeside:
     def __init__(
         self,
         scenario: Scenario,
-        address: Address,
+        host: Host,
+        ca: str | None,
         *,
         worker_index: int,
-        clock_offset_ns: int,
+        due: DueTicks | None,
+        core: int | None,
         heard: Callable[[orders.Telling], None],
         failed: Callable[[str], None],
     ) -> None:
         self.drain_s = scenario.drain_s
         self._worker_index = worker_index
         self._heard, self._failed = heard, failed
+        self._due, self._clock_offset_ns = due, host.clock_offset_ns
         self._given = 0
         self._come: list[float] = []
         self._leave: list[int] = []
@@ -76,16 +85,21 @@ class SwarmBeside:
         self._say(
             orders.Opening(
                 client=TRANSPORTS[scenario.transport].client,
-                host=address.host,
-                port=address.port,
-                path=address.path,
+                host=host.address.host,
+                port=host.address.port,
+                path=host.address.path,
                 settings=scenario.client_settings(),
                 mss=scenario.mss,
                 congestion=scenario.congestion,
-                clock_offset_ns=clock_offset_ns,
+                tls=host.encrypted,
+                ca=ca,
+                core=core,
+                clock_offset_ns=host.clock_offset_ns,
                 drain_s=self.drain_s,
+                late_ms=LATE_MS,
             )
         )
+        self._tell_what_is_due()
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
@@ -110,6 +124,7 @@ class SwarmBeside:
     def finish(self) -> bool:
         """Let all leave, and wait until each has what it is owed; return whether the swarm told its last."""
         self._tell_changes()
+        self._tell_what_is_due()
         self._say(orders.Finish())
         self._over.wait(self.drain_s + LAST_WORDS_S)
         return self._told_last
@@ -131,6 +146,10 @@ class SwarmBeside:
         if come or leave:
             self._say(orders.Change(come, leave))
 
+    def _tell_what_is_due(self) -> None:
+        if self._due is not None:
+            self._say(self._due.until(now_ns() - self._clock_offset_ns + AHEAD_NS))
+
     def _say(self, message: orders.Message) -> None:
         try:
             self._process.write_line(orders.encode(message))
@@ -144,6 +163,7 @@ class SwarmBeside:
                 if isinstance(message, orders.Failed):
                     raise TrialFailed(f"the swarm: {message.reason}")
                 assert isinstance(message, orders.Telling)
+                self._tell_what_is_due()
                 self._heard(message)
                 self._told_last = message.last
         except (TrialFailed, msgspec.MsgspecError) as error:

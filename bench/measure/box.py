@@ -35,6 +35,7 @@ class Box(Process):
 
     Attributes:
         host: The address of the server's end.
+        rtt_ms: The round trip as it was measured last; None before.
 
     Raises:
         BoxUnavailable: If this system allows none.
@@ -45,6 +46,7 @@ class Box(Process):
 
     def __init__(self, link: Link, *, seed: int = 0, place: Place = ANYWHERE) -> None:
         self._carried: list[Process] = []
+        self.rtt_ms: float | None = None
         core = [] if place.core is None else [str(place.core)]
         words = json.dumps(dataclasses.asdict(link))
         super().__init__("router of the link", "bench.network", words, str(seed), *core, place=place)
@@ -141,7 +143,8 @@ class Box(Process):
         place = Place(self.place.core, self.prefix(NEAR))
         probe = Process("probe of the link", "bench.network.probe", self.host, place=place)
         try:
-            return float(probe.read_line(PROBE_TIMEOUT_S))
+            self.rtt_ms = float(probe.read_line(PROBE_TIMEOUT_S))
+            return self.rtt_ms
         except ValueError:
             raise TrialFailed("no packet came back over the link; is its loss too high?") from None
         finally:

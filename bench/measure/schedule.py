@@ -30,7 +30,7 @@ from servers.variants import all_names
 from servers.workloads.recording import recording_digest
 
 ATTEMPTS = 2
-SEARCH_PATIENCE_S, SEARCH_PATIENCE_FACTOR = 5.0, 2.0
+SEARCH_PATIENCE_S, SEARCH_PATIENCE_FACTOR = 3.0, 2.0
 """A search for capacity does not wait long for clients to get in: a server that lets none in is full."""
 
 
@@ -125,7 +125,7 @@ def _first_blocks(wanted: Mapping[_What, _Wanted], blocks: int) -> dict[_What, i
     left_s = [share_s + each_s for each_s in left_s]
     block = 1
     for group in once.values():
-        while block < blocks and left_s[block - 1] <= 0:
+        while block < blocks and left_s[block - 1] < sum(takes_s[what] for what in group) / 2:
             block += 1
         for what in group:
             begins[what] = block

@@ -114,15 +114,16 @@ def started(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
             server_pem, ca = make_certificate(folder, host)
         try:
+            if box is not None:
+                box.measured_rtt_ms()  # while nobody else is there
             load = stack.enter_context(running_swarm(scenario.generator, places.load, ca=ca))
             if box is not None:
                 box.carry(load)
             options = scenario.server_options(host=host, seed=seed, certificate=server_pem)
             server = TRANSPORTS[scenario.transport].server
             subject = stack.enter_context(running_server(server, options, places.subject))
+            stack.callback(subject.kill)  # its good-byes would take time, and nobody hears them
             yield subject, load, box
-            if scenario.incident is not None:
-                subject.kill()  # it would take its time to say good-bye to clients that are not there
         except TrialFailed:
             if box is not None:
                 box.check()  # where there is no link any more, the others fail, too
@@ -156,7 +157,6 @@ def observe(
     patience_s = connect_patience_s or 30 + scenario.clients * CONNECT_PATIENCE_S_PER_CLIENT
     offsets_ns = None if scenario.recording is None else scenario.read_recording().offsets_ns
     overflows, quota = listen_overflows(), read_quota()
-    link_rtt_ms = None if box is None else box.measured_rtt_ms()
 
     empty_state, empty = subject.state(*NO_TICKS), subject.usage()
     connected = load.connect(scenario, subject.address, seed=seed, patience_s=patience_s)
@@ -194,7 +194,7 @@ def observe(
         quota_cores=None if quota is None else quota.cores,
         listen_overflows=overflows,
         one_core=subject.place.core is None and usable_cores() == 1,
-        link_rtt_ms=link_rtt_ms,
+        link_rtt_ms=None if box is None else box.rtt_ms,
         outage=outage_of(done_ns),
     )
 
@@ -221,10 +221,9 @@ def judge(observation: Observation, fewest_ticks: int = FEWEST_CPU_TICKS) -> Tri
 
 
 def earliest_start_ns(scenario: Scenario, plan_start_ns: int, connected_ns: int) -> int:
-    """Return when the window may begin: the market is open, the load is warm, its counters can be read."""
-    open_ns = plan_start_ns + round(scenario.connect_s * 1e9)
-    warm_s = max(scenario.warmup_s, scenario.pause_s) + scenario.counters_lead_s
-    return max(connected_ns, open_ns) + round(warm_s * 1e9)
+    """Return when the window may begin: all are connected, the load is warm, its counters can be read."""
+    planned_ns = plan_start_ns + round(scenario.connect_s * 1e9)
+    return max(connected_ns, planned_ns) + round(scenario.warm_s * 1e9)
 
 
 def choose_window(
@@ -270,7 +269,7 @@ def due_in(
         rate_hz=scenario.rate_hz,
         seed=seed,
         start_ns=plan_start_ns,
-        open_after_s=scenario.connect_s,
+        open_after_s=scenario.open_after_s,
         offsets_ns=offsets_ns,
     )
 

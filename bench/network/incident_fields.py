@@ -12,31 +12,37 @@ DEFAULT_INCIDENT_S = 1.0
 
 
 class Incident(enum.StrEnum):
-    """What can happen to a trial: a code, whether it lasts, and whether it happens to the link.
+    """What can happen to a trial: a code, how it is told, and three facts.
 
-    ``silent`` says that connections are dead from then on, and nobody is told. What is done for it, and when:
-    bench/measure/incidents.py.
+    What is done for it, and when: bench/measure/incidents.py.
+
+    Attributes:
+        words: How a table tells it; where it lasts, "for 2 s" stands behind.
+        lasts: Whether it has a length.
+        on_the_link: Whether it happens to the link, so that there must be one.
+        silent: Whether connections are dead from then on, and nobody is told.
     """
 
+    words: str
     lasts: bool
     on_the_link: bool
     silent: bool
 
-    def __new__(cls, code: str, lasts: bool, on_the_link: bool, silent: bool) -> "Incident":
+    def __new__(cls, code: str, words: str, lasts: bool, on_the_link: bool, silent: bool) -> "Incident":
         """Make an incident of its code and its data."""
         incident = str.__new__(cls, code)
-        incident._value_, incident.lasts, incident.on_the_link = code, lasts, on_the_link
-        incident.silent = silent
+        incident._value_, incident.words, incident.lasts = code, words, lasts
+        incident.on_the_link, incident.silent = on_the_link, silent
         return incident
 
-    PACKET_LOST = "packet_lost", False, True, False
+    PACKET_LOST = "packet_lost", "one packet lost", False, True, False
     """Each connection loses one packet with data on its way to the client."""
-    LINK_DOWN = "link_down", True, True, False
-    SERVER_KILLED = "server_killed", True, False, False
+    LINK_DOWN = "link_down", "link down", True, True, False
+    SERVER_KILLED = "server_killed", "server killed", True, False, False
     """It comes back as the same feed; its connections do not."""
-    ADDRESS_CHANGED = "address_changed", False, True, True
+    ADDRESS_CHANGED = "address_changed", "address changed", False, True, True
     """The server sees the clients at another address: a NAT began anew, or a phone has left the Wi-Fi."""
-    FORGOTTEN = "forgotten", True, True, True
+    FORGOTTEN = "forgotten", "forgotten when idle", True, True, True
     """A middle box forgets connections that are idle, and drops in silence what comes on them."""
 
 
@@ -50,7 +56,8 @@ class IncidentFields:
     incident: str | None = described(
         None,
         f"What happens a quarter into the window: {', '.join(INCIDENTS)}.",
-        phrase="incident {}",
+        phrase="{}",
+        spoken={incident.value: incident.words for incident in Incident},
         unset="no incident",
         plain=True,
         since=7,
@@ -59,7 +66,7 @@ class IncidentFields:
         None,
         "How long the link is down, the server dead, or a connection idle until it is forgotten.",
         phrase="for {} s",
-        alone="incident of {} s",
+        alone="lasting {} s",
         heading="incident\ns",
         label="length of the incident (s)",
         where_known=DEFAULT_INCIDENT_S,

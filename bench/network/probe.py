@@ -11,7 +11,7 @@ import time
 
 PROBES = 10
 NOBODYS_PORT = 9
-SPACING_S, PATIENCE_S = 0.01, 30.0
+SPACING_S, PATIENCE_S = 0.002, 30.0
 
 
 def smallest_rtt_ms(host: str, probes: int = PROBES) -> float | None:

@@ -1,5 +1,6 @@
 """What a person sees while a run goes on: time left, first figures after a block, and how they narrow."""
 
+import math
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -11,7 +12,8 @@ from bench.measure.schedule import Planned, Step, execute, planned_s
 from bench.report.summary import print_run
 from bench.report.tables import spread
 from bench.results.run import Run
-from bench.scenario import PROFILES
+from bench.scenario import Scenario
+from bench.theory.distance import least_mbit
 from bench.wording import number
 
 WIDEST_FACTOR = 10.0
@@ -31,9 +33,11 @@ def run_watched(run: Run, planned: Sequence[Planned], out: Console, err: Console
     Returns:
         Whether it came to its end; after Ctrl-C it did not, and what is measured is kept.
     """
-    blocks = PROFILES[run.facts["profile"]].repeats
+    blocks = max(each.repeat for each in planned)
     places = choose_places()
     err.print(_announcement(planned, blocks, places), highlight=False)
+    if warning := _too_narrow(planned):
+        err.print(warning, highlight=False, soft_wrap=True)
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -74,6 +78,31 @@ def _announcement(planned: Sequence[Planned], blocks: int, places: Places) -> st
         f"{count} trial{'s' if count > 1 else ''} in {blocks} block{'s' if blocks > 1 else ''}, "
         f"about {minutes} minute{'s' if minutes > 1 else ''}; {pinned}"
     )
+
+
+def _too_narrow(planned: Sequence[Planned]) -> str:
+    """Return a warning of the links that cannot carry their ticks, by theory of bytes; nothing if all can."""
+    over = [
+        each.scenario
+        for each in planned
+        if _needed_mbit(each.scenario) > (each.scenario.rate_mbit or math.inf)
+    ]
+    if not over:
+        return ""
+    worst = max(over, key=_needed_mbit)
+    return (
+        f"Warning: in {len(over)} of these trials the link cannot carry the ticks: they come late or never. "
+        f"{worst.clients} clients × {worst.rate_hz:g} Hz × {worst.payload_bytes} B are "
+        f"{number(_needed_mbit(worst))} Mbit/s without any header, and it carries {worst.rate_mbit:g}: "
+        "set a larger rate_mbit, or fewer clients or ticks."
+    )
+
+
+def _needed_mbit(scenario: Scenario) -> float:
+    """Return what the ticks of a scenario need at least; 0 where they may be left out or compressed."""
+    if scenario.contract != "every" or scenario.compression or scenario.plan == "replay":
+        return 0.0
+    return least_mbit(scenario.payload_bytes, scenario.clients, scenario.rate_hz)
 
 
 def _measured(run: Run) -> int:

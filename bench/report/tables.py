@@ -1,20 +1,20 @@
 """A table per experiment: trials reduced to one row per scenario, and what must be known to read it."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 from rich import box
-from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from bench.columns.catalogue import WORD_COLUMNS
-from bench.columns.cells import is_set, sortable
-from bench.columns.fields import DECISIVE, is_ordinary
+from bench.columns.cells import is_set, place, sortable
+from bench.columns.fields import DECISIVE, OF_THE_TRANSPORT, is_ordinary
 from bench.columns.words import field_words, heading
 from bench.experiments.base import Experiment
+from bench.report.terminal import GroupedTable
 from bench.results.estimates import summarise
 from bench.results.run import Run
 from bench.results.scenarios import varied_axes
@@ -38,8 +38,14 @@ TYPICAL_P99 = (
     "p99: the typical p99 of a trial (geometric mean over trials), not the p99 of all deliveries together."
 )
 
-MOST_AXES, FOLDED = 3, "scenario"
-"""If more fields vary, a table has one column of words for all of them."""
+MOST_AXES = 3
+"""If more fields vary, a table tells them in words, not in a column each."""
+FOLDED, OWN = "scenario", "with"
+"""The columns of words: what transports share, told once for those below it; what each does by itself."""
+
+
+SummaryRow = dict[str, Any]
+"""A scenario's fields and figures, as ``summarise`` returns them."""
 
 
 class FigureTable(NamedTuple):
@@ -57,21 +63,23 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | No
     counts = sorted({row["trials"] for row in summary if row["trials"]})
     counted = ["trials"] * (len(counts) > 1)
     folded = len(varied) > MOST_AXES
-    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
-    axes = [FOLDED] if folded else varied
-    for name in ["transport", *axes, *counted, *experiment.columns]:
-        words = name in WORD_COLUMNS or name == FOLDED
-        justify: JustifyMethod = "left" if name == "transport" or words else "right"
-        table.add_column(Text(heading(name)), justify=justify, no_wrap=not words)
+    if folded:
+        summary = _by_scenario(summary, varied)
+    told_apart = _words_apart(summary, varied) if folded else _cells_apart(summary, varied)
+    table = (GroupedTable if folded else Table)(box=box.SIMPLE_HEAD, collapse_padding=True)
+    for name in [*told_apart, *counted, *experiment.columns]:
+        is_words = name in WORD_COLUMNS or (name in told_apart and (folded or name == "transport"))
+        table.add_column(
+            Text(heading(name)),
+            justify="left" if is_words else "right",
+            no_wrap=name not in (*WORD_COLUMNS, FOLDED, OWN),
+        )
     predicted = predictions(experiment, summary)
     if predicted:
         told = heading(experiment.predicted).replace("latency\n", "")
         table.add_column(Text(f"{experiment.predicted_by}\n{told}"), justify="right", style="dim")
     for index, row in enumerate(summary):
-        cells = [Text(TRANSPORTS[row["transport"]].label, style=TRANSPORTS[row["transport"]].colour)]
-        cells += (
-            [Text(_unusual_words(row, varied))] if folded else [Text(_plain(row[name])) for name in varied]
-        )
+        cells = [column[index] for column in told_apart.values()]
         cells += [Text(_plain(row[name])) for name in counted]
         mark = "?" if "suspect" in row["verdicts"] else ""
         cells += [
@@ -95,7 +103,7 @@ def experiment_table(experiment: Experiment, trials: pd.DataFrame, run: Run | No
     return FigureTable(table, [note for note in notes if note])
 
 
-def predictions(experiment: Experiment, summary: list[dict[str, Any]]) -> list[float | Bounds]:
+def predictions(experiment: Experiment, summary: list[SummaryRow]) -> list[float | Bounds]:
     """Return what theory says of each row of a summary; nothing where the experiment has none."""
     if experiment.predict is None:
         return []
@@ -144,11 +152,53 @@ def _percent(share: float) -> str:
     return f"{share * 100:.0f}" if share >= 0.095 else f"{share * 100:.1f}"
 
 
-def _unusual_words(row: Mapping[str, Any], varied: Sequence[str]) -> str:
-    """Tell the fields that vary in a few words: those that say how much, and what is not as usual."""
+def _cells_apart(summary: Sequence[SummaryRow], varied: Sequence[str]) -> dict[str, list[Text]]:
+    """Return the columns that tell rows apart: the transport, and each field that varies."""
+    fields = {name: [Text(_plain(row[name])) for row in summary] for name in varied}
+    return {"transport": list(map(_transport, summary)), **fields}
+
+
+def _words_apart(summary: Sequence[SummaryRow], varied: Sequence[str]) -> dict[str, list[Text]]:
+    """Return the same in words: what transports share, at the first of them; the transport; what it does."""
+    shared = [_unusual_words(row, _shared(varied)) for row in summary]
+    first = [words if words != before else "" for before, words in zip(["", *shared], shared, strict=False)]
+    own = [_unusual_words(row, _own(varied)) for row in summary]
+    return {
+        FOLDED: list(map(Text, first)),
+        "transport": list(map(_transport, summary)),
+        OWN: list(map(Text, own)),
+    }
+
+
+def _by_scenario(summary: Sequence[SummaryRow], varied: Sequence[str]) -> list[SummaryRow]:
+    """Return the rows with those together that share a scenario; of each transport the usual one first."""
+    transports = list(dict.fromkeys(row["transport"] for row in summary))
+
+    def order(row: SummaryRow) -> tuple[list[Any], int, list[bool]]:
+        shared = [place(row[name]) for name in _shared(varied)]
+        unusual = [not is_ordinary(name, row[name]) for name in _own(varied)]
+        return shared, transports.index(row["transport"]), unusual
+
+    return sorted(summary, key=order)
+
+
+def _shared(varied: Sequence[str]) -> list[str]:
+    return [name for name in varied if name not in OF_THE_TRANSPORT]
+
+
+def _own(varied: Sequence[str]) -> list[str]:
+    return [name for name in varied if name in OF_THE_TRANSPORT]
+
+
+def _transport(row: SummaryRow) -> Text:
+    return Text(TRANSPORTS[row["transport"]].label, style=TRANSPORTS[row["transport"]].colour)
+
+
+def _unusual_words(row: SummaryRow, names: Sequence[str]) -> str:
+    """Tell fields in a few words: those that say how much, and what is not as usual."""
     return ", ".join(
         field_words(name, row[name])
-        for name in varied
+        for name in names
         if is_set(row[name]) and (name in DECISIVE or not is_ordinary(name, row[name]))
     )
 

@@ -3,10 +3,12 @@
 import codecs
 import sys
 import unicodedata
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -83,6 +85,13 @@ def replace_missing_signs() -> None:
             stream.reconfigure(errors=ERRORS)
 
 
+class GroupedTable(Table):
+    """A table whose first column tells what a group of rows shares: at the first, empty at the others.
+
+    A terminal gets that as a line above the group, as wide as it is. A row takes one line.
+    """
+
+
 def print_table(table: Table, console: Console) -> None:
     """Print a table; one that is too wide for the console as a block of ``name: value`` for each row.
 
@@ -91,13 +100,38 @@ def print_table(table: Table, console: Console) -> None:
         console: Where to.
     """
     shown = table if _has_all_signs(console) else _in_ascii(table)
-    if not _is_cut(shown, console):
-        console.print(shown)
+    groups = [""] * shown.row_count
+    if isinstance(shown, GroupedTable):
+        groups = [words(cell) for cell in shown.columns[0].cells]
+        shown = _part(shown, 1, one_line=True)
+    if _is_cut(shown, console):
+        _print_blocks(shown, groups, console)
+    else:
+        _print_groups(shown, groups, console)
+
+
+def _print_groups(table: Table, groups: Sequence[str], console: Console) -> None:
+    """Print a table, and above each group of rows what it shares, if that is told."""
+    if not any(groups):
+        console.print(table)
         return
-    names = [words(column.header).replace("\n", " ") for column in shown.columns]
-    for row in zip(*(column.cells for column in shown.columns), strict=True):
-        first, *cells = row
+    lines = console.render_lines(table, pad=False)
+    below = len(lines) - 1 - table.row_count  # a last line, without words, ends the table
+    for place, line in enumerate(lines):
+        row = place - below
+        if 0 <= row < len(groups) and groups[row]:
+            console.print(("\n" if row else "") + f"  {groups[row]}:")
+        console.print(Segments([*line, Segment.line()]), end="")
+
+
+def _print_blocks(table: Table, groups: Sequence[str], console: Console) -> None:
+    """Print each row as a block of ``name: value``; what is not set is left out."""
+    names = [words(column.header).replace("\n", " ") for column in table.columns]
+    rows = zip(*(column.cells for column in table.columns), strict=True)
+    for group, (first, *cells) in zip(groups, rows, strict=True):
         console.print()
+        if group:
+            console.print(f"{group}:\n")
         console.print(first)
         for name, cell in zip(names[1:], cells, strict=True):
             if words(cell):
@@ -106,11 +140,14 @@ def print_table(table: Table, console: Console) -> None:
 
 
 def _is_cut(table: Table, console: Console) -> bool:
-    """Return whether rich would cut a word of a table to fit it in: it says so by an ellipsis."""
+    """Return whether rich would cut a word of a table to fit it in, by an ellipsis, or leave a column out."""
     lines = console.render_lines(table)
-    shown = sum(segment.text.count("…") for line in lines for segment in line)
+    shown = "".join(segment.text for line in lines for segment in line)
     cells = (words(cell) for column in table.columns for cell in (column.header, *column.cells))
-    return shown > sum(cell.count("…") for cell in cells)
+    headings = (word for column in table.columns for word in words(column.header).split())
+    return shown.count("…") > sum(cell.count("…") for cell in cells) or any(
+        word not in shown for word in headings
+    )
 
 
 def words(cell: object) -> str:
@@ -144,14 +181,27 @@ def _has_all_signs(console: Console) -> bool:
 
 def _in_ascii(table: Table) -> Table:
     """Return the table with all signs in ASCII, so that its columns are as wide as they will be."""
-    copy = Table(box=table.box, collapse_padding=table.collapse_padding, show_header=table.show_header)
-    for column in table.columns:
-        copy.add_column(
-            Text(in_ascii(words(column.header))),
+    return _part(table, 0, in_ascii, type(table))
+
+
+def _part(
+    table: Table,
+    first: int,
+    spelled: Callable[[str], str] = str,
+    kind: type[Table] = Table,
+    *,
+    one_line: bool = False,
+) -> Table:
+    """Return a table with the columns from the ``first`` on, its words spelled otherwise, or never broken."""
+    columns = table.columns[first:]
+    part = kind(box=table.box, collapse_padding=table.collapse_padding, show_header=table.show_header)
+    for column in columns:
+        part.add_column(
+            Text(spelled(words(column.header))),
             justify=column.justify,
-            no_wrap=column.no_wrap,
+            no_wrap=column.no_wrap or one_line,
             style=column.style,
         )
-    for row in zip(*(column.cells for column in table.columns), strict=True):
-        copy.add_row(*(Text(in_ascii(words(cell)), style=getattr(cell, "style", "")) for cell in row))
-    return copy
+    for row in zip(*(column.cells for column in columns), strict=True):
+        part.add_row(*(Text(spelled(words(cell)), style=getattr(cell, "style", "")) for cell in row))
+    return part

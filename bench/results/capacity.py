@@ -34,7 +34,9 @@ LARGEST_LEAP = 20.0
 SAFE_CPU_RATIO, SAFE_LATENCY_RATIO = 0.85, 0.6
 """How near to the bound a search dares to leap: a core does not do more than all, but a tail grows faster
 than the mean."""
-CAUTIOUS_STEP = 1.3
+SHORTEST_LEAP = 1.6
+"""While all have passed, or none has: with shorter ones servers of which a first step says little end at a
+bound, and longer ones ask for many more clients than the server bears, who take long to connect."""
 ROUND_TO_DIGITS = 2
 
 NOISES = np.geomspace(0.05, 0.25, 4)
@@ -60,7 +62,7 @@ class Search:
     start: int = 300
     most: int = 50_000
     steps: int = 6
-    usual: int = 2_000
+    usual: int = 6_500
 
 
 class Tried(NamedTuple):
@@ -102,8 +104,8 @@ def _polls(row: Mapping[Any, Any]) -> bool:
 def next_clients(search: Search, steps: Sequence[Tried]) -> int | None:
     """Return how many clients to try after these steps, or None if the search is at its end.
 
-    Grow until one fails, or shrink until one passes, by leaps that get longer; then try the most likely
-    capacity each time, which may be a number that was tried before.
+    Grow until one fails, or shrink until one passes, by leaps that get longer downwards; then try the most
+    likely capacity each time, which may be a number that was tried before.
     """
     most = min(search.most, most_clients())
     if not steps:
@@ -116,9 +118,9 @@ def next_clients(search: Search, steps: Sequence[Tried]) -> int | None:
         return None
     if not failed:
         headroom = 0.0 if math.isnan(steps[-1].headroom) else steps[-1].headroom
-        chosen = passed[-1] * min(max(headroom, CAUTIOUS_STEP ** len(passed)), LARGEST_LEAP)
+        chosen = passed[-1] * min(max(headroom, SHORTEST_LEAP), LARGEST_LEAP)
     elif not passed:
-        chosen = min(failed) / CAUTIOUS_STEP ** (2 * len(failed))
+        chosen = min(failed) / SHORTEST_LEAP ** len(failed)
     else:
         chosen = fit(steps).estimate
     return min(round_clients(chosen), most)

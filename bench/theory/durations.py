@@ -17,11 +17,15 @@ FEWEST_PERIODS = 10
 """In a silent market the window holds at least so many heartbeats, holds or polls."""
 CONNECT_S_PER_CLIENT = 0.0004
 READ_COUNTERS_S_PER_CLIENT = 0.00003
-START_AND_STOP_S, START_LINK_S, START_AGAIN_S = 0.5, 0.5, 0.5
+START_AND_STOP_S, START_LINK_S, START_AGAIN_S = 0.3, 0.35, 0.5
+IN_TIME_S = 0.001
+"""A tick that is to begin the window is due so long after the load is warm."""
 CONNECTING_AT_ONCE, CONNECT_ROUND_TRIPS = 256, 4
 """The swarm's; and TCP, TLS, and the first answer."""
 RECOVER_ROUND_TRIPS, RECOVER_S = 10, 10.0
 """How much longer a lost segment may take to be sent again, and once more: its timer doubles each time."""
+USUAL_RECOVER_S = 1.0
+"""How much longer connecting and the drain usually take where packets are lost at random."""
 FIRST_SYN_TIMEOUT_S = 1.0
 """RFC 6298, section 2: the retransmission timer of a connection of which nothing is known yet."""
 LOST_S = 0.5
@@ -59,6 +63,29 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
         """How long connecting all clients should take; the market opens only then."""
         waves = math.ceil(self.clients / CONNECTING_AT_ONCE)
         return 0.05 + self.clients * CONNECT_S_PER_CLIENT + waves * CONNECT_ROUND_TRIPS * self.round_trip_s
+
+    @property
+    def open_after_s(self) -> float:
+        """When the market opens: when all clients should be connected.
+
+        A steady one, whose first tick is due a period later, opens so much sooner that one of its ticks is
+        due as soon as the load is warm: the window begins with a tick, and nobody has to wait for it.
+        """
+        if self.plan != "steady" or not self.rate_hz:
+            return self.connect_s
+        return max(self.connect_s - (-self.warm_s % (1 / self.rate_hz)) + IN_TIME_S, 0.0)
+
+    @property
+    def warm_s(self) -> float:
+        """How long the load runs before the window: all clients ask once, and the first counters are read."""
+        return max(self.warmup_s, self.pause_s) + self.counters_lead_s
+
+    @property
+    def _until_tick_s(self) -> float:
+        """How long a window waits for its first tick, though the load is warm; by chance, nobody knows."""
+        if self.plan != "steady" or not self.rate_hz:
+            return 0.0
+        return (self.open_after_s - self.connect_s - self.warm_s) % (1 / self.rate_hz)
 
     @property
     def counters_lead_s(self) -> float:
@@ -123,10 +150,11 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
             + self.clients * generator.connect_s_per_client
             + (0.0 if self.rtt_ms is None else START_LINK_S)
             + self.connect_s
-            + max(self.warmup_s, self.pause_s)
-            + self.counters_lead_s
+            + self.warm_s
+            + self._until_tick_s
             + float(self.exact_window_s)
             + self.pause_s
+            + (USUAL_RECOVER_S if self.loss else 0.0)
             + (self.drain_s if self.is_lost_for_good else 0.0)
         )
 

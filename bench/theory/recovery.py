@@ -26,8 +26,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.theory.distance import LATEST_TIMER_RATIO, SHORTEST_TIME_OUT_S
 from bench.theory.distribution import MS_PER_S
+from bench.theory.loss import LATEST_TIMER_RATIO, SHORTEST_TIME_OUT_S
 from bench.theory.traffic import Bounds
 from clients.load.connections.backoff import FIRST_LIMIT_S, LONGEST_LIMIT_S
 
@@ -125,8 +125,8 @@ def _convolved(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[
 # TCP sends again
 
 
-def timeout_s(rtt_s: float) -> float:
-    """Return how long TCP waits for an ACK at first."""
+def first_rto_s(rtt_s: float) -> float:
+    """Return TCP's retransmission timer (RTO, RFC 6298) as Linux sets it at first, if no timer is late."""
     return rtt_s + SHORTEST_TIME_OUT_S
 
 
@@ -249,6 +249,32 @@ def come_back(
 def first_attempt(ended: Instants, backoff: str) -> Instants:
     """Return when clients ask for a connection after their own has ended."""
     return ended.later_by(wait_after_failure(backoff, 1))
+
+
+def first_tick_by_poll(
+    questions: Instants, backoff: str, *, cycle_s: float, due_s: float, rtt_s: float, set_up_s: float
+) -> Instants:
+    """Return when a client has a tick that polls, is reset, and asks again on a connection of its own.
+
+    If the first tick is not due when its question is there, half a round trip before the answer, that is
+    empty, and the tick comes with its next question, a cycle after the one before.
+
+    Args:
+        questions: When clients ask on the old connection; a round trip later they are reset.
+        backoff: See :func:`wait_after_failure`.
+        cycle_s: Time between two questions, at least as long as that between two ticks.
+        due_s: When the first tick is due.
+        rtt_s: Of the link.
+        set_up_s: From asking for a connection until the answer to the first question on it.
+    """
+    found = Instants(np.zeros(1))
+    in_time_s = due_s - set_up_s + rtt_s / 2
+    for ms in np.flatnonzero(questions.shares).tolist():
+        asked = Instants(questions.shares[: ms + 1]).since(ms / MS_PER_S)
+        again = first_attempt(asked.later(rtt_s), backoff)
+        found += again.since(in_time_s).later(set_up_s)
+        found += Instants(asked.shares / asked.total * again.until(in_time_s).total).later(cycle_s + rtt_s)
+    return found
 
 
 def silent_at_s(silence_s: float, period_s: float, rtt_s: float) -> float:

@@ -1,8 +1,8 @@
 """What the clients of a changing swarm have got: exact counts, delivery latency, and age, over all of them.
 
 A client is told everything after its first tick, which is the newest that there was when it came. So it is
-owed the ticks that are due between that one and its leaving. Which these are is known by what any client of
-the swarm was told.
+owed the ticks that are due between that one and its leaving. Which these are is known by the server's plan,
+if it tells it; else by what any client of the swarm was told.
 """
 
 from array import array
@@ -18,11 +18,14 @@ Ints = NDArray[np.int64]
 
 STAYS_NS = np.iinfo(np.int64).max
 """When a client leaves that has not said so."""
-TICKS_REMEMBERED = 20_000
+TICKS_REMEMBERED = 100_000
 SHORTEST_US, LONGEST_US = 1, 60_000_000
 """What a histogram of latencies holds; beyond, its first and its last value."""
 EXACT_BITS = 11
 """Latencies below 2,048 µs are exact; others have three digits, as HdrHistogram's."""
+HALF = 1 << (EXACT_BITS - 1)
+FEW_CLIENTS = 1 << 16
+"""Numbers of so many clients fit in 16 bits, which NumPy sorts in a quarter of the time (radix sort)."""
 
 
 class Count(NamedTuple):
@@ -32,9 +35,15 @@ class Count(NamedTuple):
         owed: Ticks that those who have gone should have got.
         delivered: Ticks that came, each for the first time, to all clients; without each client's first one.
         delivered_to_gone: The same, to those who have gone.
+        shared: Those of the delivered whose latency is an upper bound: several came by one read.
+        handled_late: Those that lay in the kernel for too long before they were handled.
         repeated: Ticks that came again, or after a later one.
         missed: owed − delivered of those who have gone, and the gaps of those who stay.
+        served: Clients that have ever been told a tick.
         never_served: Clients that have gone without a single tick.
+        waiting: Clients that have been there for as long as one waits, and have not been told a tick.
+        ignored: Clients that have gone like that.
+        overdue: Ticks that are due for so long, and have reached nobody of those who stay.
         age_s2: Age of the newest tick held, integrated over time and summed over clients, in s².
         held_s: The time over which it is integrated, summed over clients.
     """
@@ -42,9 +51,15 @@ class Count(NamedTuple):
     owed: int
     delivered: int
     delivered_to_gone: int
+    shared: int
+    handled_late: int
     repeated: int
     missed: int
+    served: int
     never_served: int
+    waiting: int
+    ignored: int
+    overdue: int
     age_s2: float
     held_s: float
 
@@ -52,7 +67,15 @@ class Count(NamedTuple):
 _CLIENT = np.dtype(
     [
         (name, np.int64)
-        for name in ("first_seq", "highest_seq", "got", "last_due_ns", "last_arrived_ns", "leaves_ns")
+        for name in (
+            "came_ns",
+            "first_seq",
+            "highest_seq",
+            "got",
+            "last_due_ns",
+            "last_arrived_ns",
+            "leaves_ns",
+        )
     ]
 )
 
@@ -63,29 +86,37 @@ class Accounts:
     Args:
         clock_offset_ns: Clock of this machine − clock of the server, by which ticks are due; 0 on one
             machine.
+        patience_ns: How long one waits for what is due.
+        late_ns: What is handled by more than this after it came is handled late.
 
     Attributes:
         present: The numbers of the clients whose accounts are open.
     """
 
-    def __init__(self, clock_offset_ns: int = 0) -> None:
-        self._offset_ns = clock_offset_ns
+    def __init__(self, clock_offset_ns: int = 0, patience_ns: int = 10**10, late_ns: int = 10**7) -> None:
+        self._offset_ns, self._patience_ns, self._longest_ns = clock_offset_ns, patience_ns, late_ns
         self._clients = np.zeros(0, _CLIENT)
         self.present: set[int] = set()
         self._seqs = self._due_ns = np.zeros(0, np.int64)  # of the latest ticks, rising
-        self._owed = self._delivered_to_gone = self._never_served = 0
-        self._delivered = self._repeated = 0
+        self._owed = self._delivered_to_gone = self._served = self._never_served = self._ignored = 0
+        self._delivered = self._repeated = self._shared = self._handled_late = 0
         self._age_s2 = self._held_s = 0.0
-        self._latencies_us: dict[int, int] = {}
+        self._latencies = np.zeros(int(bins(np.array([LONGEST_US]))[0]) + 1, np.int64)
         self._late_ns = 0
 
-    def come(self, number: int) -> None:
+    def come(self, number: int, at_ns: int) -> None:
         """Open the account of a client."""
         if number >= len(self._clients):
             more = np.zeros(max(1_024, number + 1), _CLIENT)
             more["leaves_ns"] = STAYS_NS
             self._clients = np.concatenate([self._clients, more])
+        self._clients["came_ns"][number] = at_ns
         self.present.add(number)
+
+    def know(self, first_seq: int, due_ns: list[int]) -> None:
+        """Take a piece of the server's plan: ticks from ``first_seq`` on, due on its clock."""
+        seq = np.arange(first_seq, first_seq + len(due_ns))
+        self._remember(seq, np.array(due_ns, np.int64) + self._offset_ns)
 
     def leave(self, numbers: Iterable[int], at_ns: int) -> None:
         """Note when clients leave: what is due later is not theirs."""
@@ -96,23 +127,28 @@ class Accounts:
         rows = np.frombuffer(deliveries, np.int64).reshape(-1, len(DELIVERY_FIELDS))
         if not len(rows):
             return
-        rows = rows[np.argsort(rows[:, 0], kind="stable")]
+        numbers = rows[:, 0]
+        numbers = numbers.astype(np.uint16) if len(self._clients) <= FEW_CLIENTS else numbers
+        rows = rows[np.argsort(numbers, kind="stable")]
         client, seq, arrived_ns = rows[:, 0], rows[:, 1], rows[:, 3]
         due_ns = rows[:, 2] + self._offset_ns
-        self._late_ns = max(self._late_ns, int((rows[:, 4] - arrived_ns).max()))
+        handling_ns = rows[:, 4] - arrived_ns
+        self._late_ns = max(self._late_ns, int(handling_ns.max()))
         self._remember(seq, due_ns)
         fresh = _rises(client, seq, self._clients["highest_seq"][client])
         self._clients["highest_seq"][client[fresh]] = seq[fresh]
         theirs = due_ns <= self._clients["leaves_ns"][client]
         self._repeated += int((theirs & ~fresh).sum())
         counted = fresh & theirs
-        self._account(client[counted], seq[counted], due_ns[counted], arrived_ns[counted])
+        owed = self._account(client[counted], seq[counted], due_ns[counted], arrived_ns[counted])
+        self._shared += int(np.count_nonzero(rows[counted, 5][owed]))
+        self._handled_late += int(np.count_nonzero(handling_ns[counted][owed] > self._longest_ns))
 
     def _remember(self, seq: Ints, due_ns: Ints) -> None:
         distinct, where = np.unique(seq, return_index=True)
         known = self._seqs
-        if len(known) and known[-1] - known[0] + 1 == len(known):  # no gaps: only newer ones are news
-            where = where[distinct > known[-1]]
+        if len(known) and known[-1] - known[0] + 1 == len(known):  # no gaps: what lies between is no news
+            where = where[(distinct < known[0]) | (distinct > known[-1])]
             if not len(where):
                 return
         seqs, dues_ns = np.append(known, seq[where]), np.append(self._due_ns, due_ns[where])
@@ -120,17 +156,22 @@ class Accounts:
         self._seqs = seqs[-TICKS_REMEMBERED:]
         self._due_ns = dues_ns[where][-TICKS_REMEMBERED:]
 
-    def _account(self, client: Ints, seq: Ints, due_ns: Ints, arrived_ns: Ints) -> None:
-        """Enter ticks that came for the first time; sorted by client, and by seq of each client."""
+    def _account(self, client: Ints, seq: Ints, due_ns: Ints, arrived_ns: Ints) -> NDArray[np.bool_]:
+        """Enter ticks that came for the first time; sorted by client, and by seq of each client.
+
+        Returns:
+            Which of them were owed: all but each client's first one.
+        """
+        owed = np.ones(len(client), np.bool_)
         if not len(client):
-            return
+            return owed
         accounts = self._clients
         starts = np.flatnonzero(np.diff(client, prepend=-1))
         who, before = client[starts], accounts[client[starts]]
         began = before["first_seq"] == 0
         accounts["first_seq"][who[began]] = seq[starts[began]]
+        self._served += int(began.sum())
         accounts["got"][who] += np.diff(np.append(starts, len(client))) - began
-        owed = np.ones(len(client), np.bool_)
         owed[starts[began]] = False  # it was due before the client came
         self._delivered += int(owed.sum())
         self._count((arrived_ns - due_ns)[owed])
@@ -143,12 +184,11 @@ class Accounts:
         self._held_s += float(between_s.sum())
         accounts["last_due_ns"][client] = due_ns  # of a client's several, the last remains
         accounts["last_arrived_ns"][client] = arrived_ns
+        return owed
 
     def _count(self, latencies_ns: Ints) -> None:
         latencies_us = np.clip(np.rint(latencies_ns / 1e3).astype(np.int64), SHORTEST_US, LONGEST_US)
-        values, counts = np.unique(with_three_digits(latencies_us), return_counts=True)
-        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-            self._latencies_us[value] = self._latencies_us.get(value, 0) + count
+        self._latencies += np.bincount(bins(latencies_us), minlength=len(self._latencies))
 
     # Leaving
 
@@ -179,31 +219,45 @@ class Accounts:
         got = served["got"]
         owed = np.maximum(self.newest_due_by(served["leaves_ns"]) - served["first_seq"], got)
         self._never_served += len(accounts) - len(served)
+        unserved = accounts[accounts["first_seq"] == 0]
+        self._ignored += int((unserved["leaves_ns"] - unserved["came_ns"] > self._patience_ns).sum())
         self._owed += int(owed.sum())
         self._delivered_to_gone += int(got.sum())
 
     # Telling
 
-    def count(self) -> Count:
-        """Return how the accounts stand."""
+    def count(self, at_ns: int) -> Count:
+        """Return how the accounts stand, at this instant."""
         there = self._clients[np.fromiter(self.present, np.int64)]
         there = there[there["leaves_ns"] == STAYS_NS]
         gaps = int((there["highest_seq"] - there["first_seq"] - there["got"]).sum())
+        unserved = there["came_ns"][there["first_seq"] == 0]
+        long_due_seq = self.newest_due_by(np.array([at_ns - self._patience_ns]))
+        overdue = long_due_seq - there["highest_seq"].max(initial=0)
+        is_served = bool((there["first_seq"] > 0).any())
         return Count(
             owed=self._owed,
             delivered=self._delivered,
             delivered_to_gone=self._delivered_to_gone,
+            shared=self._shared,
+            handled_late=self._handled_late,
             repeated=self._repeated,
             missed=self._owed - self._delivered_to_gone + gaps,
+            served=self._served,
             never_served=self._never_served,
+            waiting=int((unserved < at_ns - self._patience_ns).sum()),
+            ignored=self._ignored,
+            overdue=max(int(overdue[0]), 0) if is_served else 0,
             age_s2=self._age_s2,
             held_s=self._held_s,
         )
 
     def take_latencies(self) -> list[tuple[int, int]]:
         """Return the histogram of the latencies since it was last taken: value in µs and count, rising."""
-        latencies_us, self._latencies_us = self._latencies_us, {}
-        return sorted(latencies_us.items())
+        filled = np.flatnonzero(self._latencies)
+        counts = self._latencies[filled]
+        self._latencies[filled] = 0
+        return list(zip(lowest_of(filled).tolist(), counts.tolist(), strict=True))
 
     def take_late_ns(self) -> int:
         """Return the longest time since this was last asked that a delivery had waited to be handled."""
@@ -211,11 +265,22 @@ class Accounts:
         return late_ns
 
 
-def with_three_digits(values: Ints) -> Ints:
-    """Round whole numbers down to three digits, in steps of powers of two, as HdrHistogram does."""
-    shifts = np.maximum(np.frexp(values)[1] - EXACT_BITS, 0)
-    rounded: Ints = values >> shifts << shifts
-    return rounded
+def bins(values: Ints) -> Ints:
+    """Return the bin of each whole number in a histogram of three digits, whose steps are powers of two.
+
+    A number of up to 11 bits has a bin of its own. Longer ones lose their last bits, until 11 are left; there
+    are 1,024 such numbers for each length. Source: HdrHistogram by Gil Tene (its countsArrayIndex).
+    """
+    lost_bits = np.maximum(np.frexp(values)[1] - EXACT_BITS, 0)
+    numbers: Ints = lost_bits * HALF + (values >> lost_bits)
+    return numbers
+
+
+def lowest_of(numbers: Ints) -> Ints:
+    """Return the lowest number of each bin."""
+    lost_bits = np.maximum(numbers // HALF - 1, 0)
+    values: Ints = (numbers - lost_bits * HALF) << lost_bits
+    return values
 
 
 def _rises(client: Ints, seq: Ints, before: Ints) -> NDArray[np.bool_]:

@@ -19,12 +19,13 @@ from collections import Counter
 from functools import partial
 from typing import Any
 
+import numpy as np
 import psutil
 
 from clients.base import Address, load_client_class
 from clients.load.accounts import Accounts
-from clients.load.generator import LOOK_NS
-from clients.load.orders import Change, Finish, Message, Opening, Telling, encode
+from clients.load.generator import DELIVERY_FIELDS, LOOK_NS
+from clients.load.orders import Change, Due, Finish, Message, Opening, Telling, encode
 from clients.load.process import Orders, main
 from clients.load.swarm import Swarm
 from clients.sockets.limits import most_clients
@@ -33,8 +34,9 @@ from clients.sockets.tls_socket import TlsSocket, client_context
 from servers.wire import now_ns
 
 TELL_NS = 1_000_000_000
-TAKE_NS = 100_000_000
-"""How often deliveries are entered into the accounts; oftener while somebody leaves."""
+TAKE_VALUES = 10_000 * len(DELIVERY_FIELDS)
+"""So many are entered into the accounts together, because each piece costs as much as a thousand deliveries;
+fewer before each telling, and while somebody leaves."""
 
 
 class ChangingSwarm:
@@ -47,7 +49,7 @@ class ChangingSwarm:
 
     def __init__(self, opening: Opening, offset_ns: int) -> None:
         make_socket: SocketFactory = StampedSocket
-        if opening.ca is not None:
+        if opening.tls:
             context = client_context(opening.ca)
             make_socket = partial(TlsSocket, context=context, server_name=opening.host)
         self._opening = opening
@@ -61,7 +63,9 @@ class ChangingSwarm:
             congestion=opening.congestion,
             make_socket=make_socket,
         )
-        self.accounts = Accounts(opening.clock_offset_ns)
+        self._late_ns = round(opening.late_ms * 1e6)
+        self.accounts = Accounts(opening.clock_offset_ns, round(opening.drain_s * 1e9), self._late_ns)
+        self._late_requests = 0
         self._epoch_ns = now_ns()
         self._most = most_clients()
         self._until_ns: dict[int, int] = {}  # of those who leave: how long they may stay
@@ -92,7 +96,7 @@ class ChangingSwarm:
         if "poll_interval_s" in self._client_class.settings:
             settings.update(epoch_ns=self._epoch_ns, phase=phase)
         address = Address(self._opening.host, self._opening.port, self._opening.path)
-        self.accounts.come(self.swarm.add(self._client_class(address, **settings)))
+        self.accounts.come(self.swarm.add(self._client_class(address, **settings)), now_ns())
         self._came = True
 
     def _leave(self, numbers: list[int]) -> None:
@@ -110,6 +114,8 @@ class ChangingSwarm:
     def take(self) -> None:
         """Enter into the accounts what has come, and let those go who have all that they are owed."""
         deliveries, self.swarm.deliveries = self.swarm.deliveries, array("q")
+        lags_ns = np.frombuffer(self.swarm.request_lags_ns, np.int64)[1::2]
+        self._late_requests += int(np.count_nonzero(lags_ns > self._late_ns))
         self.swarm.request_lags_ns, self.swarm.sockets = array("q"), array("q")
         self.accounts.take(deliveries)
         if not self._until_ns:
@@ -132,6 +138,7 @@ class ChangingSwarm:
     def tell(self, *, last: bool = False) -> Telling:
         """Return how it goes, and begin anew what is told as a difference."""
         swarm = self.swarm
+        self.take()
         if self._came:
             gc.freeze()  # a full collection over 10,000 clients stops the loop for a tenth of a second
             self._came = False
@@ -149,8 +156,9 @@ class ChangingSwarm:
             late_ms=self.accounts.take_late_ns() / 1e6,
             connects_ms=[duration_ns / 1e6 for duration_ns in connects_ns],
             errors=dict(errors),
-            counts=self.accounts.count()._asdict(),
+            counts=self.accounts.count(now_ns())._asdict(),
             requests=self._of_gone["requests"] + sum(client.requests for client in clients),
+            late_requests=self._late_requests,
             empty_responses=self._of_gone["empty_responses"]
             + sum(client.empty_responses for client in clients),
             polls_skipped=self._of_gone["polls_skipped"] + sum(client.polls_skipped for client in clients),
@@ -197,17 +205,21 @@ def obey(orders: Orders) -> Message:
     opening = orders.wait()
     if not isinstance(opening, Opening):
         raise ValueError(f"expected an opening, got {opening}")
+    if opening.core is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {opening.core})
     offset_ns = measure_clock_offset().offset_ns
     stamping = StampedSocket(socket.AF_INET, offset_ns=offset_ns)  # so that the kernel never stops stamping
     changing, voice = ChangingSwarm(opening, offset_ns), Voice(sys.stdout.fileno())
     swarm, finishing = changing.swarm, False
     try:
-        tell_ns = take_ns = now_ns()
+        tell_ns = now_ns()
         while True:
             now = now_ns()
             match orders.look():
                 case Change() as change:
                     changing.change(change)
+                case Due(first_seq, due_ns):
+                    changing.accounts.know(first_seq, due_ns)
                 case Finish():
                     changing.finish()
                     finishing = True
@@ -215,9 +227,8 @@ def obey(orders: Orders) -> Message:
                     pass
                 case other:
                     raise ValueError(f"expected a change, got {other}")
-            if now >= take_ns or changing.is_leaving:
+            if len(swarm.deliveries) >= TAKE_VALUES or changing.is_leaving:
                 changing.take()
-                take_ns = now + TAKE_NS
             if finishing and not changing.is_leaving:
                 voice.finish()
                 return changing.tell(last=True)

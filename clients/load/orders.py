@@ -1,8 +1,8 @@
 """What a harness and a swarm process say to each other: one JSON object a line, over stdin and stdout.
 
 Order → Connected → Window → Report; Failed in place of an answer. The raw samples go to files. A swarm whose
-clients come and go (clients/load/changing.py) is told Opening, any number of Change, and Finish. It tells a
-Telling each second, and a last one that says so.
+clients come and go (clients/load/changing.py) is told Opening, any number of Due and Change, and Finish. It
+tells a Telling each second, and a last one that says so.
 """
 
 from typing import Any
@@ -104,8 +104,11 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
 class Opening(msgspec.Struct, frozen=True, tag="opening", forbid_unknown_fields=True):
     """Be a swarm of clients that come and go. Fields are as those of Order.
 
+    With ``tls``, ``ca`` may be None: then those authorities are trusted that the system trusts.
+
     ``clock_offset_ns`` is the clock of this machine − that of the server, 0 on one machine. ``drain_s`` is
-    how long a client that leaves may wait for what it is still owed.
+    how long a client that leaves may wait for what it is still owed. What the swarm does by more than
+    ``late_ms`` after it should have is counted.
     """
 
     client: str
@@ -115,9 +118,23 @@ class Opening(msgspec.Struct, frozen=True, tag="opening", forbid_unknown_fields=
     settings: dict[str, Any] = {}
     mss: int | None = None
     congestion: str | None = None
+    tls: bool = False
     ca: str | None = None
+    core: int | None = None
     clock_offset_ns: int = 0
     drain_s: float = 10.0
+    late_ms: float = 10.0
+
+
+class Due(msgspec.Struct, frozen=True, tag="due"):
+    """Ticks ``first_seq``, ``first_seq + 1`` … of the server's plan, and when they are due, on its clock.
+
+    The last of them is yet to come, so that it is known which are due by now. Without, a swarm knows only of
+    ticks that some client of it was told.
+    """
+
+    first_seq: int
+    due_ns: list[int]
 
 
 class Change(msgspec.Struct, frozen=True, tag="change"):
@@ -140,7 +157,7 @@ class Telling(msgspec.Struct, frozen=True, tag="telling"):
     ``latencies_us`` is the histogram of delivery latencies since the last telling: values, to three digits,
     and counts. ``connects_ms`` and ``errors`` are since then, too. ``counts`` are as in
     :class:`clients.load.accounts.Count`. ``late_ms`` is the longest time that a delivery since the last
-    telling lay in the kernel before it was handled.
+    telling lay in the kernel before it was handled. ``late_requests`` are those sent late.
     """
 
     at_ns: int
@@ -154,6 +171,7 @@ class Telling(msgspec.Struct, frozen=True, tag="telling"):
     errors: dict[str, int]
     counts: dict[str, int | float]
     requests: int
+    late_requests: int
     empty_responses: int
     polls_skipped: int
     connections: int
@@ -168,7 +186,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     reason: str
 
 
-Message = Order | Connected | Window | Report | Opening | Change | Finish | Telling | Failed
+Message = Order | Connected | Window | Report | Opening | Due | Change | Finish | Telling | Failed
 encode = msgspec.json.encode
 
 

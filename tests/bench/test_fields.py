@@ -15,7 +15,7 @@ from bench.fields import fields_of
 from bench.measure.schedule import plan_run
 from bench.network.incident_fields import IncidentFields
 from bench.report.summary import findings
-from bench.report.tables import FOLDED, experiment_table, fixed_fields_note, predictions
+from bench.report.tables import FOLDED, OWN, experiment_table, fixed_fields_note, predictions
 from bench.report.terminal import words
 from bench.results.estimates import summarise
 from bench.results.scenarios import combinations, mixed_fields, varied_axes
@@ -80,7 +80,7 @@ def notes(experiment: str, **overrides: list[Any]) -> str:
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_table_tells_each_field_of_its_scenarios(experiment: str) -> None:
-    """By a column, in the column of words, or in the line of fixed fields: for every profile."""
+    """By a column, in the columns of words, or in the line of fixed fields: for every profile."""
     for profile in PROFILES:
         trials = trials_of(experiment, profile)
         if not len(trials):
@@ -90,7 +90,7 @@ def test_every_table_tells_each_field_of_its_scenarios(experiment: str) -> None:
         varied = varied_axes(rows)
         cells = {words(column.header): [words(cell) for cell in column.cells] for column in table.columns}
         for name in varied:
-            told_apart = " ".join(cells.get(FOLDED, ()))
+            told_apart = " ".join([*cells.get(FOLDED, ()), *cells.get(OWN, ())])
             unusual = [value for value in rows[name].dropna().unique() if not is_ordinary(name, value)]
             assert heading(name) in cells or all(field_words(name, each) in told_apart for each in unusual)
         for name in ("clients", "rate_hz", "payload_bytes", "poll_interval_s", "hold_s", "heartbeat_s"):

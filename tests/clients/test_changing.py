@@ -2,16 +2,19 @@
 
 import contextlib
 import os
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from bench.locust.due import due_ticks
 from bench.measure.processes import Process
 from bench.measure.subject import Server
 from bench.scenario import Scenario
 from bench.transports import TRANSPORTS, WEBSOCKET, Transport, main_names
 from clients.load import orders
 from clients.load.changing import Voice
+from servers.wire import now_ns
 from tests.waiting import LIMIT_S
 
 
@@ -97,6 +100,27 @@ def test_what_is_told_only_grows(start_server, changing) -> None:
         assert before.bytes_down <= after.bytes_down
         assert before.counts["delivered"] <= after.counts["delivered"]
     assert max(telling.late_ms for telling in swarm.told) > 0
+
+
+def test_what_reached_nobody_is_missed_if_the_plan_is_known(start_server, changing) -> None:
+    server = start_server(WEBSOCKET, rate_hz=50)
+    swarm = changing(server, WEBSOCKET, drain_s=0.3)
+    due = due_ticks(server.health()["plan"], 1)
+    assert due is not None
+    swarm.say(due.until(now_ns() + 60 * 10**9))
+    swarm.say(orders.Change(come=[0.0] * 3))
+    swarm.hear_until(lambda telling: telling.counts["delivered"] > 50)
+    os.kill(server.pid, signal.SIGSTOP)
+    swarm.say(orders.Change(come=[0.0]))  # the kernel alone lets its connection stand
+    try:
+        silent = swarm.hear_until(lambda telling: telling.counts["overdue"] > 5)
+        swarm.hear_until(lambda telling: telling.counts["waiting"] == 1)
+        last = swarm.finish().counts
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    assert last["missed"] >= 3 * silent.counts["overdue"]
+    assert last["owed"] == last["delivered"] + last["missed"]
+    assert (last["ignored"], last["never_served"], last["served"]) == (1, 1, 3)
 
 
 def test_nobody_there_is_told_as_an_error(start_server, changing) -> None:

@@ -106,8 +106,10 @@ def in_order(transports: Sequence[str]) -> list[str]:
 
 
 def plain(value: float) -> str:
-    """Return a number as an axis says it: 0.5, 20, 1,000."""
-    return f"{value:,.0f}" if value >= 1 else f"{value:.6f}".rstrip("0").rstrip(".")
+    """Return a number as an axis says it: 0.5, 1.5, 20, 1,000."""
+    if value >= 10 or (value >= 1 and value.is_integer()):
+        return f"{value:,.0f}"
+    return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def logarithmic(axis: Axis, values: Sequence[float], *, short: bool = False) -> None:

@@ -30,7 +30,8 @@ from bench.wording import number
 ON_TIME = "#9a9a9a"
 DUE, ARRIVED = 1.0, 0.0
 """The heights of the two time lines."""
-BEFORE_MS, AFTER_MS = 150.0, 600.0
+BEFORE_MS, AFTER_MS = 150.0, 100.0
+"""How much is shown before the loss, and after the last late tick of all has arrived."""
 
 
 @styled
@@ -92,9 +93,12 @@ def plot_lost_packet(ticks: Mapping[str, pd.DataFrame]) -> Figure:
         ticks: By transport, a row for each tick: due_ms and arrived_ms, since the loss; and late, whether it
             took longer than any before the loss.
     """
+    late_ms = [own.loc[own["late"], "arrived_ms"].max() for own in ticks.values() if own["late"].any()]
+    until_ms = max(late_ms, default=BEFORE_MS) + AFTER_MS
     figure, panels = new_figure(len(ticks), 1, sharex=True, squeeze=False)
     for name, ax in zip(in_order(list(ticks)), panels[:, 0], strict=True):
-        _time_lines(ticks[name], name, ax)
+        _time_lines(ticks[name][ticks[name]["arrived_ms"] < until_ms], name, ax)
+        ax.set_xlim(-BEFORE_MS, until_ms)
         ax.axvline(0, color=INK, linewidth=1.5, linestyle=":")
         if ax is panels[-1, 0]:
             ax.set_xlabel("time (ms); dotted: from here on, the next packet with a tick is lost")
@@ -122,7 +126,7 @@ def _time_lines(ticks: pd.DataFrame, name: str, ax: Axes) -> None:
     told = (
         f"\n{len(late_ms)} late, up to {number(float(late_ms.max()))} ms" if len(late_ms) else "\nnone late"
     )
-    ax.set(xlim=(-BEFORE_MS, AFTER_MS), ylim=(-0.4, 1.4))
+    ax.set_ylim(-0.4, 1.4)
     ax.set_yticks([DUE, ARRIVED], ["due", "arrived"])
     ax.tick_params("y", length=0)
     ax.grid(visible=False, axis="y")

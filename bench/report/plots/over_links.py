@@ -12,10 +12,10 @@ from bench.experiments.network import over_calm_links
 from bench.experiments.recovery import BACKOFFS, cases, comeback
 from bench.network.incident_fields import Incident
 from bench.report.plots.base import figure_of, label, new_figure, styled
-from bench.report.plots.distance import AFTER_MS, BEFORE_MS, plot_distance, plot_lost_packet
+from bench.report.plots.distance import BEFORE_MS, plot_distance, plot_lost_packet
 from bench.report.plots.recovery import BIN_S, INCIDENT_WORDS, one_client, plot_herd, plot_seen
 from bench.results.estimates import estimates, main_trials, valid_trials
-from bench.results.incident_figures import LATE_NS
+from bench.results.incident_figures import LATE_NS, first_runs
 from bench.results.run import Run
 from bench.transports import TRANSPORTS
 from clients.sockets.events import SocketEvent
@@ -39,14 +39,12 @@ def distance(run: Run, experiment: str = "network") -> Figure | None:
     rows = calm.drop_duplicates("transport")
     own = EXPERIMENTS[experiment]
     assert own.predict is not None
-    models = []
-    for rtt_ms in np.linspace(0, longest_ms, MODEL_POINTS):
-        there = rows.assign(rtt_ms=rtt_ms)
-        models.append(there[["transport", "rtt_ms"]].assign(latency_ms=own.predict(there).astype(float)))
+    rtts_ms = pd.DataFrame({"rtt_ms": np.linspace(0, longest_ms, MODEL_POINTS)})
+    there = rows.drop(columns="rtt_ms").merge(rtts_ms, how="cross")
     return figure_of(
         plot_distance(
             estimates(calm, ["transport", "rtt_ms"], "latency_mean_ms"),
-            pd.concat(models, ignore_index=True),
+            there[["transport", "rtt_ms"]].assign(latency_ms=own.predict(there).astype(float)),
             turns_at_ms=_turns_at_ms(rows),
         )
     )
@@ -73,10 +71,11 @@ def lost_packet(run: Run, experiment: str = "network") -> Figure | None:
         taken_ms = ticks["arrived_ms"] - ticks["due_ms"]
         usual_ms = taken_ms[ticks["arrived_ms"] < 0].max()
         ticks["late"] = (taken_ms > usual_ms + LATE_NS / 1e6) & (ticks["arrived_ms"] >= 0)
+        ticks = ticks.sort_values(["client", "due_ms"])
+        ticks["late"] = first_runs(ticks["client"].to_numpy(), ticks["late"].to_numpy())
         worst = taken_ms.groupby(ticks["client"]).max().sort_values()
         own = ticks[ticks["client"] == worst.index[len(worst) // 2]]
-        shown = (own["due_ms"] > -BEFORE_MS) & (own["arrived_ms"] < AFTER_MS)
-        chosen[str(row["transport"])] = own[shown]
+        chosen[str(row["transport"])] = own[own["due_ms"] > -BEFORE_MS]
     return plot_lost_packet(chosen) if chosen else None
 
 
@@ -100,7 +99,7 @@ def herd(run: Run, experiment: str = "recovery") -> Figure | None:
     kept = [(row, sockets) for row in rows if (sockets := run.sockets(row)) is not None]
     if not kept:
         return None
-    figure, panels = new_figure(len(kept), 1, 3.4 * len(kept), sharex=True, sharey=True, squeeze=False)
+    figure, panels = new_figure(len(kept), 1, 2.7 * len(kept), sharex=True, sharey=True, squeeze=False)
     for ax, (row, sockets) in zip(panels[:, 0], kept, strict=True):
         asked = sockets.loc[sockets["what"] == SocketEvent.ASKED, "at_ns"]
         words = field_words("backoff", row["backoff"])

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import StrMethodFormatter
 
 from bench.report.plots.base import (
     INK,
@@ -32,6 +33,18 @@ INCIDENT_WORDS = {
 }
 DUE_ABOVE = 0.32
 """How far above its arrivals a client's ticks are drawn at the instants at which they were due, in rows."""
+HOLLOW: dict[str, Any] = {"marker": "o", "markersize": 7, "markerfacecolor": PAPER}
+EDGED: dict[str, Any] = {"markersize": 11, "markeredgecolor": PAPER, "zorder": 4}
+MARKS: dict[str, list[dict[str, Any]]] = {
+    "due": [HOLLOW],
+    "never came": [HOLLOW | {"markersize": 11}, {"marker": "x", "markersize": 7, "markeredgewidth": 2}],
+    "arrived": [{"marker": "o", "markersize": 9}],
+    "connection lost": [EDGED | {"marker": "X"}],
+    "connection asked for": [EDGED | {"marker": ">"}],
+    "connection open": [EDGED | {"marker": "D"}],
+}
+"""What a client sees, each drawn by one mark or several, one upon the other."""
+CONNECTION_MARKS = [mark for mark in MARKS if mark.startswith("connection")]
 
 
 @styled
@@ -73,7 +86,12 @@ def plot_herd(
     if model is not None:
         ax.stairs(model[: len(edges) - 1], edges[: len(model[: len(edges) - 1]) + 1], **MODEL_LINE)
     ax.axvspan(0, return_s, **AWAY)
-    ax.set(title=title, xlabel="time since the server died (s); grey: it is dead", xlim=(0, until_s))
+    ax.set_title(title, fontweight="normal")
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    ax.set(
+        xlabel="time since the server died (s); grey: it is dead, and refuses all",
+        xlim=(0, until_s),
+    )
     ax.set_ylabel("connections asked\nfor per 50 ms (count)")
     return ax
 
@@ -113,66 +131,46 @@ def plot_seen(
     """
     ax = new_axes(ax, rows_height_in(2 * len(clients)) + 0.6)
     for place, seen in enumerate(clients):
-        own = colour(seen.transport)
-        above = place - DUE_ABOVE
-        ax.fill_between([0, seen.return_s], place - 0.45, place + 0.3, **AWAY)
-        for due_s, arrived_s in zip(seen.due_s, seen.arrived_s, strict=True):
-            ax.plot([due_s, arrived_s], [above, place], color=own, linewidth=1.5, alpha=0.6, zorder=2)
-        ax.plot(
-            seen.due_s,
-            [above] * len(seen.due_s),
-            "o",
-            markersize=7,
-            markerfacecolor=PAPER,
-            markeredgecolor=own,
-        )
-        ax.plot(seen.arrived_s, [place] * len(seen.arrived_s), "o", markersize=9, color=own)
-        ax.plot(
-            seen.missed_s, [above] * len(seen.missed_s), "x", markersize=9, markeredgewidth=2.5, color=INK
-        )
-        for kind, marker in (("lost", "X"), ("asked", ">"), ("opened", "D")):
-            at_s = [instant for instant, event in seen.sockets if _kind(event) == kind]
-            ax.plot(
-                at_s,
-                [place + 0.2] * len(at_s),
-                marker,
-                markersize=11,
-                color=INK,
-                markeredgecolor=PAPER,
-                zorder=4,
-            )
+        _one_row(seen, place, ax)
     row_labels(ax, [seen.label for seen in clients])
     ax.axvline(0, color=INK, linewidth=2)
     ax.set(title=title, xlabel="time since the incident began (s)", xlim=(from_s, until_s))
-    handles = [
-        ax.plot(
-            [],
-            [],
-            marker,
-            linestyle="",
-            markersize=size,
-            label=words,
-            color=INK,
-            markerfacecolor=face,
-            markeredgewidth=2,
-        )[0]
-        for marker, size, words, face in (
-            ("o", 7, "due", PAPER),
-            ("o", 9, "arrived", INK),
-            ("x", 9, "never came", INK),
-            ("X", 11, "connection lost", INK),
-            (">", 11, "asked for", INK),
-            ("D", 11, "open", INK),
-        )
+    _explain_marks(clients, ax)
+    return ax
+
+
+def _one_row(seen: Seen, place: int, ax: Axes) -> None:
+    """Draw one client: a tick's two instants and the way between, and below them its connections."""
+    own, above = colour(seen.transport), place - DUE_ABOVE
+    ax.fill_between([0, seen.return_s], place - 0.45, place + 0.3, **AWAY)
+    for due_s, arrived_s in zip(seen.due_s, seen.arrived_s, strict=True):
+        ax.plot([due_s, arrived_s], [above, place], color=own, linewidth=1.5, alpha=0.6, zorder=2)
+    for mark in ("due", "arrived", "never came"):
+        at_s, height = {
+            "due": (seen.due_s, above),
+            "arrived": (seen.arrived_s, place),
+            "never came": (seen.missed_s, above),
+        }[mark]
+        for style in MARKS[mark]:
+            ax.plot(at_s, [height] * len(at_s), linestyle="", color=own, **style)
+    for mark in CONNECTION_MARKS:
+        at_s = [instant for instant, event in seen.sockets if _mark(event) == mark]
+        for style in MARKS[mark]:
+            ax.plot(at_s, [place + 0.2] * len(at_s), linestyle="", color=INK, **style)
+
+
+def _explain_marks(clients: Sequence[Seen], ax: Axes) -> None:
+    """Put a legend below: of the marks that are there."""
+    there = {"due", "arrived"} | {_mark(event) for seen in clients for _, event in seen.sockets}
+    if any(len(seen.missed_s) for seen in clients):
+        there.add("never came")
+    shown = [mark for mark in MARKS if mark in there]
+    handles: Any = [  # matplotlib lays the marks of a tuple one upon the other
+        tuple(ax.plot([], [], linestyle="", color=INK, **style)[0] for style in MARKS[mark]) for mark in shown
     ]
     figure_of(ax).legend(
-        handles=handles,
-        loc="outside lower left",
-        ncols=3,
-        columnspacing=1.2,
-        handletextpad=0.2,
+        handles, shown, loc="outside lower left", ncols=3, columnspacing=1.2, handletextpad=0.2
     )
-    return ax
 
 
 def one_client(words: str, row: Any, deliveries: pd.DataFrame, sockets: pd.DataFrame) -> Seen:
@@ -208,8 +206,8 @@ def one_client(words: str, row: Any, deliveries: pd.DataFrame, sockets: pd.DataF
     )
 
 
-def _kind(event: SocketEvent) -> str:
-    """Return what an event is to who looks at it: a connection lost, asked for or opened; or none."""
+def _mark(event: SocketEvent) -> str:
+    """Return how what happened to a connection is marked; empty for an end that was meant."""
     if event.is_end:
-        return "" if event is SocketEvent.DONE else "lost"
-    return "asked" if event is SocketEvent.ASKED else "opened"
+        return "" if event is SocketEvent.DONE else "connection lost"
+    return "connection asked for" if event is SocketEvent.ASKED else "connection open"

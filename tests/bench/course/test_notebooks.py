@@ -113,6 +113,13 @@ def test_no_figure_is_typed(path: Path) -> None:
 
 
 @each_notebook
+def test_no_table_of_pandas_is_said_where_a_figure_is_meant(path: Path) -> None:
+    """``{own['clients']}`` is a number of a row, and a column of a table; which one, a name does not say."""
+    told = [words for cell in cells(path, "code") for words in texts(cell)]
+    assert not [words for words in told if re.search(r"dtype: \w+", words)]
+
+
+@each_notebook
 def test_cells_are_short_and_plain(path: Path) -> None:
     for cell in cells(path, "code"):
         tree = ast.parse(cell.source)

@@ -128,10 +128,9 @@ def test_the_sentence_tells_between_which_products_long_polling_turns() -> None:
     near, far = (
         measured("long_polling", requests, rtt_ms=rtt_ms) for rtt_ms, requests in ((50.0, 1.0), (100.0, 0.6))
     )
-    assert (
-        "turns into polling between RTT × rate = 0.6 (per tick: requests 1, transits 1.08) and 1.2"
-        in said(near, far)
-    )
+    told = said(near, far)
+    assert "turns into polling between RTT × rate = 0.6 and 1.2" in told
+    assert "fall from 1 to 0.6, its transits rise from 1.08 to 2.04" in told
     assert "no polling yet at RTT × rate = 0.6" in said(near)
     assert "polling already at RTT × rate = 1.2" in said(far)
     assert "turns" not in said(measured("websocket"))
@@ -149,24 +148,24 @@ def test_the_sentence_tells_what_loss_adds_and_to_which_link() -> None:
     told = said(*rows)
     for name in ("websocket", "long_polling"):
         more_ms = theory_ms(name, loss=0.01) - theory_ms(name)
-        assert f"by {label(name)} (+{more_ms:.3g})" in told
+        assert f"by {label(name)} (+{more_ms:.3g} ms)" in told
     elsewhere = said(measured("websocket"), measured("websocket", rtt_ms=100.0, loss=0.01))
     assert "(+" not in elsewhere  # of another distance nothing is compared
 
 
 def test_the_sentence_counts_the_ticks_behind_one_packet() -> None:
-    for held_up, words in ((2.0, "2 ticks"), (1.0, "1 tick")):
-        figures = {"held_up_p50": held_up, "worst_p50_ms": 158.0}
-        lost = network_trial("websocket", figures, incident="packet_lost")
-        assert f"{words} late by WebSocket, the worst 158 ms old" in said(lost)
+    figures = {"held_up_p50": 2.0, "worst_p50_ms": 158.0}
+    lost = network_trial("websocket", figures, incident="packet_lost")
+    assert "so many ticks late, at an RTT of 50 ms" in said(lost)
+    assert "2 by WebSocket (the oldest 158 ms)" in said(lost)
 
 
 def test_the_sentence_tells_what_a_new_connection_costs() -> None:
     kept = measured("long_polling", 1.0, rtt_ms=FAR_MS)
     renewed = measured("long_polling", 0.5, rtt_ms=FAR_MS, keep_alive=False, tls=True)
     told = said(kept, renewed)
-    assert "A new connection with TLS for each poll takes, at an RTT of 100 ms" in told
-    assert "a tick takes 202 ms in place of 102 ms" in told
+    assert "each poll opens a new connection with TLS, a tick takes, at an RTT of 100 ms" in told
+    assert "202 ms by long polling (kept: 102 ms, connecting: 101 ms)" in told
 
 
 # Figures

@@ -82,7 +82,10 @@ def test_theory_of_a_link_that_was_down_is_that_of_tcps_timer() -> None:
         ("websocket", MOVED | {"silence_s": 0.5}, "tls", True, False),
         ("websocket", MOVED | {"silence_s": 0.5}, "backoff", "none", False),  # always 50 ms, not half of it
         ("short_polling", MOVED, "poll_interval_s", 0.5, False),
-        ("short_polling", MOVED, "backoff", "doubling", False),
+        ("short_polling", MOVED, "rtt_ms", 40.0, False),
+        ("short_polling", MOVED, "rate_hz", 20.0, True),  # who asks again so soon finds a tick
+        ("short_polling", MOVED | {"rate_hz": 20.0}, "backoff", "doubling", False),
+        ("short_polling", MOVED, "tls", True, False),
         ("websocket", KILLED, "incident_s", 2.0, False),
         ("websocket", KILLED, "backoff", "none", True),
         ("short_polling", KILLED, "poll_interval_s", 2.0, False),
@@ -147,20 +150,28 @@ def test_a_sentence_tells_who_had_ticks_again_who_noticed_and_what_was_lost() ->
         found("websocket", math.nan, 600, **MOVED),
         found("websocket", 530.0, **MOVED, silence_s=0.5),
     )
-    assert "the clients' address changed (50 clients, 5 Hz)" in told
+    assert "The clients' address changed (50 clients, 5 Hz)." in told
     assert "short polling (every 0.3 s) 235 ms" in told
     assert "WebSocket (silence 0.5 s) 530 ms" in told
-    assert "60 % of those of WebSocket" in told
+    assert "60 % of those by WebSocket" in told
     assert "short polling (every 0.3 s) after 170 ms by a reset" in told
     assert "silence 0.5 s) after 170" in told
 
 
 def test_a_sentence_says_that_nothing_was_lost_and_that_nobody_noticed() -> None:
     told = said(found("websocket", 480.0, **DOWN), found("long_polling", 740.0, **DOWN))
-    assert "the link was down for 1.2 s" in told
+    assert "The link was down for 1.2 s" in told
     assert "No tick was lost. No client noticed." in told
     told = said(found("websocket", math.nan, 700, **MOVED))
-    assert "no client had a tick again" in told
+    assert "No client had a tick again" in told
+
+
+def test_where_all_noticed_in_the_same_way_one_range_tells_it() -> None:
+    told = said(found("websocket", 300.0, **KILLED), found("long_polling", 300.0, **KILLED))
+    assert "All noticed by a reset, half of them after 170 to 170 ms." in told
+    some = found("long_polling", 300.0, **KILLED) | {"noticed_ratio": 0.5}
+    told = said(found("websocket", 300.0, **KILLED), some)
+    assert "50 % of long polling after 170 ms by a reset" in told
 
 
 @pytest.mark.parametrize(
@@ -192,7 +203,7 @@ def test_what_differs_is_told_apart_and_never_averaged(
 
 def test_the_herd_is_told_where_clients_wait_in_several_ways() -> None:
     rows = [found("websocket", 100.0, **KILLED, backoff=each) for each in ("jittered", "none")]
-    assert "back-off jittered) 700 (10 attempts a client" in said(*rows)
+    assert "back-off jittered) 700 (10 attempts a client in all" in said(*rows)
     assert "connections a second" not in said(rows[0])
 
 

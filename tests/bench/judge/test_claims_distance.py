@@ -130,10 +130,10 @@ def test_a_websocket_ends_though_nobody_closes_it() -> None:
     assert found.verdict == WITHIN_LIMITS
     for words in (
         "after a change of the clients' address 0 %;",
-        "after a change of the clients' address 100 % (with no patience for a silence of 0.5 s)",
+        "after a change of the clients' address 100 % (with a clock that ends a silence of 0.5 s)",
         "forgot whoever was idle for 0.2 s 0 %",
         "forgot whoever was idle for 0.2 s 100 % (with a heartbeat each 0.1 s)",
-        "Of up to 50 dead connections the server did not know that they were.",
+        "The server did not know that up to 50 of its connections were dead.",
     ):
         assert words in found.sentence
     assert "bench run recovery" not in found.sentence

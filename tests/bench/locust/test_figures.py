@@ -1,31 +1,39 @@
 """What stands behind Locust's figures: histograms, rows, the ledger, shapes, arguments and clocks."""
 
 import dataclasses
+import itertools
 import math
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.locust import arguments, figures, shapes
+from bench.locust.back import Back
+from bench.locust.due import MOST_DRAWN, due_ticks
 from bench.locust.host import Host, HostError, clock_offset, drift_ns, look_up
 from bench.locust.ledger import Ledger
 from bench.locust.swarm_beside import phase_of, van_der_corput
+from bench.measure.certificate import make_certificate
 from bench.measure.subject import Server
 from bench.scenario import FIELDS, ScenarioError
 from bench.transports import TRANSPORTS, WEBSOCKET, names_of
 from clients.base import Address
 from clients.load.accounts import Count
 from clients.load.orders import Telling
+from servers.workloads.plan import NEVER_NS, due_times
 
-NOTHING = Count(0, 0, 0, 0, 0, 0, 0.0, 0.0)._asdict()
+NOTHING = dict.fromkeys(Count._fields, 0)
 
 
 def telling(latencies_us: list[tuple[int, int]], **facts: object) -> Telling:
     plain = {
         "at_ns": 10**9, "cpu_ns": 10**8, "rss_bytes": 0, "clients": 0, "connected": 0, "late_ms": 0.0,
         "connects_ms": [], "errors": {}, "counts": NOTHING, "requests": 0, "empty_responses": 0,
-        "polls_skipped": 0, "connections": 0, "bytes_up": 0, "bytes_down": 0,
+        "late_requests": 0, "polls_skipped": 0, "connections": 0, "bytes_up": 0, "bytes_down": 0,
     }  # fmt: skip
     return Telling(latencies_us=latencies_us, **{**plain, **facts})
 
@@ -52,7 +60,7 @@ def test_what_a_worker_reports_is_what_the_master_has() -> None:
             assert getattr(master, field.name) == getattr(worker, field.name), field.name
     assert (master.late, master.lost, master.cpu_ratio) == (3, 4, 0.5)
     row = master.row("one")
-    assert (row["p50"], row["longest"], row["age"], row["cpu"]) == ("1", "6e+04", "50", "50 %")
+    assert (row["p50"], row["longest"], row["age"], row["cpu"]) == ("1", "60031", "50", "50 %")
     assert set(row) == set(figures.TABLE)
 
 
@@ -100,6 +108,87 @@ def test_numbers_that_locust_has_thrown_away_are_not_compared() -> None:
     assert ledger.open_workers == ["a"]
     ledger.drain("a", 15)
     assert (ledger.open_workers, ledger.problems()) == ([], [])
+
+
+# Silence
+
+
+class Statistics:
+    """Locust's statistics, as far as errors go into them."""
+
+    def __init__(self) -> None:
+        self.errors: Counter[str] = Counter()
+
+    def log_error(self, kind: str, name: str, sentence: str) -> None:
+        self.errors[sentence.partition(":")[0]] += 1
+
+
+@pytest.fixture
+def back() -> Back:
+    runner = SimpleNamespace(worker_index=-1)
+    back = Back(SimpleNamespace(runner=runner, stats=Statistics()))
+    back.swarm = SimpleNamespace(asked=3)  # type: ignore[assignment]
+    return back
+
+
+def hear(back: Back, at_s: int, **counts: int) -> None:
+    back.hear(telling([], at_ns=at_s * 10**9, clients=3, counts={**NOTHING, **counts}))
+
+
+def test_a_server_that_falls_silent_is_an_error_once_and_again_when_it_does_so_again(back: Back) -> None:
+    for at_s, overdue in enumerate([0, 0, 1, 5, 9, 0, 0, 2, 3]):
+        hear(back, at_s, delivered=at_s, overdue=overdue)
+    assert back.environment.stats.errors == {"the server has fallen silent": 2}
+
+
+@pytest.mark.parametrize("plan_unknown", [False, True])
+def test_silence_is_an_error_where_it_is_not_known_what_is_due(back: Back, plan_unknown: bool) -> None:
+    back.state.plan_unknown = plan_unknown
+    hear(back, 1, delivered=1)
+    for at_s in range(2, 30):
+        hear(back, at_s, delivered=2)
+    assert back.environment.stats.errors.total() == plan_unknown
+
+
+def test_clients_that_are_told_nothing_are_errors(back: Back, caplog: pytest.LogCaptureFixture) -> None:
+    for at_s, ignored in enumerate([0, 2, 2, 5]):
+        hear(back, at_s, ignored=ignored, waiting=3)
+    assert back.environment.stats.errors.total() == 5
+    assert caplog.text.count("3 clients have waited over") == 1
+
+
+def test_cpu_counts_while_nobody_comes_or_goes() -> None:
+    state, before = figures.WorkerState(), None
+    for at_s, (asked, clients, served, delivered) in enumerate(
+        [(0, 0, 0, 0), (5, 3, 3, 10), (5, 5, 4, 20), (5, 5, 5, 40), (5, 5, 5, 90), (5, 4, 5, 130)]
+    ):
+        now = telling(
+            [], at_ns=at_s * 10**9, cpu_ns=at_s * 10**8, clients=clients,
+            counts={**NOTHING, "served": served, "delivered": delivered},
+        )  # fmt: skip
+        state.hear(now, before, asked)
+        before = now
+    assert (state.steady_delivered, state.steady_cpu_s) == (50, 0.1)
+    assert "2000 µs a delivery, while nobody came or went" in state.sentence("websocket")
+    assert "µs a delivery" not in figures.WorkerState().sentence("websocket")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, []),
+        ({"shared": 1, "handled_late": 1, "late_requests": 1}, []),
+        ({"shared": 2}, ["2 % of the deliveries were read together"]),
+        (
+            {"handled_late": 50, "late_requests": 3},
+            ["50 % of the deliveries were handled over", "3 % of the requests"],
+        ),
+    ],
+)
+def test_what_the_swarm_does_late_is_a_doubt(fields: dict[str, int], words: list[str]) -> None:
+    doubts = figures.WorkerState(delivered=100, requests=100, **fields).doubts()
+    assert len(doubts) == len(words)
+    assert all(doubt.startswith(word) for doubt, word in zip(doubts, words, strict=True))
 
 
 # Phases
@@ -187,7 +276,7 @@ def test_a_wrong_argument_is_a_sentence(asked: dict[str, str], sentence: str) ->
 
 
 @pytest.mark.parametrize(
-    "url", [None, "", "nonsense", "https://127.0.0.1:8000", "http://127.0.0.1", "http://a:b"]
+    "url", [None, "", "nonsense", "ws://127.0.0.1:8000", "http://127.0.0.1", "http://a:b"]
 )
 def test_a_host_that_is_none_is_a_sentence(url: str | None) -> None:
     with pytest.raises(HostError, match=r"^the host is .*; give --host http://ADDRESS:PORT"):
@@ -197,7 +286,96 @@ def test_a_host_that_is_none_is_a_sentence(url: str | None) -> None:
 def test_a_server_of_this_machine_has_our_clock(start_server) -> None:
     server: Server = start_server(WEBSOCKET)
     host = look_up(f"http://{server.host}:{server.port}")
-    assert host == Host(server.address, "websocket", 0, 0)
+    assert host[:4] == Host(server.address, "websocket", 0, 0)[:4]
+    assert host.plan["start_ns"] == server.ready["start_ns"]
+    assert host.newest_seq >= 1
+
+
+def test_a_server_that_leaves_ticks_out_on_purpose_is_refused(start_server) -> None:
+    server: Server = start_server(WEBSOCKET, contract="latest")
+    with pytest.raises(HostError, match="serves with contract latest"):
+        look_up(f"http://{server.host}:{server.port}")
+
+
+def test_an_encrypted_server_is_trusted_by_its_authority(start_server, tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path, "127.0.0.1")
+    server: Server = start_server(WEBSOCKET, certificate=certificate.server)
+    url = f"https://{server.host}:{server.port}"
+    assert look_up(url, certificate.ca).encrypted
+    for ca, sentence in (
+        (None, "is not trusted .*; give the file of its authority by --ca"),
+        (str(tmp_path / "none.pem"), "cannot be read"),
+    ):
+        with pytest.raises(HostError, match=sentence):
+            look_up(url, ca)
+    for plain in (f"http://{server.host}:{server.port}", None):
+        with pytest.raises(HostError):
+            look_up(plain, certificate.ca)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(None, ""), (0.01234, "0.0123"), (12.34, "12.3"), (999.4, "999"), (999.9, "1000"), (60_000, "60000")],
+)
+def test_numbers_have_three_digits_and_no_power_of_ten(value: float | None, words: str) -> None:
+    assert figures.told(value) == words
+
+
+# What is due
+
+
+PLAN = {"rate_hz": 50.0, "seed": 3, "start_ns": 10**9, "open_after_s": 0.5}
+
+
+@given(
+    plan=st.sampled_from(["steady", "poisson", "bursty"]),
+    first_seq=st.integers(0, 300),
+    steps_ns=st.lists(st.integers(0, 2 * 10**9), min_size=1, max_size=5),
+)
+def test_what_is_due_is_told_in_pieces_without_a_gap_and_one_tick_ahead(
+    plan: str, first_seq: int, steps_ns: list[int]
+) -> None:
+    ticks = due_ticks({"plan": plan, **PLAN}, first_seq)
+    assert ticks is not None
+    at_ns, seq = 10**9, max(first_seq, 1)
+    all_due = list(itertools.islice(due_times(plan, **PLAN), 3_000))
+    for step_ns in steps_ns:
+        at_ns += step_ns
+        piece = ticks.until(at_ns)
+        assert piece.first_seq == seq
+        assert piece.due_ns == all_due[seq - 1 : seq - 1 + len(piece.due_ns)]
+        assert all(due_ns <= at_ns for due_ns in piece.due_ns[:-2])
+        assert piece.due_ns[-1] > at_ns
+        seq += len(piece.due_ns)
+
+
+def test_in_a_silent_market_the_next_tick_is_never_due() -> None:
+    ticks = due_ticks({"plan": "steady", **PLAN, "rate_hz": 0.0}, 1)
+    assert ticks is not None
+    assert ticks.until(10**12).due_ns == [10**9, NEVER_NS]
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        None,
+        {},
+        {"plan": "replay", **PLAN},
+        {"plan": "steady", **PLAN, "rate_hz": 1e300},
+        {"plan": "steady", **PLAN, "rate_hz": "often"},
+        {"plan": "steady", **PLAN, "rate_hz": math.nan},
+        {"plan": "steady", **PLAN, "start_ns": None},
+        {"plan": "hectic", **PLAN},
+        {"plan": "steady", **PLAN, "more": 1},
+    ],
+)
+def test_a_plan_that_is_a_recording_or_makes_no_sense_is_none(plan: dict | None) -> None:
+    assert due_ticks(plan, 5) is None
+
+
+def test_a_long_plan_of_chance_is_not_drawn_again() -> None:
+    assert due_ticks({"plan": "poisson", **PLAN}, MOST_DRAWN + 1) is None
+    assert due_ticks({"plan": "steady", **PLAN}, 10**9) is not None
 
 
 @given(

@@ -11,6 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bench.measure.certificate import make_certificate
+from bench.measure.place import choose_places
+from bench.measure.subject import running_server
+from servers.options import ServerOptions
 from tests.bench.locust.running import ALL_ARE_THERE, Locust, free_port, locust
 from tests.waiting import wait_until
 
@@ -39,6 +43,12 @@ def test_one_process(tmp_path: Path) -> None:
     ) as running:  # fmt: skip
         running.wait_for("TICK", times=2)
         assert len(running.children()) == 2, "a server, and a swarm"
+        if (places := choose_places()).subject.core is not None:
+            cores = {
+                process.cmdline()[process.cmdline().index("-m") + 1]: process.cpu_affinity()
+                for process in running.children()
+            }
+            assert cores == {"servers": [places.subject.core], "clients.load.changing": [places.load.core]}
         running.interrupt()
         assert running.wait() == 0, running.said
         transport, delivered, missed, repeated, p50_ms = total(running)
@@ -105,6 +115,33 @@ def test_a_host_that_serves_nothing_is_one_sentence() -> None:
         assert running.wait() == 2, running.said
         assert "nothing answers at http://127.0.0.1:1" in running.said
         assert "Traceback" not in running.said
+
+
+def test_an_encrypted_host_that_was_started_by_hand(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path, "127.0.0.1")
+    options = ServerOptions(rate_hz=50, certificate=certificate.server)
+    with (
+        running_server("websocket", options) as server,
+        locust(
+            f"--host=https://{server.host}:{server.port}", f"--ca={certificate.ca}", "--headless",
+            "--users=5", "--spawn-rate=5",
+        ) as running,
+    ):  # fmt: skip
+        running.wait_for("TICK")
+        running.interrupt()
+        assert running.wait() == 0, running.said
+        assert total(running)[2:4] == ("0", "0")
+
+
+def test_ours_can_be_chosen_by_variables_and_a_test_without_users_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LOCUST_SERVE", "websocket")
+    with locust("--host=http://127.0.0.1:1", "--headless", "--users=0", "--run-time=1") as running:
+        assert running.wait() == 1, running.said
+        assert "Ramping to 0 users" in running.said, "its time begins when the server is there"
+        assert "the host http://127.0.0.1:1 is left alone" in running.said
+        assert "nothing was measured" in running.said
 
 
 def test_the_web_page_has_a_tab_and_users_come_and_go_by_its_form() -> None:

@@ -22,14 +22,12 @@ class FakeBox:
     """Says when it did what, and takes no time for it."""
 
     place = FakeLoad.place
+    rtt_ms = 20.0
 
     def __init__(self, time: FakeTime) -> None:
         self.time = time
         self.done: list[tuple[int, Any]] = []
         self._readings = count(1)
-
-    def measured_rtt_ms(self) -> float:
-        return 20.0
 
     def usage(self) -> Any:
         return FakeLoad(self.time).usage()

@@ -233,7 +233,7 @@ def test_the_window_is_chosen_by_due_ns(plan: str) -> None:
     assert window.end_ns - window.start_ns == (5 if plan == "bursty" else 2) * S
     if plan == "steady":
         assert window.ticks == 40
-        opened_s = 3 - scenario.connect_s
+        opened_s = 3 - scenario.open_after_s
         assert window.first_seq == 1 + math.ceil(opened_s * 20)
 
 
@@ -264,6 +264,9 @@ GOOD = {
         ({"request_lag_p99_ms": 50.0}, "suspect", "sent requests 50 ms late", True),
         ({"request_lag_p99_ms": 50.0, "generator": "asyncio"}, "suspect", "50 ms late", False),
         ({"stamp_shared_ratio": 0.02}, "suspect", "upper bounds", True),
+        ({"stamp_shared_ratio": 0.02, "loss": 0.0}, "suspect", "upper bounds", True),
+        ({"stamp_shared_ratio": 0.02, "loss": 0.05}, "suspect", "upper bounds", False),
+        ({"generator_lag_p99_ms": 50.0, "loss": 0.05}, "suspect", "handled arrivals 50 ms late", True),
         ({"stamped_by": "user"}, "suspect", "user space", False),
         ({"drained": False}, "suspect", "last tick", True),
         ({"stolen_cpu_ratio": 0.2}, "suspect", "hypervisor took 20%", True),

@@ -108,6 +108,6 @@ def test_usual_trials_are_told_as_ever() -> None:
         assert FIELDS[name].since == 7
         assert name in PLAIN
         assert is_ordinary(name, FIELDS[name].default) or name == "incident_s"
-    assert field_words("incident", "link_down") == "incident link_down"
-    assert field_words("incident_s", 1.5, alone=True) == "incident of 1.5 s"
+    assert field_words("incident", "link_down") == "link down"
+    assert field_words("incident_s", 1.5, alone=True) == "lasting 1.5 s"
     assert field_words("backoff", "none") == "back-off none"

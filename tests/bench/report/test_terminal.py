@@ -62,6 +62,22 @@ def test_a_row_that_does_not_fit_is_a_block_of_names_and_values() -> None:
     assert ":" not in shown(table, 80)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_what_rows_share_stands_once_above_them(encoding: str) -> None:
+    """Right above the first of them: a line as wide as the table does not shift, and no row is broken."""
+    table, _ = experiment_table(EXPERIMENTS["network"], RUN.trials_of("network"))
+    lines = [line.strip(" |") for line in shown(table, 120, encoding).splitlines()]
+    shared = [words(cell) for cell in table.columns[0].cells]
+    labels = [words(cell) for cell in table.columns[1].cells]
+    for group, label in zip(shared, labels, strict=True):
+        if group:
+            assert lines.count(f"{group}:") == 1
+            assert lines[lines.index(f"{group}:") + 1].startswith(label)
+    narrow = shown(table, 50).splitlines()
+    assert narrow.count(f"{shared[0]}:") == 1
+    assert narrow.count("WebSocket") == labels.count("WebSocket")
+
+
 def test_signs_that_an_encoding_lacks_are_written_in_ascii() -> None:
     assert in_ascii("17 µs × 2 → 1 ±3 % – é … ″") == '17 us x 2 -> 1 +-3 % - e ... "'
     table, _ = experiment_table(EXPERIMENTS["library"], RUN.trials_of("library"))

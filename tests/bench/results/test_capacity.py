@@ -28,6 +28,10 @@ FACTS: dict[str, Any] = {
 }  # fmt: skip
 
 
+ALMOST = 0.99
+"""The interval leaves out the outermost 2.5 %: it may end just below a number that was too many."""
+
+
 def search_for(capacity: int, search: Search, headroom: float = 1.0) -> list[Tried]:
     """Search a server that bears so many clients, and seems to bear ``headroom`` times as many."""
     steps: list[Tried] = []
@@ -44,6 +48,7 @@ def search_for(capacity: int, search: Search, headroom: float = 1.0) -> list[Tri
     steps=st.sampled_from([2, 6, 8, 14]),
 )
 @example(capacity=1010, start=10, headroom=math.nan, steps=14)  # took 40 steps, when they had no number
+@example(capacity=3060, start=300, headroom=1.0, steps=2)  # 3,100 is too many, and the interval ends at 3,059
 def test_the_interval_holds_the_capacity_and_is_as_narrow_as_the_steps_allow(
     capacity: int, start: int, headroom: float, steps: int
 ) -> None:
@@ -51,7 +56,7 @@ def test_the_interval_holds_the_capacity_and_is_as_narrow_as_the_steps_allow(
     taken = search_for(capacity, search, headroom)
     found = fit(taken)
     assert found.low <= capacity + 1
-    assert found.high >= min(capacity, 10_000)
+    assert found.high >= min(capacity, 10_000) * ALMOST
     if steps == 14 and 1 < found.high < math.inf:
         assert found.high / max(found.low, 1.0) < 2.0
 
@@ -277,7 +282,10 @@ def test_at_least_is_said_of_the_server_whose_bound_it_is(tmp_path: Path) -> Non
     list(execute(run, planned, trial=server_that_bears(2_500)))
     sentence = clients.finding(run.trials)
     assert re.search(r"at least \d+ with websockets", sentence)
-    assert re.search(r"2,\d00 \([^)]+\) with picows", sentence)
+    bounded = re.search(r"[\d,]+ \(([\d,]+) to ([\d,]+)\) with picows", sentence)
+    assert bounded
+    low, high = (int(end.replace(",", "")) for end in bounded.groups())
+    assert low < 2_500 < high
     assert sentence.count("at least") == 1
     for row in capacities(run.trials).to_dict("records"):
         assert row["at_least"] == (row["transport"] == "websocket")

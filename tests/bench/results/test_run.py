@@ -167,7 +167,7 @@ def test_execute_runs_everything_in_order_and_tells_of_blocks(tmp_path: Path) ->
     run = Run.create(tmp_path, FACTS)
     steps = list(execute(run, PLANNED, trial=fake_trial))
     assert [row["trial_number"] for row in Run.open(run.folder).rows] == [each.order for each in PLANNED]
-    assert sum(step.block_done for step in steps) == 5
+    assert sum(step.block_done for step in steps) == max(each.repeat for each in PLANNED) > 1
     lefts = [step.left_s for step in steps]
     assert lefts == sorted(lefts, reverse=True)
     assert lefts[-1] == pytest.approx(0)

@@ -16,9 +16,10 @@ from bench.theory.recovery import (
     arrived_again,
     come_back,
     first_attempt,
+    first_rto_s,
+    first_tick_by_poll,
     medians_ms,
     sent_again_s,
-    timeout_s,
 )
 from clients.load.connections.backoff import BACKOFFS, Backoff
 from tests.bench.network.boxes import need_box
@@ -31,7 +32,7 @@ TOLERANCE = 0.02
 
 
 def test_a_segment_is_sent_again_each_time_later() -> None:
-    rto_s = timeout_s(0.02)
+    rto_s = first_rto_s(0.02)
     followed = list(sent_again_s(rto_s, 5.0, alone=False))
     assert followed == pytest.approx([rto_s * (2**k - 1) for k in range(1, 6)])
     alone = list(sent_again_s(rto_s, 5.0, alone=True))
@@ -48,7 +49,7 @@ def test_a_segment_is_sent_again_each_time_later() -> None:
 def test_what_was_lost_comes_by_the_first_timer_that_ends_after_the_return(
     sent_s: float, outage_s: float, rtt_s: float, alone: bool
 ) -> None:
-    rto_s, way_s = timeout_s(rtt_s), rtt_s / 2
+    rto_s, way_s = first_rto_s(rtt_s), rtt_s / 2
     at_s, timer_s, probes = sent_s, rto_s, 1 if alone else 0
     while at_s + way_s < outage_s:  # a sender and its timer, step by step
         at_s += timer_s
@@ -142,6 +143,21 @@ def test_shares_of_instants_add_up() -> None:
     assert np.isnan(Instants(np.zeros(3)).quantile_s(0.5))
 
 
+def test_a_poll_that_asks_again_before_a_tick_is_due_has_it_a_cycle_later() -> None:
+    """At 20 ms and 5 Hz, clients that poll each 0.3 s and wait up to 50 ms before they connect again."""
+    rng, found_s = random.Random(2), []
+    for _ in range(CLIENTS):
+        asked_s = rng.uniform(0, 0.3)
+        again_s = asked_s + 0.02 + rng.uniform(0, 0.05)
+        found_s.append(again_s + 0.04 if again_s + 0.03 > 0.1 else asked_s + 0.3 + 0.02)
+    theory = first_tick_by_poll(
+        Instants.between(0.0, 0.3), "jittered", cycle_s=0.3, due_s=0.1, rtt_s=0.02, set_up_s=0.04
+    )
+    assert theory.total == pytest.approx(1)
+    for share in (0.1, 0.5, 0.9):
+        assert theory.quantile_s(share) == pytest.approx(float(np.quantile(found_s, share)), abs=0.005)
+
+
 # Against a real link
 
 
@@ -153,7 +169,8 @@ def test_ticks_come_again_when_the_timer_of_a_real_kernel_ends(transport: str, a
         transport, clients=3, rtt_ms=20, incident="link_down", incident_s=1.2, warmup_s=0.1, window_s=2.5
     )
     figures = run_trial(scenario, seed=1).row
-    arrived = arrived_again(Instants.at(0.05), 0.01, 0.01, figures["outage_s"], timeout_s(0.02), alone=alone)
-    low_ms, high_ms = medians_ms(arrived, figures["outage_s"])
+    outage_s = figures["outage_s"]
+    arrived = arrived_again(Instants.at(0.05), 0.01, 0.01, outage_s, first_rto_s(0.02), alone=alone)
+    low_ms, high_ms = medians_ms(arrived, outage_s)
     assert figures["missed"] == 0
     assert low_ms - 10 < figures["resumed_p50_ms"] < high_ms + 50
