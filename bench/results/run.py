@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from bench.columns.catalogue import COLUMNS, IN_FILE, SCHEMA_VERSION
 from bench.columns.derived import DERIVED
 from bench.fields import Kind
+from bench.network.incident_fields import INCIDENTS
 from bench.results.deliveries import Deliveries
 from bench.results.files import (
     RUN_JSON,
@@ -39,12 +40,14 @@ from bench.results.files import (
     RunFiles,
     write_whole,
 )
+from bench.results.incident_figures import NOBODY
 from bench.results.reading import read_facts, read_parquet, read_trials, started, trials_digest
 from bench.results.trials import standing_trials, stands, trials_of
 from bench.results.validity import INVALID, OK, VERDICTS, Bottleneck, Fault, find_faults
 from bench.transports import TRANSPORTS
+from clients.load.connections.backoff import BACKOFFS
 from clients.load.generator import DELIVERY_FIELDS
-from clients.sockets.events import SOCKET_FIELDS
+from clients.sockets.events import SOCKET_FIELDS, SocketEvent
 from servers.variants import all_names, current_name
 
 REFERENCE = "reference"
@@ -57,6 +60,9 @@ KNOWN_CODES: dict[str, set[str]] = {
     "verdict_reason": {*Fault},
     "bottleneck": {*Bottleneck},
     "connect_bottleneck": {*Bottleneck},
+    "incident": {*INCIDENTS},
+    "backoff": {*BACKOFFS},
+    "noticed_by": {NOBODY, *(event.name.lower() for event in SocketEvent)},
 }
 """The columns of codes."""
 TWO_WRITES = "two_writes"

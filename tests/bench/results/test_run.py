@@ -103,6 +103,14 @@ def test_another_schema_is_refused_with_a_sentence(tmp_path: Path) -> None:
         Run.open(run.folder)
 
 
+@pytest.mark.parametrize("code", ["incident", "backoff", "noticed_by", "bottleneck"])
+def test_a_code_that_this_program_does_not_know_is_refused_with_a_sentence(tmp_path: Path, code: str) -> None:
+    run = Run.create(tmp_path, FACTS)
+    run.add(fake_row(1, **{code: "meteor"}), fake_deliveries())
+    with pytest.raises(ResultsError, match=f"'meteor' as {code}, which this program does not know"):
+        Run.open(run.folder)
+
+
 def test_what_is_no_run_is_refused_with_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="no run"):
         Run.open(tmp_path)
