@@ -39,14 +39,13 @@ def distance(run: Run, experiment: str = "network") -> Figure | None:
     rows = calm.drop_duplicates("transport")
     own = EXPERIMENTS[experiment]
     assert own.predict is not None
-    models = []
-    for rtt_ms in np.linspace(0, longest_ms, MODEL_POINTS):
-        there = rows.assign(rtt_ms=rtt_ms)
-        models.append(there[["transport", "rtt_ms"]].assign(latency_ms=own.predict(there).astype(float)))
+    rtts_ms = pd.DataFrame({"rtt_ms": np.linspace(0, longest_ms, MODEL_POINTS)})
+    there = rtts_ms.merge(rows.drop(columns="rtt_ms"), how="cross")
+    models = there[["transport", "rtt_ms"]].assign(latency_ms=own.predict(there).astype(float))
     return figure_of(
         plot_distance(
             estimates(calm, ["transport", "rtt_ms"], "latency_mean_ms"),
-            pd.concat(models, ignore_index=True),
+            models,
             turns_at_ms=_turns_at_ms(rows),
         )
     )
