@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 N ?= 10
+# three tests at a time share the cores: threads within one would only wait for each other
+export OPENBLAS_NUM_THREADS = 1
 
 .PHONY: run test fuzz soak notebooks clean
 
