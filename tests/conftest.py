@@ -68,6 +68,7 @@ class WatchedSwarm:
 @pytest.fixture
 def watch() -> Iterator[Callable[..., WatchedSwarm]]:
     """Build swarms: ``watch(server, transport, count, **settings of the clients)``."""
+    gc.freeze()  # so that collecting looks through what this test made only, not through all of pandas
     swarms: list[WatchedSwarm] = []
 
     def build(server: Server, transport: Transport, count: int = 1, **settings: Any) -> WatchedSwarm:
@@ -82,3 +83,4 @@ def watch() -> Iterator[Callable[..., WatchedSwarm]]:
     for swarm in swarms:
         swarm.swarm.close()
     gc.collect()
+    gc.unfreeze()

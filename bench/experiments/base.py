@@ -121,7 +121,8 @@ Row = Mapping[Any, Any]
 
 def for_each_row(table: pd.DataFrame, function: Callable[[Row], Any]) -> pd.Series:
     """Return what a function makes of each row of a table."""
-    return pd.Series([function(row) for row in table.to_dict("records")], table.index, dtype=object)
+    rows = [dict(zip(table.columns, cells, strict=True)) for cells in table.to_numpy(dtype=object)]
+    return pd.Series([function(row) for row in rows], table.index, dtype=object)
 
 
 def each(row: Row) -> str:

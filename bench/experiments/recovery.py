@@ -319,7 +319,8 @@ def _each_told(kinds: Sequence[Kind], column: str, unit: str) -> str:
 
 def cases(group: pd.DataFrame) -> Iterator[Kind]:
     """Yield the trials of each kind of client, and what it is called: its transport, and what it does."""
-    for name in TRANSPORTS:
+    measured = set(group["transport"])
+    for name in (each for each in TRANSPORTS if each in measured):
         own = group[group["transport"] == name]
         grouped = own.groupby(list(TOLD_APART), dropna=False, sort=False)
         for _, case in sorted(grouped, key=lambda each: [sortable(value) for value in each[0]]):

@@ -91,6 +91,8 @@ def outliers(run: Run, experiments: Collection[str]) -> Iterator[Outlier]:
         valid = averageable(single_trials(rows))
         columns = [column for column in EXPERIMENTS[name].columns if column not in WORD_COLUMNS]
         for _, own in valid.groupby(["transport", *FIELDS], dropna=False, sort=False):
+            if len(own) < FEWEST_TRIALS:
+                continue
             for column in columns:
                 figures = [float(figure) if is_set(figure) else np.nan for figure in own[column]]
                 for place in far_from_others(figures):

@@ -106,7 +106,7 @@ def findings(experiment: Experiment, trials: pd.DataFrame) -> list[str]:
 def _is_once(trials: pd.DataFrame) -> bool:
     """Return whether every scenario of these trials, of which some are no searches, was measured once."""
     own = single_trials(trials)
-    return bool((own.groupby(["transport", *FIELDS], dropna=False).size() == 1).all()) and len(own) > 0
+    return len(own) > 0 and not own.duplicated(["transport", *FIELDS]).any()
 
 
 def _unusual(experiment: Experiment, trials: pd.DataFrame) -> dict[str, object]:

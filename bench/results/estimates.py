@@ -48,13 +48,18 @@ def estimate(trials: pd.DataFrame, column: str, **where: Any) -> Interval:
         UnknownColumn: If there is no such column.
     """
     check_column(column, trials)
-    chosen = _matching(trials, where)
-    if f"{column}_high" in trials and chosen.any():
-        own = trials.loc[chosen, [column, f"{column}_low", f"{column}_high"]].astype(float)
+    own = [name for name in (column, f"{column}_low", f"{column}_high") if name in trials]
+    return _over_all(trials.loc[_matching(trials, where), own], column)
+
+
+def _over_all(chosen: pd.DataFrame, column: str) -> Interval:
+    """Estimate a figure over trials that have been chosen already: see :func:`estimate`."""
+    if f"{column}_high" in chosen and len(chosen):
+        own = chosen[[column, f"{column}_low", f"{column}_high"]].astype(float)
         highs = own[f"{column}_high"]
         if len(own) == 1 or (highs == math.inf).any():
             return Interval(*own.median())._replace(high=float(highs.max()))
-    return interval([float(figure) for figure in trials[column][chosen] if figure is not None])
+    return interval([float(figure) for figure in chosen[column] if figure is not None])
 
 
 def ratio(trials: pd.DataFrame, column: str, above: Mapping[str, Any], below: Mapping[str, Any]) -> Interval:
@@ -106,8 +111,11 @@ def summarise(trials: pd.DataFrame, columns: Iterable[str], run: Run | None = No
     order = {name: place for place, name in enumerate(TRANSPORTS)}
     for key, group in trials.groupby(["transport", *FIELDS], dropna=False, sort=False):
         row: dict[str, Any] = dict(zip(["transport", *FIELDS], key, strict=True))
-        row |= {column: _reduce(group, column) for column in columns}
         valid = averageable(group)
+        row |= {
+            column: _codes(group, column) if column in WORD_COLUMNS else _over_all(valid, column)
+            for column in columns
+        }
         row["within"] = []
         if run is not None and len(valid) == 1:
             found = {
@@ -126,10 +134,8 @@ def summarise(trials: pd.DataFrame, columns: Iterable[str], run: Run | None = No
     )
 
 
-def _reduce(trials: pd.DataFrame, column: str) -> Interval | list[str]:
-    """Return the estimate of a figure, or the distinct codes of a column of words."""
-    if column not in WORD_COLUMNS:
-        return estimate(trials, column)
+def _codes(trials: pd.DataFrame, column: str) -> list[str]:
+    """Return the distinct codes of a column of words."""
     return list(dict.fromkeys(str(code) for code in trials[column] if is_set(code)))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
+from pandas.api.typing import DataFrameGroupBy
 
 from bench.columns.cells import sortable
 from bench.columns.fields import AXES, FILLED_WITH_THE_LINK, SHOWN_LAST
@@ -24,14 +25,12 @@ def varied_axes(rows: pd.DataFrame) -> list[str]:
     They have several values, or are set and not set for the same transport; a condition only if it tells
     apart what is the same in everything else. That there is no link, one field says for all of the link's.
     """
+    by_transport = rows.groupby("transport")
     varied = [
         axis
         for axis in AXES
-        if rows[axis].dropna().nunique() > 1
-        or (
-            axis not in FILLED_WITH_THE_LINK
-            and rows.groupby("transport")[axis].nunique(dropna=False).max() > 1
-        )
+        if rows[axis].nunique() > 1
+        or (axis not in FILLED_WITH_THE_LINK and _varies(rows, by_transport, axis))
     ]
     return [*varied, *_mixed(rows, varied, SHOWN_LAST)]
 
@@ -50,7 +49,14 @@ def _mixed(rows: pd.DataFrame, apart: Sequence[str], among: Iterable[str]) -> li
     if not len(rows):
         return []
     groups = rows.groupby(["transport", *apart], dropna=False)
-    return [name for name in among if name not in apart and groups[name].nunique(dropna=False).max() > 1]
+    return [name for name in among if name not in apart and _varies(rows, groups, name)]
+
+
+def _varies(rows: pd.DataFrame, groups: "DataFrameGroupBy[Any, Any]", name: str) -> bool:
+    """Return whether a field has several values in one of the groups of some rows; not set is one, too."""
+    if rows[name].nunique(dropna=False) < 2:  # most fields; and this is known in no time
+        return False
+    return bool(groups[name].nunique(dropna=False).max() > 1)
 
 
 def combinations(trials: pd.DataFrame, names: Sequence[str]) -> Iterator[Combination]:

@@ -102,15 +102,17 @@ def wire_costs(
         for name in main_names(*asked)
     }
 
-    def push(name: str, rate_hz: float, latency_s: float) -> float:
-        if latency_s < way_s:
-            return math.inf
+    @functools.cache  # a map asks for each rate with many latencies, which cost it nothing
+    def push_by_rate(name: str, rate_hz: float) -> float:
         sharing = ticks_per_ack if rate_hz * LONGEST_ACK_DELAY_S >= 1 else 1
         framing = TRANSPORTS[name].framing
         traffic = push_traffic(payload_bytes, framing, ticks_per_ack=sharing)
         return rate_hz * traffic.wire_bytes + heartbeat_bytes_per_s(heartbeat_s, framing)
 
-    @functools.cache  # a map asks for each rate with many latencies, which cost it nothing
+    def push(name: str, rate_hz: float, latency_s: float) -> float:
+        return push_by_rate(name, rate_hz) if latency_s >= way_s else math.inf
+
+    @functools.cache
     def held_by_rate(name: str, rate_hz: float) -> float:
         traffic = long_polling_traffic(
             rate_hz,
