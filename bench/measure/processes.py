@@ -142,6 +142,10 @@ class Process:
         if self.is_running():
             with contextlib.suppress(OSError, psutil.Error):
                 return Usage(now_ns(), _cpu_ns(self.pid))
+        if self._process.poll() == 0:
+            raise TrialFailed(
+                f"the {self.name} had done its part before its CPU time was read: this machine is too busy"
+            )
         raise TrialFailed(f"the {self.name} died ({self.how_it_ended()})")
 
     def check(self) -> None:

@@ -113,6 +113,7 @@ def test_a_preset_is_expanded_and_its_source_told(bench: Bench, tmp_path: Path) 
     assert facts["overrides"]["rtt_ms"] == [100.0]
 
 
+@pytest.mark.alone
 def test_a_run_measures_writes_and_tells(bench: Bench, tmp_path: Path) -> None:
     done = bench("run", "freshness", "interval", "overhead", *FAST, "--seed", "5")
     assert done.code in (0, 3), done.stderr
@@ -133,6 +134,7 @@ def test_a_run_measures_writes_and_tells(bench: Bench, tmp_path: Path) -> None:
     assert len(json.loads(bench("show", "--json").stdout)) == len(trials)
 
 
+@pytest.mark.alone
 def test_polling_waits_half_an_interval_longer_than_push(bench: Bench) -> None:
     done = bench(
         "run", "freshness", "short_polling", "websocket", "--quick", "--json",

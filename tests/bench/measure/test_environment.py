@@ -177,6 +177,13 @@ def test_a_process_that_died_has_no_usage() -> None:
             server.usage()
 
 
+def test_a_process_whose_part_is_over_has_no_usage_and_did_not_die() -> None:
+    with running_server("short_polling", ServerOptions()) as server:
+        server.stop()
+        with pytest.raises(processes.TrialFailed, match="had done its part"):
+            server.usage()
+
+
 def test_server_and_swarm_say_their_conditions() -> None:
     with running_server("long_polling", ServerOptions()) as server, running_swarm("swarm") as swarm:
         assert server.ready["conditions"] == INHERITED

@@ -13,6 +13,8 @@ from bench.network.capture import available, capture
 from bench.scenario import Scenario
 from bench.transports import Transport
 
+pytestmark = pytest.mark.alone
+
 CLIENTS = 3
 _listeners: list[list[Any]] = []
 
