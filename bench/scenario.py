@@ -269,7 +269,7 @@ class Scenario(Durations):
             history_ticks = most_within(self.read_recording(), needed_s) + 1
         return ServerOptions(
             rate_hz=self.rate_hz,
-            open_after_s=self.open_after_s,
+            open_after_s=self.connect_s,
             plan=self.plan,
             recording=self.recording,
             speed=self.speed or 1.0,

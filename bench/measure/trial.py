@@ -269,7 +269,7 @@ def due_in(
         rate_hz=scenario.rate_hz,
         seed=seed,
         start_ns=plan_start_ns,
-        open_after_s=scenario.open_after_s,
+        open_after_s=scenario.connect_s,
         offsets_ns=offsets_ns,
     )
 

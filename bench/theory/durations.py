@@ -18,8 +18,6 @@ FEWEST_PERIODS = 10
 CONNECT_S_PER_CLIENT = 0.0004
 READ_COUNTERS_S_PER_CLIENT = 0.00003
 START_AND_STOP_S, START_LINK_S, START_AGAIN_S = 0.3, 0.35, 0.5
-IN_TIME_S = 0.001
-"""A tick that is to begin the window is due so long after the load is warm."""
 CONNECTING_AT_ONCE, CONNECT_ROUND_TRIPS = 256, 4
 """The swarm's; and TCP, TLS, and the first answer."""
 RECOVER_ROUND_TRIPS, RECOVER_S = 10, 10.0
@@ -65,17 +63,6 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
         return 0.05 + self.clients * CONNECT_S_PER_CLIENT + waves * CONNECT_ROUND_TRIPS * self.round_trip_s
 
     @property
-    def open_after_s(self) -> float:
-        """When the market opens: when all clients should be connected.
-
-        A steady one, whose first tick is due a period later, opens so much sooner that one of its ticks is
-        due as soon as the load is warm: the window begins with a tick, and nobody has to wait for it.
-        """
-        if self.plan != "steady" or not self.rate_hz:
-            return self.connect_s
-        return max(self.connect_s - (-self.warm_s % (1 / self.rate_hz)) + IN_TIME_S, 0.0)
-
-    @property
     def warm_s(self) -> float:
         """How long the load runs before the window: all clients ask once, and the first counters are read."""
         return max(self.warmup_s, self.pause_s) + self.counters_lead_s
@@ -85,7 +72,8 @@ class Durations(IncidentFields, LinkFields, ScenarioFields):
         """How long a window waits for its first tick, though the load is warm; by chance, nobody knows."""
         if self.plan != "steady" or not self.rate_hz:
             return 0.0
-        return (self.open_after_s - self.connect_s - self.warm_s) % (1 / self.rate_hz)
+        period_s = 1 / self.rate_hz
+        return max(-self.warm_s % period_s, period_s - self.warm_s)
 
     @property
     def counters_lead_s(self) -> float:

@@ -35,7 +35,7 @@ def planned_or_refused(transport: str, settings: dict[str, str]) -> None:
     assert 0 < scenario.planned_s < LONGEST_PLANNED_S
     assert math.isfinite(scenario.drain_s)
     due = due_times(
-        scenario.plan, rate_hz=scenario.rate_hz, seed=1, start_ns=0, open_after_s=scenario.open_after_s
+        scenario.plan, rate_hz=scenario.rate_hz, seed=1, start_ns=0, open_after_s=scenario.connect_s
     )
     assert next(due) == 0 < next(due)
 

@@ -1,7 +1,6 @@
 """Scenarios: what is filled in, what is refused, and how long the window is."""
 
 import dataclasses
-import itertools
 from collections import Counter
 from dataclasses import asdict
 from fractions import Fraction
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from bench.experiments.base import Design
 from bench.experiments.catalogue import EXPERIMENTS
 from bench.measure.schedule import plan_run, planned_s
-from bench.measure.trial import choose_window, due_in, earliest_start_ns
+from bench.measure.trial import choose_window, earliest_start_ns
 from bench.scenario import FIELDS, PROFILES, Scenario, ScenarioError, parse_value
 from bench.transports import TRANSPORTS, main_names
 from servers.workloads.plan import due_times
@@ -149,20 +148,6 @@ AGAIN_RATIO = 0.02
 def test_the_whole_run_keeps_the_budget(profile: str, budget_s: float) -> None:
     trials_s = planned_s(plan_run(*ALL, profile, 1, {}))
     assert trials_s * (1 + AGAIN_RATIO) + BEFORE_AND_AFTER_S[profile] <= budget_s
-
-
-@pytest.mark.parametrize("transport", main_names())
-@pytest.mark.parametrize(
-    "fields", [{}, {"rate_hz": 5.0}, {"rate_hz": 12.0, "rtt_ms": 50.0}, {"clients": 5_000}]
-)
-def test_the_window_begins_when_the_load_is_warm(transport: str, fields: dict[str, Any]) -> None:
-    scenario = Scenario(transport, **fields)
-    connected_ns = round(scenario.connect_s * 1e9)
-    earliest_ns = earliest_start_ns(scenario, 0, connected_ns)
-    window = choose_window(scenario, 1, plan_start_ns=0, earliest_ns=earliest_ns)
-    assert 0 <= window.start_ns - earliest_ns <= 2e6
-    first_ns = next(itertools.islice(due_in(scenario, 1, 0, None), 1, None))
-    assert first_ns >= connected_ns  # the market rests until all are there
 
 
 def test_a_window_waits_for_the_first_tick_of_a_slow_market_and_the_plan_knows_it() -> None:

@@ -233,7 +233,7 @@ def test_the_window_is_chosen_by_due_ns(plan: str) -> None:
     assert window.end_ns - window.start_ns == (5 if plan == "bursty" else 2) * S
     if plan == "steady":
         assert window.ticks == 40
-        opened_s = 3 - scenario.open_after_s
+        opened_s = 3 - scenario.connect_s
         assert window.first_seq == 1 + math.ceil(opened_s * 20)
 
 
