@@ -27,7 +27,7 @@ FIXED = {"rate_hz": 0.0, "window_s": 1.0, "warmup_s": 0.3}
 def designs(profile: Profile) -> list[Design]:
     """Return the scenarios: clients that stay in touch, and few and many that do nothing."""
     few, many = {"quick": (100, 300), "standard": (100, 1000), "full": (1000, 10_000)}[profile.name]
-    each_s = {"quick": 0.15, "standard": 0.25, "full": 1.0}[profile.name]
+    each_s = {"quick": 0.2, "standard": 0.25, "full": 1.0}[profile.name]
     touch = {"heartbeat_s": each_s, "hold_s": each_s, "poll_interval_s": each_s}
     found = [Design({**FIXED, **touch, "clients": many, "window_s": FEWEST_PERIODS * each_s}, repeats=1)]
     if profile.name != "quick":
