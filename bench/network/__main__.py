@@ -13,7 +13,7 @@ import sys
 from bench.network.link import Link
 from bench.network.middle_box import MiddleBox, OrderError
 from bench.network.namespaces import BoxUnavailable, NetworkEnd, end_all_inside, make_ends
-from bench.network.router import End, Router
+from bench.network.router import End, Router, go_first
 from bench.network.way import Way
 from servers.interrupts import end_at_interrupt
 from servers.wire import now_ns
@@ -23,6 +23,7 @@ def main(link: Link, seed: int, core: int | None) -> int:
     """Move packets until standard input ends; return the exit code."""
     if core is not None:
         os.sched_setaffinity(0, {core})
+    go_first()
     try:
         networks = make_ends()
     except BoxUnavailable as unavailable:

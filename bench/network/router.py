@@ -131,6 +131,16 @@ class Router:
             take(packet, now, now - empty_ns)
 
 
+def go_first() -> None:
+    """Let this process run as soon as it is ready, where the system allows it (SCHED_FIFO of sched(7)).
+
+    A packet would else wait until whoever wrote it has had its turn: a server that answers 30 clients at once
+    held them up by 3 ms; real-time processes go to an idle processor at once, and were 0.4 ms late.
+    """
+    with contextlib.suppress(OSError):  # in a user's namespace only the system's own root may
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+
+
 class RunDelays:
     """How long this thread was ready to run while others ran (the kernel's scheduler/sched-stats.rst)."""
 

@@ -1,5 +1,6 @@
 """The box as such: who is at which end, and what is said where there can be none."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -128,3 +129,14 @@ def test_a_dead_router_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
             box.run(NEAR, ["sh", "-c", f"kill -9 {box.pid}; exec sleep 600"])
         with pytest.raises(TrialFailed, match="router of the link died"):
             box.reading()
+
+
+def test_the_router_goes_first_where_it_may() -> None:
+    need_box()
+    try_it = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))"
+    may = (
+        subprocess.run([sys.executable, "-c", try_it], stderr=subprocess.DEVNULL, timeout=30).returncode == 0
+    )
+    with running_box(Link()) as box:
+        policy = os.sched_getscheduler(box.pid)
+    assert policy == (os.SCHED_FIFO | os.SCHED_RESET_ON_FORK if may else os.SCHED_OTHER)
