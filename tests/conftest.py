@@ -31,11 +31,15 @@ def transport(request: pytest.FixtureRequest) -> Transport:
 
 @pytest.fixture
 def start_server() -> Iterator[Callable[..., Server]]:
-    """Start servers: ``start_server(transport, rate_hz=…)``."""
+    """Start servers: ``start_server(transport, rate_hz=…)``; at the end they are killed, which takes no time."""
     with ExitStack() as stack:
-        yield lambda transport, **options: stack.enter_context(
-            running_server(transport.server, ServerOptions(**options))
-        )
+
+        def start(transport: Transport, **options: Any) -> Server:
+            server = stack.enter_context(running_server(transport.server, ServerOptions(**options)))
+            stack.callback(server.kill)
+            return server
+
+        yield start
 
 
 class WatchedSwarm:
