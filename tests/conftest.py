@@ -31,7 +31,7 @@ def transport(request: pytest.FixtureRequest) -> Transport:
 
 @pytest.fixture
 def start_server() -> Iterator[Callable[..., Server]]:
-    """Start servers: ``start_server(transport, rate_hz=…)``; at the end they are killed, which takes no time."""
+    """Start servers: ``start_server(transport, rate_hz=…)``; they are killed in the end, to save time."""
     with ExitStack() as stack:
 
         def start(transport: Transport, **options: Any) -> Server:

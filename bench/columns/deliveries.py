@@ -29,7 +29,12 @@ TIMES = (
         meaning="Delivery latency: the 99.9th percentile; empty for few ticks.",
         better=LOWER,
     ),
-    Column(name="latency_max_ms", meaning="Delivery latency: the longest.", better=LOWER),
+    Column(
+        name="latency_max_ms",
+        meaning="Delivery latency: the longest.",
+        heading="latency\nmax ms",
+        better=LOWER,
+    ),
     Column(
         name="latency_mean_ms",
         meaning="Delivery latency: the mean.",
