@@ -67,10 +67,11 @@ def locust(*arguments: str, locustfile: Path = LOCUSTFILE, path: Path = ROOT) ->
     """Run Locust while the context is open; at the end, nothing that it started may be left."""
     environment = {**os.environ, "PYTHONPATH": str(path)}
     with tempfile.TemporaryDirectory() as folder, interruptible():
-        log = Path(folder, "log")
+        log, link = Path(folder, "log"), Path(folder, locustfile.name)
+        link.symlink_to(locustfile)  # Locust takes what has a comma for several files
         with log.open("wb") as output:
             process = subprocess.Popen(
-                command(*arguments, locustfile=locustfile),
+                command(*arguments, locustfile=link),
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
